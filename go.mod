@@ -1,0 +1,3 @@
+module github.com/colmena-go/colmena-go
+
+go 1.26

@@ -1,0 +1,80 @@
+package deploy
+
+import (
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+)
+
+// Step names a stretch of work on one node; events and errors carry it.
+type Step string
+
+// The steps a node goes through, in order.
+const (
+	StepDial     Step = "connect"
+	StepBuild    Step = "build"
+	StepPush     Step = "push"
+	StepResolve  Step = "keys" // resolving key sources on this machine
+	StepUpload   Step = "upload"
+	StepActivate Step = "activate"
+)
+
+// Event is something that happened on a node while the deployment runs. Text
+// never holds a secret or a digest of one.
+type Event struct {
+	Time time.Time
+	Node string
+	Step Step
+	Kind EventKind
+	Text string
+}
+
+// EventKind says what an Event's Text is.
+type EventKind int
+
+// The kinds of events.
+const (
+	EventBegin  EventKind = iota // a step begins; Text says what
+	EventOutput                  // one line of a program's output
+	EventNote                    // worth telling even without --verbose
+	EventWarn                    // a warning
+	EventEnd                     // the node is finished; Text says how
+)
+
+// Sink receives events from many goroutines. It must not block for long: the
+// hosts wait for it.
+type Sink interface{ Emit(Event) }
+
+// Status is how a node ended.
+type Status string
+
+// The ways a node can end.
+const (
+	Succeeded   Status = "succeeded"
+	Failed      Status = "failed"
+	SkippedNode Status = "skipped"   // targetHost is null and the goal needs a host
+	Cancelled   Status = "cancelled" // never started, or interrupted
+)
+
+// Result is the outcome for one node.
+type Result struct {
+	Node         string
+	Goal         hive.Goal
+	Status       Status
+	Step         Step          // where it failed; "" unless Status is Failed
+	Err          error         // nil unless Status is Failed or Cancelled
+	Tail         []string      // last lines of output of the failed step
+	Toplevel     string        // out path, "" when none was evaluated
+	Keys         []KeyResult   // one per key of the node that the goal touches
+	RebootNeeded bool          // switch-to-configuration ended with 100
+	Elapsed      time.Duration // from the first step to the last
+}
+
+// KeyResult is what became of one key. It holds no content and no digest.
+type KeyResult struct {
+	Name   string // attribute name
+	Path   string
+	Change plan.Change
+	Note   string // why it was skipped, or what the user should know
+}

@@ -1,0 +1,61 @@
+package hive
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Goal is what a deployment wants to reach on each node; the words are
+// Colmena's and, from [Switch] to [DryActivate], switch-to-configuration's.
+type Goal string
+
+// The goals, in the order in which they reach further.
+const (
+	Build       Goal = "build"
+	Push        Goal = "push"
+	Switch      Goal = "switch"
+	Boot        Goal = "boot"
+	Test        Goal = "test"
+	DryActivate Goal = "dry-activate"
+	Keys        Goal = "keys"
+)
+
+// Goals lists every goal.
+var Goals = []Goal{Build, Push, Switch, Boot, Test, DryActivate, Keys}
+
+// ParseGoal returns the goal named s, or an error that lists the valid ones.
+func ParseGoal(s string) (Goal, error) {
+	for _, g := range Goals {
+		if s == string(g) {
+			return g, nil
+		}
+	}
+	return "", fmt.Errorf("unknown goal %q: use one of %s", s, goalList())
+}
+
+// NeedsHost reports whether the goal touches the node's host at all.
+func (g Goal) NeedsHost() bool { return g != Build }
+
+// NeedsToplevel reports whether the node's system closure is evaluated and built.
+func (g Goal) NeedsToplevel() bool { return g != Keys }
+
+// Activates reports whether switch-to-configuration runs.
+func (g Goal) Activates() bool {
+	return g == Switch || g == Boot || g == Test || g == DryActivate
+}
+
+// SetsProfile reports whether the system profile moves to the new toplevel.
+func (g Goal) SetsProfile() bool { return g == Switch || g == Boot }
+
+// UploadsKeys reports whether the goal changes keys on the host.
+func (g Goal) UploadsKeys() bool {
+	return g == Switch || g == Boot || g == Test || g == Keys
+}
+
+func goalList() string {
+	names := make([]string, len(Goals))
+	for i, g := range Goals {
+		names[i] = string(g)
+	}
+	return strings.Join(names, ", ")
+}

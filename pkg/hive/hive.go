@@ -1,0 +1,84 @@
+// Package hive holds what a hive says: its nodes, their deployment options and
+// their keys. It decodes, validates and selects; it does no I/O.
+package hive
+
+import "github.com/colmena-go/colmena-go/pkg/secret"
+
+// Hive is one evaluation's result: the hive-wide options and the selected nodes.
+type Hive struct {
+	Meta  Meta
+	Nodes []Node // sorted by name
+}
+
+// Meta holds the hive-wide options (meta.*) that matter after evaluation.
+type Meta struct {
+	Name          string
+	Description   string
+	MachinesFile  string // path for Nix's `builders` option, "" when unset
+	AllowApplyAll bool   // false: apply without --on is refused
+}
+
+// Node is one host of the hive with its deployment.* options.
+type Node struct {
+	Name   string
+	Target *Target // nil when deployment.targetHost is null: only `build` applies
+	Tags   []string
+
+	BuildOnTarget          bool
+	AllowLocalDeployment   bool
+	ReplaceUnknownProfiles bool
+
+	Keys []Key // sorted by attribute name
+
+	Toplevel *Toplevel // nil when the evaluation was asked for none
+	Warnings []string  // what the evaluation or validation wants the user to see
+}
+
+// Target says how the node's host is reached.
+type Target struct {
+	Host       string
+	Port       int      // 0: ssh_config or 22
+	User       string   // "": ssh_config or the local user
+	Escalate   []string // deployment.privilegeEscalationCommand, used when the user is not root
+	SSHOptions []string // deployment.sshOptions
+}
+
+// Toplevel is the node's system closure: system.build.toplevel.
+type Toplevel struct {
+	DrvPath string
+	OutPath string
+}
+
+// UploadAt says in which phase of a deployment a key is uploaded.
+type UploadAt string
+
+// The phases, as in deployment.keys.<name>.uploadAt.
+const (
+	PreActivation  UploadAt = "pre-activation"
+	PostActivation UploadAt = "post-activation"
+)
+
+// Key is one entry of deployment.keys. Exactly one of Text, File and Command
+// is set, unless the evaluation was asked to leave texts out.
+type Key struct {
+	Attr string // attribute name, from which the unit's name is made
+	Name string // file name
+
+	Text    *secret.Secret
+	File    string   // absolute path on the deploying machine
+	Command []string // argv on the deploying machine
+
+	DestDir  string // absolute, cleaned
+	User     string // name or number
+	Group    string // name or number
+	Mode     uint32 // permission bits, at most 07777
+	UploadAt UploadAt
+}
+
+// Path is where the key lands on the host.
+func (k Key) Path() string {
+	if k.DestDir == "/" {
+		return "/" + k.Name
+	}
+	return k.DestDir + "/" + k.Name
+}

@@ -1,0 +1,14 @@
+// Package plan turns what a hive wants and what a host has into what is to be
+// done. It is pure: tests and --dry-run read the same plan the executor runs.
+package plan
+
+// Change says what an upload did, or would do, to one key.
+type Change string
+
+// The changes a key can go through.
+const (
+	Changed   Change = "changed"   // new content (and owner, group, mode)
+	Mended    Change = "mended"    // same content; owner, group or mode set right
+	Unchanged Change = "unchanged" // nothing touched
+	Skipped   Change = "skipped"   // not sent, with a note saying why
+)

@@ -1,0 +1,59 @@
+// Package secret holds bytes that refuse to be printed, logged or marshalled.
+package secret
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// redacted is what every formatting path yields instead of the content.
+const redacted = "[secret]"
+
+// ErrMarshal is returned by every attempt to serialise a [Secret].
+var ErrMarshal = errors.New("a secret cannot be marshalled")
+
+// Secret is the content of a key. Its only way out is [Secret.Reveal]; String,
+// every fmt verb, JSON and text encoders show a placeholder or fail. The zero
+// value is an empty secret. Digests of a secret count as secret as well.
+type Secret struct{ content []byte }
+
+// New takes ownership of content: the caller must not modify it afterwards.
+func New(content []byte) Secret { return Secret{content: content} }
+
+// Reveal returns the content in clear. It is not a copy: do not modify it, and
+// hand it to nothing but the wire.
+func (s Secret) Reveal() []byte { return s.content }
+
+// Len is the size of the content in bytes.
+func (s Secret) Len() int { return len(s.content) }
+
+// Equal reports whether both secrets hold the same bytes.
+func (s Secret) Equal(other Secret) bool { return bytes.Equal(s.content, other.content) }
+
+// String returns a placeholder.
+func (Secret) String() string { return redacted }
+
+// GoString returns a placeholder, so that %#v does not print the content.
+func (Secret) GoString() string { return redacted }
+
+// Format writes a placeholder for every verb; without it %x and %+v of a
+// surrounding struct would print the unexported bytes.
+func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
+
+// MarshalJSON fails with [ErrMarshal].
+func (Secret) MarshalJSON() ([]byte, error) { return nil, ErrMarshal }
+
+// MarshalText fails with [ErrMarshal].
+func (Secret) MarshalText() ([]byte, error) { return nil, ErrMarshal }
+
+// UnmarshalJSON takes a JSON string. Its error never quotes the input.
+func (s *Secret) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return errors.New("expected a string")
+	}
+	s.content = []byte(text)
+	return nil
+}
