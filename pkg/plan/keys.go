@@ -1,0 +1,206 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// WantedKey is a key as the hive wants it on the host.
+type WantedKey struct {
+	Key    hive.Key
+	Size   int64 // bytes
+	Digest secret.Digest
+}
+
+// Policy says how a phase treats what it cannot have yet.
+type Policy struct {
+	// AbsentOwnerIsRoot lets root own a key whose user or group does not exist
+	// until activation creates it; otherwise that is an error.
+	AbsentOwnerIsRoot bool
+	// SkipVolatile leaves out keys in directories that a reboot empties.
+	SkipVolatile bool
+}
+
+// Observed is what a host has, as far as the wanted keys are concerned.
+type Observed struct {
+	Users  map[string]int      // uid by name, only those that exist
+	Groups map[string]int      // gid by name, only those that exist
+	Dirs   map[string]DirState // by destDir
+	Files  map[string]FileState
+}
+
+// DirState is what matters about a destination directory.
+type DirState struct {
+	ID       string // the same for two paths to one directory
+	RootOnly bool   // nobody but root can write it
+	Volatile bool   // on a file system in memory
+}
+
+// FileState is what is at a key's path.
+type FileState struct {
+	Obstacle string // what is in the way of a regular file, e.g. "a directory"
+	Present  bool   // a regular file; the fields below are its own
+	Mode     uint32
+	UID, GID int
+	Size     int64
+	Digest   *secret.Digest // nil when the size already tells it differs
+}
+
+// KeyStep is what is to be done for one key.
+type KeyStep struct {
+	Key      hive.Key
+	Change   Change
+	Send     bool // content travels; Mended without Send is chown and chmod in place
+	UID, GID int
+	Mode     uint32
+	Was      FileState
+	// OwnerPending: the user or group is absent, so root stands in for it.
+	OwnerPending bool
+	Note         string
+}
+
+// KeyPlan is what is to be done for one phase, in the order of the wanted keys.
+type KeyPlan []KeyStep
+
+// KeyError is a key that cannot be put where the hive wants it.
+type KeyError struct {
+	Key    string // attribute name
+	Option string // the deployment.keys option at fault
+	Text   string // what is wrong and what to do
+}
+
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("key %q (%s): %s", e.Key, e.Option, e.Text)
+}
+
+// Keys plans one phase. Every key that cannot be delivered adds a [KeyError]
+// to the returned multierror; with an error nothing must be executed.
+func Keys(wanted []WantedKey, seen Observed, policy Policy) (KeyPlan, error) {
+	var problems *multierror.Error
+	steps := make(KeyPlan, 0, len(wanted))
+	taken := map[string]string{}
+	for _, want := range wanted {
+		place := seen.Dirs[want.Key.DestDir].ID + "/" + want.Key.Name
+		if other, ok := taken[place]; ok {
+			problems = multierror.Append(problems, &KeyError{want.Key.Attr, "destDir, name", fmt.Sprintf(
+				"%s is the same file on the host as that of key %q: give one of them another name", want.Key.Path(), other)})
+			continue
+		}
+		taken[place] = want.Key.Attr
+		step, err := planKey(want, seen, policy)
+		if err != nil {
+			problems = multierror.Append(problems, err)
+			continue
+		}
+		steps = append(steps, step)
+	}
+	if err := problems.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	return steps, nil
+}
+
+func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
+	key := want.Key
+	dir, file := seen.Dirs[key.DestDir], seen.Files[key.Path()]
+	step := KeyStep{Key: key, Mode: key.Mode, Was: file}
+	if policy.SkipVolatile && dir.Volatile {
+		step.Change = Skipped
+		step.Note = key.DestDir + " does not survive the reboot; run upload-keys after it"
+		return step, nil
+	}
+	if file.Obstacle != "" {
+		return step, &KeyError{key.Attr, "destDir, name", fmt.Sprintf(
+			"%s is %s, not a regular file; move it away", key.Path(), file.Obstacle)}
+	}
+	if err := own(&step, seen, policy); err != nil {
+		return step, err
+	}
+	sameContent := file.Present && file.Size == want.Size && file.Digest != nil && *file.Digest == want.Digest
+	sameOwner := file.UID == step.UID && file.GID == step.GID && file.Mode == step.Mode
+	switch {
+	case sameContent && sameOwner:
+		step.Change = Unchanged
+	case sameContent:
+		// In a directory that others can write, the name may lead elsewhere by
+		// the time of chown: a fresh file takes its place.
+		step.Change, step.Send = Mended, !dir.RootOnly
+	default:
+		step.Change, step.Send = Changed, true
+	}
+	return step, nil
+}
+
+// own settles the step's UID and GID.
+func own(step *KeyStep, seen Observed, policy Policy) error {
+	var absent []string
+	look := func(option, name string, known map[string]int) (int, error) {
+		id, ok := lookup(name, known)
+		switch {
+		case ok:
+			return id, nil
+		case policy.AbsentOwnerIsRoot:
+			absent = append(absent, option+" "+name)
+			return 0, nil
+		}
+		return 0, &KeyError{step.Key.Attr, option, fmt.Sprintf(
+			"there is no %s %q on the host; create it (apply does, if the configuration declares it) or correct the name", option, name)}
+	}
+	var err error
+	if step.UID, err = look("user", step.Key.User, seen.Users); err != nil {
+		return err
+	}
+	if step.GID, err = look("group", step.Key.Group, seen.Groups); err != nil {
+		return err
+	}
+	if len(absent) > 0 {
+		step.OwnerPending = true
+		step.Note = strings.Join(absent, " and ") + " does not exist yet: root until activation"
+	}
+	return nil
+}
+
+// lookup finds an id; a number is its own id, as for chown(1), unless a user
+// really bears it as a name.
+func lookup(name string, known map[string]int) (int, bool) {
+	if id, ok := known[name]; ok {
+		return id, true
+	}
+	id, err := strconv.ParseUint(name, 10, 31)
+	return int(id), err == nil
+}
+
+// Idle reports whether the plan leaves the host as it is.
+func (p KeyPlan) Idle() bool {
+	for _, step := range p {
+		if step.Change == Changed || step.Change == Mended {
+			return false
+		}
+	}
+	return true
+}
+
+// String lists the plan, a key a line, without content or digest.
+func (p KeyPlan) String() string {
+	var b strings.Builder
+	for _, s := range p {
+		fmt.Fprintf(&b, "%s %s", s.Change, s.Key.Path())
+		if s.Change == Changed || s.Change == Mended {
+			fmt.Fprintf(&b, " %d:%d %04o", s.UID, s.GID, s.Mode)
+			if !s.Send {
+				b.WriteString(" in place")
+			}
+		}
+		if s.Note != "" {
+			fmt.Fprintf(&b, " (%s)", s.Note)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

@@ -1,0 +1,376 @@
+{
+# The host's half of a key upload, run by sh as root. On stdin: this script, a
+# list of words (what to look at), later a second list (what to do) and the
+# bytes it needs. On stdout: one report per line. upload.go holds the other half.
+set -euf
+umask 077
+unset CDPATH
+LC_ALL=C PATH=${PATH:-/bin}:/run/current-system/sw/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+IFS='
+'
+run=/run/colmena-go dirs=0 walking= stage= keep= undo=
+fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
+
+# A list is its length in bytes (12 digits), then words of one line each: their
+# number first and a full stop last, so that a list cut short is never acted on.
+length() { size=$(head -c 12); case $size in ????????????) ;; *) fail input 0 -;; esac; }
+whole() {
+  [ $# -gt 1 ] || fail input 0 -
+  count=$1
+  shift $(($# - 1))
+  [ "$1" = . ] && [ "$count" = "$words" ] || fail input 0 -
+}
+
+# --- directories -----------------------------------------------------------
+
+# enter DIR makes DIR the working directory, component by component: missing
+# ones are made, links are followed only where nobody but root can have made
+# them, and everywhere else the parent must be the directory we came from.
+enter() {
+  rest=${1#/} links=0
+  cd /
+  while [ -n "$rest" ]; do
+    part=${rest%%/*}
+    case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+    case $part in '' | .) continue ;; ..) cd -P ..; continue ;; esac
+    here=$(stat -c '%d:%i %u %a' .)
+    if [ -L "./$part" ]; then
+      follow
+      continue
+    fi
+    [ -e "./$part" ] || create
+    [ -d "./$part" ] || fail dir "$walking" "$(pwd -P) holds a $part that is not a directory"
+    cd -P "./$part" || fail dir "$walking" "cannot enter $(pwd -P)/$part"
+    guarded "$here" || [ "$(stat -c %d:%i ..)" = "${here%% *}" ] ||
+      fail dir "$walking" "$part was swapped while it was entered"
+  done
+}
+
+# guarded 'ID UID MODE': only root can replace root's entries in the directory.
+guarded() {
+  case ${1#* } in
+    '0 '[1357]???) ;;
+    '0 '*[2367]? | '0 '*[2367]) return 1 ;;
+    '0 '*) ;;
+    *) return 1 ;;
+  esac
+}
+
+follow() {
+  guarded "$here" && [ "$(stat -c %u "./$part")" = 0 ] ||
+    fail dir "$walking" "$(pwd -P)/$part is a symlink that root did not make"
+  links=$((links + 1))
+  [ $links -le 40 ] || fail dir "$walking" "too many symlinks at $part"
+  target=$(readlink "./$part")
+  rest=$target/$rest
+  case $target in /*) cd / ;; esac
+}
+
+create() {
+  if [ "$part" = keys ] && [ "$(pwd -P)" = /run ]; then
+    mkdir -m 0750 ./keys || fail dir "$walking" 'cannot make /run/keys'
+    chgrp keys ./keys 2>/dev/null || :
+  else
+    mkdir -m 0755 "./$part" || fail dir "$walking" "cannot make $part in $(pwd -P)"
+    # A setgid parent hands its group down. Mended only where nobody but root
+    # can have swapped the new directory by now.
+    case $here in
+      *' '[2367]???) if guarded "$here"; then chown 0:0 "./$part" && chmod g-s "./$part"; fi ;;
+    esac
+  fi
+  eval "made_$walking=\"$part\$IFS\$made_$walking\""
+}
+
+# --- the stage: a directory of root's own inside each destination ------------
+
+open_stage() {
+  name=$stage.$walking
+  printf '%s\n' "$(pwd -P)/$name" >>$run/stages
+  mkdir -m 0700 "./$name" || fail dir "$walking" "cannot make a directory in $(pwd -P)"
+  cd -P "./$name"
+  own=$(stat -c '%u %a %d:%i' .)
+  case $own in '0 700 '*) ;; *) fail dir "$walking" 'the staging directory was swapped' ;; esac
+  eval "path_$walking=\$(pwd -P) own_$walking=\$own"
+  [ "$(stat -c %d:%i ..)" = "$1" ] || fail dir "$walking" 'the staging directory was moved'
+  mkdir ./n ./o
+}
+
+enter_stage() {
+  eval "path=\${path_$1-} own=\${own_$1-}"
+  [ -n "$path" ] && cd -P "$path" && [ "$(stat -c '%u %a %d:%i' .)" = "$own" ]
+}
+
+# sweep NAME removes a stage from the working directory, and nothing else.
+sweep() {
+  [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] && cd -P "./$1" || return 0
+  case $(stat -c '%u %a' .) in '0 700') rm -rf ./n ./o ;; esac
+  cd .. && rmdir "./$1"
+}
+
+clean() {
+  trap '' HUP INT TERM
+  set +e
+  while [ "$dirs" -gt 0 ]; do
+    i=$dirs dirs=$((dirs - 1))
+    if enter_stage $i; then
+      rm -rf ./n ./o
+      cd .. && rmdir "./$stage.$i"
+    elif [ $i != "$walking" ]; then
+      continue
+    fi
+    [ -z "$keep" ] || continue
+    eval "made=\$made_$i"
+    for part in $made; do cd .. && rmdir "./$part"; done
+  done
+  [ -z "$stage" ] || : >$run/stages
+}
+
+# --- looking -------------------------------------------------------------------
+
+# look DIR N (NAME SIZE)*N reports the directory and what is at each name. Old
+# files are linked into the stage and read there, where nobody can swap them.
+look() {
+  dirs=$((dirs + 1)) walking=$dirs
+  eval "made_$walking="
+  dir=$1 n=$2 i=0 found=
+  shift 2
+  enter "$dir"
+  here=$(stat -c '%d:%i %u %a' .)
+  set +f
+  for old in ./.colmena-go.*; do
+    case $old in "./$stage".*) ;; *) sweep "${old#./}" || : ;; esac
+  done
+  set -f
+  fstype=-
+  [ "$volatile" = 0 ] || fstype=$(stat -f -c %T .)
+  printf 'dir %s %s\n' "$fstype" "$here"
+  eval "dir_$walking=\$dir at_$walking=\${here%% *}"
+  open_stage "${here%% *}"
+  while [ $i -lt "$n" ]; do
+    i=$((i + 1))
+    if [ -L "../$1" ]; then echo "blocked $i a symlink"
+    elif [ -f "../$1" ]; then found="$found$i$IFS$1$IFS$2$IFS"
+    elif [ -d "../$1" ]; then echo "blocked $i a directory"
+    elif [ -e "../$1" ]; then echo "blocked $i a device, pipe or socket"
+    fi
+    shift 2
+  done
+  if [ -n "$found" ]; then link_old $found; fi
+  walking=
+}
+
+# link_old (INDEX NAME SIZE)*
+link_old() {
+  names=
+  triples="$*"
+  while [ $# -gt 0 ]; do names="$names../$2$IFS" && shift 3; done
+  set -- $names
+  ln -P -t o -- "$@" || :
+  cd o
+  names= indices= sizes=
+  set -- $triples
+  while [ $# -gt 0 ]; do
+    if [ -f "./$2" ] && [ ! -L "./$2" ]; then
+      names="$names./$2$IFS" indices="$indices$1$IFS" sizes="$sizes$3$IFS"
+    else
+      echo "blocked $1 a file that cannot be linked (immutable, or a mount point)"
+    fi
+    shift 3
+  done
+  [ -n "$names" ] || return 0
+  stats=$(stat -c '%f %u %g %s' $names)
+  same_size
+  [ -z "$hash" ] || { echo sums; sha256sum $hash; echo end; }
+}
+
+# same_size reports every file and picks those whose size is the wanted one.
+same_size() {
+  hash=
+  set -- $names
+  names=$sizes sizes=$stats
+  for index in $indices; do
+    stat=${stats%%"$IFS"*} stats=${stats#*"$IFS"}
+    size=${names%%"$IFS"*} names=${names#*"$IFS"}
+    if [ "${stat##* }" = "$size" ]; then
+      hash="$hash$1$IFS"
+      echo "file $index $stat hashed"
+    else
+      echo "file $index $stat -"
+    fi
+    shift
+  done
+}
+
+# --- doing ---------------------------------------------------------------------
+# The second list is blocks: DIR TAR SUMS STATS K name*K M (MASK OWNER MODE C name*C)*M
+# where TAR, SUMS and STATS are sizes of the data that follow the list.
+
+each_block() {
+  act=$1
+  shift
+  while [ "$1" != . ]; do
+    block=$1 tar=$2 sums=$3 stats=$4 k=$5
+    shift 5
+    enter_stage "$block" || fail dir "$block" 'the staging directory was swapped'
+    $act "$@"
+    shift "$k"
+    m=$1
+    shift
+    while [ "$m" -gt 0 ]; do m=$((m - 1)) && shift $((4 + $4)); done
+  done
+}
+
+# first K name... sets `first` to the K names that lead the arguments.
+first() {
+  first= left=$1
+  shift
+  while [ "$left" -gt 0 ]; do first="$first$1$IFS" left=$((left - 1)) && shift; done
+}
+
+receive() {
+  [ "$k" -gt 0 ] || return 0
+  cd n
+  head -c "$tar" | tar -x -p -m --numeric-owner -f - || fail write "$block" 'cannot write the new files'
+  head -c "$sums" | sha256sum -c --status --strict - || fail verify "$block" 'the files on the host are not the ones that were sent'
+  first "$k" "$@"
+  want=$(head -c "$stats")
+  names=
+  for name in $first; do names="$names./$name$IFS"; done
+  [ "$(stat -c '%f %u %g %s' $names)" = "$want" ] || fail verify "$block" 'owner, mode or size did not take'
+  sync $names
+}
+
+# check that every destination is still free of obstacles and where it was.
+check() {
+  first "$k" "$@"
+  for name in $first; do
+    if [ -L "../$name" ] || { [ -e "../$name" ] && [ ! -f "../$name" ]; }; then
+      fail dir "$block" "$name is no longer a regular file"
+    fi
+  done
+  eval "dir=\$dir_$block at=\$at_$block"
+  [ "$(stat -c %d:%i ..)" = "$at" ] || fail dir "$block" 'the directory was moved'
+  walking=$block
+  enter "$dir"
+  walking=
+  [ "$(stat -c %d:%i .)" = "$at" ] || fail dir "$block" 'the directory was replaced'
+}
+
+mend() {
+  shift "$k"
+  m=$1
+  shift
+  cd o
+  while [ "$m" -gt 0 ]; do
+    mask=$1 owner=$2 mode=$3 c=$4
+    shift 4
+    first "$c" "$@"
+    # Never wider than before or after, at any moment.
+    chmod "$mask" -- $first && chown "$owner" -- $first && chmod "$mode" -- $first ||
+      fail mend "$block" 'cannot set owner and mode'
+    shift "$c"
+    m=$((m - 1))
+  done
+}
+
+place() {
+  [ "$k" -gt 0 ] || return 0
+  first "$k" "$@"
+  undo="$undo$block$IFS"
+  cd n
+  mv -f -t ../.. -- $first || put_back "$@"
+}
+
+# put_back: a rename failed, so all that were done are undone.
+put_back() {
+  each_block take_back $blocks
+  fail place "$block" 'cannot rename the new files into place; the old ones are back'
+}
+
+take_back() {
+  case $IFS$undo in *"$IFS$block$IFS"*) ;; *) return 0 ;; esac
+  first "$k" "$@"
+  old=
+  for name in $first; do
+    if [ -e "./o/$name" ]; then old="$old./$name$IFS"
+    elif [ ! -e "./n/$name" ]; then rm -f "../$name"
+    fi
+  done
+  [ -n "$old" ] || return 0
+  cd o
+  mv -f -t ../.. -- $old || :
+}
+
+# entries DATABASE NAME... prints lines like those of passwd(5) and group(5).
+entries() {
+  if command -v getent >/dev/null; then getent "$@"; else cat "/etc/$1"; fi
+}
+
+# --- the run --------------------------------------------------------------------
+
+trap '' PIPE
+trap 'exit 3' HUP INT TERM
+trap clean EXIT
+length
+set -- $(head -c "$size")
+words=$#
+whole "$@"
+who=$2 wait=$3 id=$4 volatile=$5
+shift 5
+mkdir -p -m 0700 $run || fail root 0 "$(id -un)"
+exec 9>>$run/lock
+if ! flock -n 9; then
+  holder=
+  { read -r holder <$run/holder; } 2>/dev/null || :
+  echo "wait $holder"
+  if ! flock -w "$wait" 9; then
+    { read -r holder <$run/holder; } 2>/dev/null || :
+    fail lock 0 "$holder"
+  fi
+fi
+printf '%s\n' "$who" >$run/holder
+if [ -s $run/stages ]; then
+  while read -r old; do
+    case $old in
+      */.colmena-go.*) if cd -P "${old%/*}" 2>/dev/null; then sweep "${old##*/}" || :; fi ;;
+    esac
+  done <$run/stages
+fi
+stage=.colmena-go.$id
+for database in passwd group; do
+  n=$1
+  shift
+  first "$n" "$@"
+  shift "$n"
+  [ "$n" = 0 ] || entries $database $first | while IFS=: read -r name _ id _; do
+    printf '%s %s %s\n' $database "$id" "$name"
+  done || :
+done
+while [ "$1" != . ]; do
+  look "$@"
+  shift $((2 + 2 * $2))
+done
+echo observed
+
+length
+blocks=$(head -c "$size")
+set -- $blocks
+words=$#
+whole "$@"
+shift
+blocks="$*"
+if [ "$1" != . ]; then
+  each_block receive "$@"
+  each_block check "$@"
+  # From here to the end nothing may stop us half-way, nor may we say a word.
+  trap '' HUP INT TERM
+  each_block mend "$@"
+  each_block place "$@"
+  keep=yes
+fi
+clean
+trap - EXIT
+echo done
+exit 0
+}

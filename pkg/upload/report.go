@@ -1,0 +1,265 @@
+package upload
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// This file reads what host.sh reports. A host may lie: whatever does not fit
+// is an error, and no line of a report is quoted, since some hold digests.
+
+// modeRegular is S_IFREG, in the raw mode that stat -c %f prints (inode(7)).
+const modeRegular = 0o100000
+
+// errProtocol: the host's half did not speak as expected.
+var errProtocol = errors.New("the host ended the upload early or gave an answer that makes no sense")
+
+// refusal is a `fail` line: the host's half gave up on its own, having put
+// everything back.
+type refusal struct {
+	code  string
+	dir   int // from 1; 0 for none
+	text  string
+	label string
+}
+
+func (r *refusal) Error() string { return r.label }
+
+func (r *refusal) explain(dirs []directory, stderr string) error {
+	label, kind := r.text, ErrHost
+	switch r.code {
+	case "lock":
+		label, kind = "held by "+r.text+"; wait for it to end, then run again", ErrLocked
+	case "root":
+		label = fmt.Sprintf("cannot write /run on the host as %s: set deployment.targetUser = \"root\" or a working deployment.privilegeEscalationCommand", r.text)
+	case "input":
+		label = "the connection was lost"
+	}
+	if r.dir > 0 && r.dir <= len(dirs) {
+		label = fmt.Sprintf("destDir %s (%s): %s", dirs[r.dir-1].path, names(dirs[r.dir-1]), label)
+	}
+	if stderr != "" && r.code != "lock" {
+		label += "; the host says: " + stderr
+	}
+	r.label = label
+	return fmt.Errorf("%w: %w", kind, r)
+}
+
+// names tells which keys a directory is for, the first few of them.
+func names(dir directory) string {
+	const most = 3
+	var list []string
+	for i, want := range dir.keys {
+		if i == most {
+			list = append(list, fmt.Sprintf("%d more", len(dir.keys)-most))
+			break
+		}
+		list = append(list, fmt.Sprintf("%q", want.Key.Attr))
+	}
+	if len(dir.keys) == 1 {
+		return "key " + list[0]
+	}
+	return "keys " + strings.Join(list, ", ")
+}
+
+// lines reads a host's report line by line.
+type lines struct {
+	*bufio.Reader
+	pipe *io.PipeReader
+}
+
+func newLines(r *io.PipeReader) *lines { return &lines{bufio.NewReader(r), r} }
+
+// next splits the next line into at most n words.
+func (l *lines) next(n int) ([]string, error) {
+	text, err := l.ReadString('\n')
+	if err != nil {
+		return nil, errProtocol
+	}
+	words := strings.SplitN(strings.TrimSuffix(text, "\n"), " ", n)
+	if words[0] == "fail" {
+		all := strings.SplitN(strings.TrimSuffix(text, "\n"), " ", 4)
+		if len(all) != 4 {
+			return nil, errProtocol
+		}
+		dir, _ := strconv.Atoi(all[2])
+		return nil, &refusal{code: all[1], dir: dir, text: printable(all[3])}
+	}
+	return words, nil
+}
+
+func (l *lines) discard() {
+	go io.Copy(io.Discard, l.pipe) // ends with the pipe, which Run's end closes
+}
+
+// readLook reads the host's state up to `observed`.
+func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, error) {
+	seen := plan.Observed{
+		Users: map[string]int{}, Groups: map[string]int{},
+		Dirs: map[string]plan.DirState{}, Files: map[string]plan.FileState{},
+	}
+	at := -1
+	for {
+		words, err := l.next(7)
+		if err != nil {
+			return seen, err
+		}
+		switch {
+		case words[0] == "observed":
+			if at != len(dirs)-1 {
+				return seen, errProtocol
+			}
+			return seen, nil
+		case words[0] == "wait":
+			if note != nil {
+				note("waiting for another upload on this host, by " + printable(strings.Join(words[1:], " ")))
+			}
+		case words[0] == "passwd" && len(words) >= 3:
+			err = addID(seen.Users, words)
+		case words[0] == "group" && len(words) >= 3:
+			err = addID(seen.Groups, words)
+		case words[0] == "dir" && len(words) == 5 && at < len(dirs)-1:
+			at++
+			err = addDir(seen, dirs[at], words)
+		case at >= 0:
+			err = addFile(l, seen, dirs[at], words)
+		default:
+			err = errProtocol
+		}
+		if err != nil {
+			return seen, err
+		}
+	}
+}
+
+func addID(ids map[string]int, words []string) error {
+	id, err := strconv.ParseUint(words[1], 10, 32)
+	if err != nil {
+		return errProtocol
+	}
+	ids[words[2]] = int(id)
+	return nil
+}
+
+// addDir reads `dir FSTYPE DEV:INODE UID MODE`.
+func addDir(seen plan.Observed, dir directory, words []string) error {
+	mode, err := strconv.ParseUint(words[4], 8, 16)
+	if err != nil {
+		return errProtocol
+	}
+	seen.Dirs[dir.path] = plan.DirState{
+		ID:       words[2],
+		RootOnly: words[3] == "0" && mode&0o022 == 0,
+		Volatile: words[1] == "tmpfs" || words[1] == "ramfs",
+	}
+	return nil
+}
+
+// addFile reads one of
+//
+//	blocked INDEX WHAT
+//	file INDEX MODE UID GID SIZE hashed|-
+//	sums (then a line per hashed file, in order, and `end`)
+func addFile(l *lines, seen plan.Observed, dir directory, words []string) error {
+	if words[0] == "sums" {
+		return addSums(l, seen, dir)
+	}
+	if len(words) < 3 {
+		return errProtocol
+	}
+	i, err := strconv.Atoi(words[1])
+	if err != nil || i < 1 || i > len(dir.keys) {
+		return errProtocol
+	}
+	path := dir.keys[i-1].Key.Path()
+	switch {
+	case words[0] == "blocked":
+		seen.Files[path] = plan.FileState{Obstacle: strings.Join(words[2:], " ")}
+		return nil
+	case words[0] == "file" && len(words) == 7:
+		mode, err1 := strconv.ParseUint(words[2], 16, 32)
+		uid, err2 := strconv.ParseUint(words[3], 10, 32)
+		gid, err3 := strconv.ParseUint(words[4], 10, 32)
+		size, err4 := strconv.ParseInt(words[5], 10, 64)
+		if errors.Join(err1, err2, err3, err4) != nil || mode&0o170000 != modeRegular {
+			return errProtocol
+		}
+		state := plan.FileState{Present: true, Mode: uint32(mode) & 0o7777, UID: int(uid), GID: int(gid), Size: size}
+		if words[6] == "hashed" {
+			state.Digest = new(secret.Digest)
+		}
+		seen.Files[path] = state
+		return nil
+	}
+	return errProtocol
+}
+
+func addSums(l *lines, seen plan.Observed, dir directory) error {
+	for _, want := range dir.keys {
+		state := seen.Files[want.Key.Path()]
+		if state.Digest == nil {
+			continue
+		}
+		words, err := l.next(2)
+		if err != nil {
+			return err
+		}
+		// sha256sum marks a line whose file name it had to escape.
+		digest, err := secret.ParseDigest(strings.TrimPrefix(words[0], `\`))
+		if err != nil {
+			return errProtocol
+		}
+		state.Digest = &digest
+		seen.Files[want.Key.Path()] = state
+	}
+	if words, err := l.next(2); err != nil || words[0] != "end" {
+		return errProtocol
+	}
+	return nil
+}
+
+// readDone waits for the end of the commit.
+func readDone(l *lines) error {
+	words, err := l.next(2)
+	if err == nil && words[0] != "done" {
+		err = errProtocol
+	}
+	return err
+}
+
+// tail keeps the last part of the host's stderr: names of programs and files,
+// never content, which no program is given as an argument.
+type tail struct{ text []byte }
+
+const tailSize = 400
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.text = append(t.text, p...)
+	if extra := len(t.text) - tailSize; extra > 0 {
+		t.text = t.text[extra:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return printable(strings.TrimSpace(string(t.text))) }
+
+// printable makes a host's text fit for one line of a message.
+func printable(text string) string {
+	text = strings.ToValidUTF8(text, "?")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case strconv.IsPrint(r):
+			return r
+		}
+		return -1
+	}, text)
+}

@@ -1,0 +1,180 @@
+// Package upload delivers the keys of one phase to one host over one channel:
+// it looks at what the host has, plans, sends what differs, and either all of
+// it takes effect or nothing does. host.sh is the half that runs on the host.
+package upload
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+//go:embed host.sh
+var hostScript []byte
+
+// Runner runs a command as root on a host; pkg/remote's Host is one. Run
+// returns when the command has ended and its output was written, and does not
+// wait for a Read of stdin that blocks.
+type Runner interface {
+	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
+}
+
+// Item is a key with its resolved content.
+type Item struct {
+	Key     hive.Key
+	Content secret.Secret
+}
+
+// Request is one phase on one host.
+type Request struct {
+	Keys     []Item
+	Policy   plan.Policy
+	Who      string        // tells another deployer who holds the host's upload lock
+	LockWait time.Duration // how long to wait for that lock; zero means one minute
+	Note     func(string)  // called while waiting for the lock; may be nil
+}
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrLocked: another upload held the host's lock for longer than LockWait.
+	ErrLocked = errors.New("another upload is under way on this host")
+	// ErrHost: the host refused, or ended the upload before it was complete.
+	// Every old key is in place.
+	ErrHost = errors.New("nothing was changed")
+	// ErrUnknown: the connection was lost after the last byte was sent: the host
+	// has either every old key or every new one.
+	ErrUnknown = errors.New("the connection was lost during the commit: the host has either all old or all new keys; run again to be sure")
+)
+
+// Run delivers the keys. The returned plan says what became of each; with an
+// error it is nil. Secrets and digests travel on the command's stdin and stdout
+// only, and no error holds one.
+func Run(ctx context.Context, host Runner, req Request) (plan.KeyPlan, error) {
+	if len(req.Keys) == 0 {
+		return nil, nil
+	}
+	if req.LockWait == 0 {
+		req.LockWait = time.Minute
+	}
+	wanted, content, size := contents(req.Keys)
+	dirs := byDirectory(wanted)
+
+	ctx, cancel := context.WithTimeout(ctx, deadline(req, size)+10*time.Second)
+	defer cancel()
+	c := start(ctx, host, deadline(req, size))
+	defer c.finish()
+
+	c.send(hostScript, lookList(req, randomID(), dirs).bytes())
+	seen, err := readLook(c.out, dirs, req.Note)
+	if err != nil {
+		return nil, c.explain(err, dirs)
+	}
+	steps, err := plan.Keys(wanted, seen, req.Policy)
+	if err != nil {
+		return nil, err
+	}
+	todo, err := doList(blocks(dirs, steps), content)
+	if err != nil {
+		return nil, err
+	}
+	sent := c.send(todo)
+	if err := readDone(c.out); err != nil {
+		err = c.explain(err, dirs)
+		var refused *refusal
+		if sent == nil && !errors.As(err, &refused) && !steps.Idle() {
+			err = fmt.Errorf("%w (%w)", ErrUnknown, err)
+		}
+		return nil, err
+	}
+	return steps, nil
+}
+
+// contents splits items into what the plan may know and what travels.
+func contents(items []Item) (wanted []plan.WantedKey, content map[string]secret.Secret, size int) {
+	content = make(map[string]secret.Secret, len(items))
+	for _, item := range items {
+		wanted = append(wanted, plan.WantedKey{
+			Key: item.Key, Size: int64(item.Content.Len()), Digest: item.Content.Digest(),
+		})
+		content[item.Key.Attr] = item.Content
+		size += item.Content.Len()
+	}
+	return wanted, content, size
+}
+
+// deadline bounds the host's process, which learns of a cut cable in no other
+// way: two minutes, the wait for the lock, and a slow line's time for the bytes.
+func deadline(req Request, size int) time.Duration {
+	return 2*time.Minute + req.LockWait + time.Duration(size/50_000)*time.Second
+}
+
+func randomID() string {
+	var id [8]byte
+	rand.Read(id[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(id[:])
+}
+
+// channel is the running host.sh with its two directions.
+type channel struct {
+	stdin  *io.PipeWriter
+	out    *lines
+	stderr *tail         // to be read after ended
+	ended  chan struct{} // closed when the command has ended
+	runErr error         // how it ended; to be read after ended
+}
+
+// start runs host.sh. The command line is the same for every login shell:
+// single quotes, no variable outside them.
+func start(ctx context.Context, host Runner, limit time.Duration) *channel {
+	inR, inW := io.Pipe()
+	outR, outW := io.Pipe()
+	c := &channel{stdin: inW, out: newLines(outR), stderr: &tail{}, ended: make(chan struct{})}
+	command := fmt.Sprintf(`timeout %d sh -c 'eval "$(head -c %d)"'`, int(limit.Seconds()), len(hostScript))
+	go func() {
+		c.runErr = host.Run(ctx, command, inR, outW, c.stderr)
+		inR.CloseWithError(io.ErrClosedPipe)
+		outW.CloseWithError(io.EOF)
+		close(c.ended)
+	}()
+	return c
+}
+
+func (c *channel) send(parts ...[]byte) error {
+	_, err := io.Copy(c.stdin, bytes.NewReader(bytes.Join(parts, nil)))
+	return err
+}
+
+// finish ends the input, which makes the host clean up, and returns how its
+// half ended. It may be called again.
+func (c *channel) finish() error {
+	c.stdin.Close()
+	c.out.discard()
+	<-c.ended
+	return c.runErr
+}
+
+// explain turns what ended the conversation into what the user needs to know.
+func (c *channel) explain(err error, dirs []directory) error {
+	runErr := c.finish()
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return refused.explain(dirs, c.stderr.String())
+	}
+	if runErr != nil {
+		err = runErr
+	}
+	if text := c.stderr.String(); text != "" {
+		return fmt.Errorf("%w; the host says: %s", err, text)
+	}
+	return err
+}

@@ -1,0 +1,245 @@
+package upload
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// This file writes what host.sh reads: lists of words and, for each directory
+// that gets files, a tar stream, a check list for sha256sum and one for stat.
+
+// words is a list in the making; host.sh splits it at newlines and nothing else.
+type words []string
+
+func (w *words) add(list ...string) { *w = append(*w, list...) }
+
+func (w *words) addInt(n int) { w.add(strconv.Itoa(n)) }
+
+// bytes frames the list: its length in 12 digits, the number of words, the
+// words, a full stop. A list cut short at any byte is not one.
+func (w words) bytes() []byte {
+	all := make([]string, 0, len(w)+2)
+	all = append(all, strconv.Itoa(len(w)+2))
+	all = append(all, w...)
+	all = append(all, ".")
+	body := strings.Join(all, "\n")
+	return []byte(fmt.Sprintf("%012d%s", len(body), body))
+}
+
+// directory is a destination and the keys that go there.
+type directory struct {
+	path string
+	keys []plan.WantedKey
+}
+
+// byDirectory groups the keys, keeping their order.
+func byDirectory(wanted []plan.WantedKey) []directory {
+	var dirs []directory
+	index := map[string]int{}
+	for _, want := range wanted {
+		i, ok := index[want.Key.DestDir]
+		if !ok {
+			i = len(dirs)
+			index[want.Key.DestDir] = i
+			dirs = append(dirs, directory{path: want.Key.DestDir})
+		}
+		dirs[i].keys = append(dirs[i].keys, want)
+	}
+	return dirs
+}
+
+// lookList asks for owners and for the state of every destination.
+func lookList(req Request, stage string, dirs []directory) words {
+	var list words
+	list.add(oneLine(req.Who))
+	list.addInt(int(req.LockWait.Seconds()))
+	list.add(stage)
+	if req.Policy.SkipVolatile {
+		list.add("1")
+	} else {
+		list.add("0")
+	}
+	for _, names := range [][]string{
+		distinct(req.Keys, func(k hive.Key) string { return k.User }),
+		distinct(req.Keys, func(k hive.Key) string { return k.Group }),
+	} {
+		list.addInt(len(names))
+		list.add(names...)
+	}
+	for _, dir := range dirs {
+		list.add(dir.path)
+		list.addInt(len(dir.keys))
+		for _, want := range dir.keys {
+			list.add(want.Key.Name, strconv.FormatInt(want.Size, 10))
+		}
+	}
+	return list
+}
+
+// oneLine keeps the words of a text that fit into one line of a list.
+func oneLine(text string) string {
+	if text = strings.Join(strings.Fields(text), " "); text == "" {
+		return "unknown"
+	}
+	return text
+}
+
+func distinct(keys []Item, field func(hive.Key) string) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, item := range keys {
+		if name := field(item.Key); !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// block is what is to be done in one directory.
+type block struct {
+	index int // of the directory, from 1, as host.sh counts
+	send  []plan.KeyStep
+	mend  []plan.KeyStep
+}
+
+func blocks(dirs []directory, steps plan.KeyPlan) []block {
+	index := map[string]int{}
+	list := make([]block, len(dirs))
+	for i, dir := range dirs {
+		index[dir.path] = i
+		list[i].index = i + 1
+	}
+	for _, step := range steps {
+		b := &list[index[step.Key.DestDir]]
+		switch {
+		case step.Send:
+			b.send = append(b.send, step)
+		case step.Change == plan.Mended:
+			b.mend = append(b.mend, step)
+		}
+	}
+	busy := list[:0]
+	for _, b := range list {
+		if len(b.send)+len(b.mend) > 0 {
+			busy = append(busy, b)
+		}
+	}
+	return busy
+}
+
+// doList writes the second list and the data behind it.
+func doList(todo []block, content map[string]secret.Secret) ([]byte, error) {
+	var list words
+	var data bytes.Buffer
+	for _, b := range todo {
+		var archive, sums, stats []byte
+		if len(b.send) > 0 {
+			var err error
+			if archive, err = tarOf(b.send, content); err != nil {
+				return nil, err
+			}
+			sums, stats = sumsOf(b.send, content), statsOf(b.send, content)
+		}
+		list.addInt(b.index)
+		list.addInt(len(archive))
+		list.addInt(len(sums))
+		list.addInt(len(stats))
+		list.addInt(len(b.send))
+		for _, step := range b.send {
+			list.add(step.Key.Name)
+		}
+		mendWords(&list, b.mend)
+		data.Write(archive)
+		data.Write(sums)
+		data.Write(stats)
+	}
+	return append(list.bytes(), data.Bytes()...), nil
+}
+
+// tarOf packs the files with their final owner and mode.
+func tarOf(steps []plan.KeyStep, content map[string]secret.Secret) ([]byte, error) {
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, step := range steps {
+		body := content[step.Key.Attr].Reveal()
+		header := &tar.Header{
+			Typeflag: tar.TypeReg,
+			Name:     "./" + step.Key.Name,
+			Mode:     int64(step.Mode),
+			Uid:      step.UID,
+			Gid:      step.GID,
+			Size:     int64(len(body)),
+			Format:   tar.FormatGNU, // names of any bytes and any length
+		}
+		if err := w.WriteHeader(header); err != nil {
+			return nil, fmt.Errorf("key %q: cannot be packed: %w", step.Key.Attr, err)
+		}
+		if _, err := w.Write(body); err != nil {
+			return nil, fmt.Errorf("key %q: cannot be packed: %w", step.Key.Attr, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// sumsOf is a check list for sha256sum -c. A name with a backslash is escaped
+// and its line marked, as sha256sum itself does (coreutils manual, md5sum).
+func sumsOf(steps []plan.KeyStep, content map[string]secret.Secret) []byte {
+	var b bytes.Buffer
+	for _, step := range steps {
+		name := step.Key.Name
+		if strings.Contains(name, `\`) {
+			b.WriteByte('\\')
+			name = strings.ReplaceAll(name, `\`, `\\`)
+		}
+		fmt.Fprintf(&b, "%s  ./%s\n", content[step.Key.Attr].Digest().Reveal(), name)
+	}
+	return b.Bytes()
+}
+
+// statsOf is what stat -c '%f %u %g %s' must say of the staged files.
+func statsOf(steps []plan.KeyStep, content map[string]secret.Secret) []byte {
+	lines := make([]string, len(steps))
+	for i, step := range steps {
+		lines[i] = fmt.Sprintf("%x %d %d %d",
+			modeRegular|step.Mode, step.UID, step.GID, content[step.Key.Attr].Len())
+	}
+	return []byte(strings.Join(lines, "\n"))
+}
+
+// mendWords groups in-place changes, so that the host runs few programs for
+// many keys. MASK is what both the old and the new mode allow.
+func mendWords(list *words, steps []plan.KeyStep) {
+	type change struct {
+		mask, owner, mode string
+	}
+	var order []change
+	names := map[change][]string{}
+	for _, step := range steps {
+		c := change{
+			mask:  fmt.Sprintf("%04o", step.Was.Mode&step.Mode&0o777),
+			owner: fmt.Sprintf("%d:%d", step.UID, step.GID),
+			mode:  fmt.Sprintf("%04o", step.Mode),
+		}
+		if names[c] == nil {
+			order = append(order, c)
+		}
+		names[c] = append(names[c], step.Key.Name)
+	}
+	list.addInt(len(order))
+	for _, c := range order {
+		list.add(c.mask, c.owner, c.mode)
+		list.addInt(len(names[c]))
+		list.add(names[c]...)
+	}
+}
