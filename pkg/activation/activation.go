@@ -1,0 +1,135 @@
+// Package activation runs switch-to-configuration on one host. The program runs
+// in a systemd unit of its own, so that it outlives a dropped connection and a
+// killed deployer; this package starts it, follows it live and tells how it
+// ended. host.sh is the half that runs on the host.
+package activation
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+//go:embed host.sh
+var hostScript []byte
+
+// Runner runs a command as root on a host; pkg/remote's Host is one. Run
+// returns when the command has ended and its output was written, or when ctx is
+// done, and does not wait for a Read of stdin that blocks.
+type Runner interface {
+	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
+}
+
+// Request is one activation on one host.
+type Request struct {
+	Goal     hive.Goal // one that activates: switch, boot, test or dry-activate
+	Toplevel string    // store path of the system, valid on the host
+	WaitFor  []string  // units of the keys that are uploaded only after activation
+}
+
+// Hooks are called while the activation runs, one at a time. They must not
+// block for long: the host's output waits for them. Each may be nil.
+type Hooks struct {
+	// Output gets each line the activation prints, without its end: a newline
+	// or, for progress displays, a carriage return. Very long lines come in
+	// pieces. The bytes are the program's own and need not be UTF-8.
+	Output func(line string)
+	// Note gets what the user should know about how the activation runs.
+	Note func(text string)
+	// KeyWanted is called at most once, when a job that starts one of WaitFor
+	// is waiting: the activation will not end before that key is there.
+	KeyWanted func(unit string)
+}
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrGoesOn: the connection, or the patience of ctx, ended before the
+	// activation did. It goes on; a [*Detached] in the error's chain says where.
+	ErrGoesOn = errors.New("the activation goes on without us")
+	// ErrBusy: another activation by colmena-go runs on the host. Nothing was changed.
+	ErrBusy = errors.New("another activation is under way on this host")
+	// ErrProfile: the system profile could not be set. Nothing was activated.
+	ErrProfile = errors.New("the system profile could not be set")
+	// ErrKilled: the activation was killed and left no exit status; the host
+	// may be between two systems.
+	ErrKilled = errors.New("the activation was killed on the host; it may be half done: activate again")
+	// ErrHost: the host could not start the activation. Nothing was changed.
+	ErrHost = errors.New("the activation could not be started")
+)
+
+// Detached tells where an activation goes on that is no longer followed.
+type Detached struct {
+	Unit  string // on the host
+	Log   string // path on the host, readable by root
+	Begun bool   // false: the host had not confirmed the start, it may not run at all
+	Cause error  // why it is no longer followed
+}
+
+// Error says what goes on and where to look.
+func (d *Detached) Error() string {
+	what := "the activation goes on"
+	if !d.Begun {
+		what = "if the activation was started, it goes on"
+	}
+	return fmt.Sprintf("%v; %s on the host as %s: see `journalctl -u %s` and %s there",
+		d.Cause, what, d.Unit, d.Unit, d.Log)
+}
+
+// Unwrap makes errors.Is see [ErrGoesOn] and the cause.
+func (d *Detached) Unwrap() []error { return []error{ErrGoesOn, d.Cause} }
+
+// safePath: what Nix allows in the name of a store path, and the way there.
+// Such a path needs no quoting anywhere.
+var safePath = regexp.MustCompile(`^(/[A-Za-z0-9+._?=-]+)+$`)
+
+// Run sets the system profile (goals switch and boot) and runs the toplevel's
+// switch-to-configuration. Unless the error is nil there is no exit status and
+// the Outcome is the zero one; an exit status other than 0 is not an error here.
+func Run(ctx context.Context, host Runner, req Request, hooks Hooks) (Outcome, error) {
+	if !req.Goal.Activates() {
+		return Outcome{}, fmt.Errorf("goal %q activates nothing", req.Goal)
+	}
+	if !safePath.MatchString(req.Toplevel) {
+		return Outcome{}, fmt.Errorf("%q is not the path of a system in the Nix store", req.Toplevel)
+	}
+	f := newFollower(randomID(), hooks)
+	stdinR, stdinW := io.Pipe()
+	f.ended = func() { go stdinW.Write([]byte("done\n")) } // the host may forget now
+	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, req)), stdinR)
+
+	// The same for every login shell: single quotes, no variable outside them.
+	command := fmt.Sprintf(`sh -c 'eval "$(head -c %d)"'`, len(hostScript))
+	err := host.Run(ctx, command, input, f.stdout(), f.stderr())
+	stdinR.Close()
+	stdinW.Close()
+	return f.result(err)
+}
+
+// list is what host.sh reads behind itself: the length of the list in 12 digits,
+// then a word a line, their number first and a full stop last.
+func list(id string, req Request) []byte {
+	profile := "0"
+	if req.Goal.SetsProfile() {
+		profile = "1"
+	}
+	words := append([]string{"", id, string(req.Goal), profile, req.Toplevel}, req.WaitFor...)
+	words = append(words, ".")
+	words[0] = fmt.Sprint(len(words))
+	body := strings.Join(words, "\n")
+	return []byte(fmt.Sprintf("%012d%s", len(body), body))
+}
+
+func randomID() string {
+	var id [8]byte
+	rand.Read(id[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(id[:])
+}

@@ -1,0 +1,25 @@
+package activation
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// CurrentSystem returns the store path of the system that runs on the host, so
+// that the caller can tell whether it knows it (deployment.replaceUnknownProfiles).
+func CurrentSystem(ctx context.Context, host Runner) (string, error) {
+	var out bytes.Buffer
+	if err := host.Run(ctx, "readlink -e /run/current-system", nil, &out, io.Discard); err != nil {
+		return "", fmt.Errorf("cannot read /run/current-system, the link to the running system: %w", err)
+	}
+	// A login shell may talk before the answer.
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	path := lines[len(lines)-1]
+	if !safePath.MatchString(path) {
+		return "", fmt.Errorf("/run/current-system leads to %q, which is no store path", path)
+	}
+	return path, nil
+}

@@ -1,0 +1,164 @@
+package activation
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// follower reads what host.sh says: the activation's output on stdout, and on
+// stderr reports among whatever a login shell or sudo writes there.
+type follower struct {
+	id    string
+	hooks Hooks
+	ended func() // called once, when the result is known
+
+	mu     sync.Mutex // stdout and stderr are written from two goroutines
+	out    splitter
+	err    splitter
+	asked  bool     // the host was about to start the activation
+	begun  bool     // it runs
+	warned []string // failed units that switch-to-configuration named
+	listed []string // failed units that systemd named
+	status string   // the last report, "" until it came
+	noise  []string // the last lines of stderr that are no reports
+}
+
+func newFollower(id string, hooks Hooks) *follower {
+	f := &follower{id: id, hooks: hooks}
+	f.out.line = f.output
+	f.err.line = f.report
+	return f
+}
+
+// stdout and stderr are what the Runner writes to.
+func (f *follower) stdout() io.Writer { return locked{&f.mu, &f.out} }
+func (f *follower) stderr() io.Writer { return locked{&f.mu, &f.err} }
+
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// failedLine is how switch-to-configuration, both the Perl and the Rust one of
+// nixpkgs, names the units whose failure makes it end with 4.
+const failedLine = "warning: the following units failed: "
+
+func (f *follower) output(line string) {
+	if names, ok := strings.CutPrefix(line, failedLine); ok {
+		f.warned = strings.Split(strings.TrimSpace(names), ", ")
+	}
+	if f.hooks.Output != nil {
+		f.hooks.Output(line)
+	}
+}
+
+func (f *follower) report(line string) {
+	_, report, ok := strings.Cut(line, f.id+" ")
+	if !ok {
+		f.noise = append(f.noise, line)
+		f.noise = f.noise[max(0, len(f.noise)-5):]
+		return
+	}
+	word, rest, _ := strings.Cut(report, " ")
+	switch word {
+	case "launch":
+		f.asked = true
+	case "began":
+		f.begun = true
+	case "note":
+		if f.hooks.Note != nil {
+			f.hooks.Note(rest)
+		}
+	case "job":
+		if f.hooks.KeyWanted != nil {
+			f.hooks.KeyWanted(rest)
+		}
+	case "failed":
+		f.listed = append(f.listed, rest)
+	default:
+		f.status = report
+		f.ended()
+	}
+}
+
+// result turns the last report, or its absence, into what Run returns.
+func (f *follower) result(runErr error) (Outcome, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.out.flush()
+	f.err.flush()
+	word, rest, _ := strings.Cut(f.status, " ")
+	switch word {
+	case "":
+		return Outcome{}, f.unfinished(runErr)
+	case "exit":
+		exit, err := strconv.Atoi(rest)
+		if err != nil {
+			return Outcome{}, fmt.Errorf("the host reported an unreadable exit status %q", rest)
+		}
+		return f.outcome(exit), nil
+	case "busy":
+		return Outcome{}, fmt.Errorf("%w: %s", ErrBusy, unitOf(rest))
+	case "profile":
+		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, rest)
+	case "killed":
+		return Outcome{}, fmt.Errorf("%w (systemd says: %s)", ErrKilled, rest)
+	case "fail":
+		return Outcome{}, fmt.Errorf("%w: %s%s", ErrHost, rest, f.heard())
+	default:
+		return Outcome{}, ErrKilled
+	}
+}
+
+func (f *follower) outcome(exit int) Outcome {
+	o := Outcome{Status: statusOf(exit), Exit: exit}
+	if o.Status == SwitchedWithFailures {
+		o.FailedUnits = f.warned
+		if len(o.FailedUnits) == 0 {
+			o.FailedUnits = f.listed
+		}
+		slices.Sort(o.FailedUnits)
+	}
+	return o
+}
+
+// unfinished: the command ended before the host told how the activation did.
+func (f *follower) unfinished(runErr error) error {
+	var exit interface{ ExitStatus() int }
+	refused := errors.As(runErr, &exit) // the shell itself ended, so nothing was lost on the way
+	switch {
+	case runErr == nil:
+		runErr = errors.New("the host stopped reporting")
+	case refused && !f.asked:
+		return fmt.Errorf("%w: %w%s", ErrHost, runErr, f.heard())
+	}
+	return &Detached{
+		Unit:  "colmena-go-activate-" + f.id + ".service",
+		Log:   "/run/colmena-go/activate-" + f.id + "/log",
+		Begun: f.begun,
+		Cause: runErr,
+	}
+}
+
+// unitOf returns the unit of the activation whose directory host.sh named.
+func unitOf(dir string) string {
+	return "colmena-go-" + dir + ".service"
+}
+
+func (f *follower) heard() string {
+	if len(f.noise) == 0 {
+		return ""
+	}
+	return "; the host says: " + strings.Join(f.noise, "; ")
+}

@@ -1,0 +1,185 @@
+{
+# The host's half of an activation, run by sh as root. On stdin: this script, a
+# list of words, and one more line once the deployer has the result. On stdout:
+# what the activation prints, byte for byte. On stderr: reports, each a line that
+# begins with the activation's id. activation.go holds the other half.
+#
+# The activation itself runs in a unit of its own and lives on when this process
+# goes; here it is only started and followed.
+set -uf
+umask 077
+PATH=${PATH:-/bin}:/run/current-system/sw/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+newline='
+'
+IFS=$newline
+
+say() { printf '%s %s\n' "$id" "$1" >&2; }
+fail() { say "fail $1"; [ -z "$dir" ] || rm -rf "$dir"; exit 1; }
+
+# whole: the list says its number of words first and ends with a full stop, so
+# that one cut short is never acted on.
+whole() {
+  count=$1
+  shift $(($# - 1))
+  [ "$1" = . ] && [ "$count" = "$words" ]
+}
+
+# sweep removes what activations left behind whose deployer went away. The locks
+# tell that neither the activation nor anyone who follows it is alive.
+sweep() {
+  set +f
+  for old in $run/activate-*; do
+    if [ -e "$old/status" ] || [ -e "$old/log" ]; then
+      flock -n "$old/follower" flock -n "$old/running" rm -rf "$old"
+    fi
+  done
+  set -f
+}
+
+write_script() {
+  cat >"$dir/script" <<'SCRIPT'
+# The main process of the activation's unit, and what systemd runs after it.
+set -u
+dir=${0%/*} run=${0%/*/*}
+end() {
+  printf '%s\n' "$1" >"$dir/status.new"
+  mv "$dir/status.new" "$dir/status"
+  exit "$2"
+}
+if [ "$1" = ended ]; then
+  : >"$dir/ended"
+  [ -e "$dir/status" ] || end "killed ${EXIT_CODE-never} ${EXIT_STATUS-started}" 0
+  exit 0
+fi
+# A caught signal waits for the running program; an ignored one would be inherited.
+trap : HUP INT TERM
+umask 077
+exec 8>>"$dir/running" </dev/null
+flock -n 8 || exit 0
+exec >>"$dir/log" 2>&1 9>>"$run/activation.lock"
+if ! flock -n 9; then
+  { read -r holder <"$run/activation"; } 2>/dev/null || holder=unknown
+  end "busy $holder" 75
+fi
+printf '%s\n' "${dir##*/}" >"$run/activation"
+umask 022
+cd /
+if [ "$3" = 1 ]; then
+  nix-env -p /nix/var/nix/profiles/system --set "$4" 8>&- 9>&- || end "profile $?" 1
+fi
+"$4/bin/switch-to-configuration" "$2" 8>&- 9>&-
+code=$?
+end "exit $code" "$code"
+SCRIPT
+}
+
+# start runs the script as a transient service: nothing that happens to this
+# process or to its session reaches it. No default dependencies: it neither waits
+# for a boot that hangs nor ends when a target that the switch stops does.
+start() {
+  set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel"
+  managed=
+  if [ -d /run/systemd/system ]; then
+    if [ -n "${LOCALE_ARCHIVE-}" ]; then set -- -E "LOCALE_ARCHIVE=$LOCALE_ARCHIVE" "$@"; fi
+    systemd-run --quiet --no-ask-password --collect --unit="$unit" \
+      --description="Activation by colmena-go: $goal $toplevel" \
+      -p Type=exec -p DefaultDependencies=no -p IgnoreOnIsolate=yes \
+      -p KillMode=process -p OOMPolicy=continue \
+      -p "ExecStopPost=/bin/sh $dir/script ended" \
+      -E "PATH=$PATH" -E HOME=/root -E USER=root -E LOGNAME=root -E NIXOS_INSTALL_BOOTLOADER= \
+      "$@" </dev/null >"$dir/why" 2>&1 && managed=yes && return
+    { read -r why <"$dir/why"; } 2>/dev/null || why='systemd-run failed'
+  else
+    why='systemd does not run here'
+  fi
+  say "note no unit for the activation ($why): it runs detached and is not supervised"
+  set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel"
+  HOME=/root NIXOS_INSTALL_BOOTLOADER='' setsid "$@" 3<&- 6>&- </dev/null >/dev/null 2>&1 &
+}
+
+# look reports the first of the units whose start job waits: seen twice, so that
+# a job that merely passes by does not count.
+look() {
+  now=
+  while IFS=' ' read -r job name type rest; do
+    case $type in start | restart) ;; *) continue ;; esac
+    case $newline$units$newline in *"$newline$name$newline"*) ;; *) continue ;; esac
+    case "$seen " in *" $job "*) units= && say "job $name" && return ;; esac
+    now="$now $job"
+  done <<JOBS
+$(systemctl list-jobs --full --no-legend --no-pager 2>/dev/null)
+JOBS
+  seen=$now
+}
+
+# await FILE TENTHS waits for a file, for a limited time.
+await() {
+  left=$2
+  until [ -e "$1" ]; do
+    left=$((left - 1))
+    [ $left -ge 0 ] || return 1
+    sleep 0.1
+  done
+}
+
+size=$(head -c 12)
+case $size in ????????????) ;; *) exit 1 ;; esac
+set -- $(head -c "$size")
+words=$#
+[ $# -ge 6 ] && whole "$@" || exit 1
+id=$2 goal=$3 profile=$4 toplevel=$5 dir=
+shift 5
+units=
+while [ "$1" != . ]; do units="$units$1$newline" && shift; done
+units=${units%"$newline"}
+
+[ -x "$toplevel/bin/switch-to-configuration" ] ||
+  fail "$toplevel is not a NixOS system on this host: it has no bin/switch-to-configuration"
+run=/run/colmena-go unit=colmena-go-activate-$id
+mkdir -p -m 0700 $run || fail "cannot make $run"
+sweep
+dir=$run/activate-$id
+mkdir -m 0700 "$dir" || fail "cannot make $dir"
+exec 3<&0 6>"$dir/follower"
+flock 6
+write_script && : >"$dir/running" || fail "cannot write to $dir"
+say launch
+start
+
+# The input ends when the deployer is gone: then nobody is left to follow for.
+trap 'exit 3' HUP INT TERM
+(while read -r line; do :; done; kill $$) <&3 6>&- >/dev/null 2>&1 &
+watcher=$!
+
+await "$dir/log" 300 || await "$dir/status" 1 || { dir= && fail 'the activation did not start'; }
+: >>"$dir/log"
+exec 4<"$dir/log" 5<"$dir/running"
+say began
+seen=
+until flock -w 0.25 5; do
+  cat <&4 || exit 1
+  [ -z "$units" ] || look
+done
+cat <&4 || exit 1
+# A killed main process leaves its status to systemd, which needs a moment.
+status=lost
+if await "$dir/status" 50; then read -r status <"$dir/status"; fi
+case $status in
+  'exit 2' | 'exit 4')
+    [ -z "$managed" ] ||
+      systemctl list-units --failed --plain --full --no-legend --no-pager |
+      while IFS=' ' read -r name rest; do say "failed $name"; done
+    ;;
+esac
+say "$status"
+
+# Only a deployer that has the result lets us forget it.
+kill $watcher
+wait $watcher 2>/dev/null
+if [ -n "$(timeout 30 head -n 1 <&3)" ]; then
+  [ -z "$managed" ] || await "$dir/ended" 100
+  rm -rf "$dir"
+fi
+exit 0
+}
