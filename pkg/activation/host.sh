@@ -172,11 +172,11 @@ case $status in
       while IFS=' ' read -r name rest; do say "failed $name"; done
     ;;
 esac
-say "$status"
 
 # Only a deployer that has the result lets us forget it.
 kill $watcher
 wait $watcher 2>/dev/null
+say "$status"
 if [ -n "$(timeout 30 head -n 1 <&3)" ]; then
   [ -z "$managed" ] || await "$dir/ended" 100
   rm -rf "$dir"

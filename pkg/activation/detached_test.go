@@ -1,0 +1,269 @@
+package activation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+func TestTheSwitchRunsWithTheGoalAndItsExitStatusComesBack(t *testing.T) {
+	needHost(t)
+	top := system(t, `
+case $1 in
+  test) echo "testing"; exit 4 ;;
+  dry-activate) echo "would do nothing" >&2; exit 0 ;;
+esac
+kill -9 $$
+`)
+	for _, c := range []struct {
+		goal  hive.Goal
+		exit  int
+		lines []string
+	}{
+		{hive.Test, 4, []string{"testing"}},
+		{hive.DryActivate, 0, []string{"would do nothing"}},
+	} {
+		var lines, notes []string
+		o, err := Run(t.Context(), local{}, Request{Goal: c.goal, Toplevel: top}, Hooks{
+			Output: func(l string) { lines = append(lines, l) },
+			Note:   func(n string) { notes = append(notes, n) },
+		})
+		if err != nil || o.Exit != c.exit || !slices.Equal(lines, c.lines) {
+			t.Errorf("%s: exit %d, output %q, %v; want %d, %q", c.goal, o.Exit, lines, err, c.exit, c.lines)
+		}
+		if len(notes) != 1 || !strings.Contains(notes[0], "systemd does not run here") {
+			t.Errorf("%s: notes %q, want one that says why there is no unit", c.goal, notes)
+		}
+	}
+	if left := activations(t); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestASwitchKilledByASignalIsToldFromOneThatFails(t *testing.T) {
+	needHost(t)
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, "kill -9 $$\n")}, Hooks{})
+	if err != nil || o.Status != NotSwitched || !strings.Contains(fmt.Sprint(o.Err()), "signal 9") {
+		t.Errorf("got %+v (%v), %v", o, o.Err(), err)
+	}
+}
+
+func TestTheSwitchHasAnOrdinaryEnvironment(t *testing.T) {
+	needHost(t)
+	top := system(t, `
+umask; pwd; echo "$HOME"; read -r line; echo "input: $line"
+ls -l /proc/$$/fd | grep -c colmena-go/activation.lock
+`)
+	var lines []string
+	_, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top},
+		Hooks{Output: func(l string) { lines = append(lines, l) }})
+	want := []string{"0022", "/", "/root", "input: ", "0"}
+	if err != nil || !slices.Equal(lines, want) {
+		t.Errorf("got %q, %v; want %q", lines, err, want)
+	}
+}
+
+func TestEveryLineArrivesInOrder(t *testing.T) {
+	needHost(t)
+	top := system(t, `
+i=0
+while [ $i -lt 10000 ]; do
+  echo "line $i"
+  i=$((i + 1))
+  case $i in *000) sleep 0.1 ;; esac
+done
+`)
+	var lines []string
+	if _, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top},
+		Hooks{Output: func(l string) { lines = append(lines, l) }}); err != nil {
+		t.Fatal(err)
+	}
+	if len(lines) != 10000 {
+		t.Fatalf("%d lines arrived", len(lines))
+	}
+	for i, line := range lines {
+		if line != fmt.Sprintf("line %d", i) {
+			t.Fatalf("line %d is %q", i, line)
+		}
+	}
+}
+
+func TestOutputArrivesWhileTheSwitchRuns(t *testing.T) {
+	needHost(t)
+	top := system(t, "echo first; until [ -e /run/go-on ]; do sleep 0.05; done; echo last\n")
+	defer os.Remove("/run/go-on")
+	var lines []string
+	_, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top}, Hooks{Output: func(l string) {
+		lines = append(lines, l)
+		os.WriteFile("/run/go-on", nil, 0o600)
+	}})
+	if want := []string{"first", "last"}; err != nil || !slices.Equal(lines, want) {
+		t.Errorf("got %q, %v", lines, err)
+	}
+}
+
+// interruptible is a system that says "begun" and ends when /run/go-on appears.
+func interruptible(t *testing.T) string {
+	t.Cleanup(func() { os.Remove("/run/go-on"); os.Remove("/run/finished") })
+	return system(t, "echo begun; until [ -e /run/go-on ]; do sleep 0.05; done; echo over; touch /run/finished; exit 4\n")
+}
+
+func goOn(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile("/run/go-on", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestACancelledDeploymentLeavesTheActivationRunning(t *testing.T) {
+	needHost(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Run(ctx, local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)},
+		Hooks{Output: func(string) { cancel() }})
+	var detached *Detached
+	if !errors.As(err, &detached) || !errors.Is(err, ErrGoesOn) || !errors.Is(err, context.Canceled) || !detached.Begun {
+		t.Fatalf("got %v", err)
+	}
+	goOn(t)
+	dir := filepath.Dir(detached.Log)
+	eventually(t, "the end of the activation", func() bool { return exists(dir + "/status") })
+	contains(t, dir+"/status", "exit 4")
+	contains(t, detached.Log, "begun\nover")
+
+	// The next activation removes what nobody has fetched.
+	if _, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, "")}, Hooks{}); err != nil {
+		t.Fatal(err)
+	}
+	if left := activations(t); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestAKilledFollowerDoesNotHarmTheActivation(t *testing.T) {
+	needHost(t)
+	var follower atomic.Pointer[os.Process]
+	host := local{started: follower.Store}
+	_, err := Run(t.Context(), host, Request{Goal: hive.Test, Toplevel: interruptible(t)},
+		Hooks{Output: func(string) { follower.Load().Kill() }})
+	if !errors.Is(err, ErrGoesOn) {
+		t.Fatalf("got %v", err)
+	}
+	goOn(t)
+	eventually(t, "the end of the activation", func() bool { return exists("/run/finished") })
+}
+
+func TestASecondActivationIsRefusedAndToldOfTheFirst(t *testing.T) {
+	needHost(t)
+	top := interruptible(t)
+	var once atomic.Bool
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top}, Hooks{Output: func(string) {
+		if once.Swap(true) {
+			return
+		}
+		_, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, "touch /run/second")}, Hooks{})
+		if running := filepath.Base(activations(t)[0]); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), running) {
+			t.Errorf("got %v, want one that names %s", err, running)
+		}
+		goOn(t)
+	}})
+	if err != nil || o.Exit != 4 {
+		t.Errorf("the first activation ended with %+v, %v", o, err)
+	}
+	if exists("/run/second") {
+		t.Error("the second activation ran")
+	}
+	if left := activations(t); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestAToplevelThatIsNotOnTheHostChangesNothing(t *testing.T) {
+	needHost(t)
+	_, err := Run(t.Context(), local{}, Request{Goal: hive.Switch, Toplevel: "/nix/store/0-absent"}, Hooks{})
+	if !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), "/nix/store/0-absent is not a NixOS system") {
+		t.Errorf("got %v", err)
+	}
+	if left := activations(t); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestAProfileThatCannotBeSetActivatesNothing(t *testing.T) {
+	needHost(t)
+	if _, err := exec.LookPath("nix-env"); err != nil {
+		t.Skip("needs nix-env")
+	}
+	// The stand-in is no store path, which nix-env refuses.
+	top := system(t, "touch /run/activated\n")
+	var lines []string
+	_, err := Run(t.Context(), local{}, Request{Goal: hive.Boot, Toplevel: top},
+		Hooks{Output: func(l string) { lines = append(lines, l) }})
+	if !errors.Is(err, ErrProfile) || exists("/run/activated") {
+		t.Errorf("got %v; activated: %v", err, exists("/run/activated"))
+	}
+	if !strings.Contains(strings.Join(lines, "\n"), top) {
+		t.Errorf("nix-env's reason is missing from the output: %q", lines)
+	}
+}
+
+// cutAfter ends the input after n bytes, as a broken connection does.
+func cutAfter(n int64) func(io.Reader) io.Reader {
+	return func(r io.Reader) io.Reader { return io.LimitReader(r, n) }
+}
+
+func TestATruncatedScriptOrListRunsNothing(t *testing.T) {
+	needHost(t)
+	step := 1
+	if testing.Short() {
+		step = 23
+	}
+	req := Request{Goal: hive.Test, Toplevel: system(t, "touch /run/activated\n"), WaitFor: []string{"a-key.service"}}
+	whole := len(hostScript) + len(list("0123456789abcdef", req))
+	os.RemoveAll("/run/colmena-go")
+	for n := 0; n < whole; n += step {
+		_, err := Run(t.Context(), local{stdin: cutAfter(int64(n))}, req, Hooks{})
+		if err == nil || exists("/run/colmena-go") || exists("/run/activated") {
+			t.Fatalf("cut after byte %d of %d: error %v; something ran", n, whole, err)
+		}
+	}
+}
+
+func TestEveryLoginShellUnderstandsTheCommand(t *testing.T) {
+	needHost(t)
+	for _, shell := range []string{"dash", "bash", "fish", "zsh"} {
+		t.Run(shell, func(t *testing.T) {
+			if _, err := exec.LookPath(shell); err != nil {
+				t.Skip(shell + " is not installed")
+			}
+			o, err := Run(t.Context(), local{shell: shell}, Request{Goal: hive.Test, Toplevel: system(t, "exit 100\n")}, Hooks{})
+			if err != nil || o.Status != RebootNeeded {
+				t.Errorf("got %+v, %v", o, err)
+			}
+		})
+	}
+}
+
+func TestCurrentSystemIsTheTargetOfTheLink(t *testing.T) {
+	needHost(t)
+	top := system(t, "")
+	if _, err := CurrentSystem(t.Context(), local{}); err == nil || !strings.Contains(err.Error(), "/run/current-system") {
+		t.Errorf("without a link: %v", err)
+	}
+	if err := os.Symlink(top, "/run/current-system"); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove("/run/current-system")
+	if got, err := CurrentSystem(t.Context(), local{}); err != nil || got != top {
+		t.Errorf("got %q, %v; want %q", got, err, top)
+	}
+}

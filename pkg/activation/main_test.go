@@ -1,0 +1,173 @@
+package activation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// The tests run host.sh with the real sh, coreutils and util-linux of this
+// machine, as root, in a mount namespace with a fresh /run: a host without SSH in
+// between and without systemd, so that activations run detached. tests/activation
+// does the same over SSH on booted hosts, where they run in units.
+
+const namespaceEnv = "COLMENA_GO_ACTIVATION_TEST_NAMESPACE"
+
+func TestMain(m *testing.M) {
+	if os.Getuid() != 0 {
+		fmt.Println("pkg/activation: the tests that run host.sh need root; only the pure ones run")
+		os.Exit(m.Run())
+	}
+	if os.Getenv(namespaceEnv) == "" {
+		os.Exit(inNamespace())
+	}
+	if err := furnish(); err != nil {
+		fmt.Fprintln(os.Stderr, "pkg/activation: cannot prepare the namespace:", err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func inNamespace() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	fmt.Fprintln(os.Stderr, "pkg/activation:", err)
+	return 1
+}
+
+func furnish() error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	return syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755")
+}
+
+func needHost(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+// local runs commands on this machine as pkg/remote would on another: when ctx is
+// done the channel closes, and the process learns it from the end of its input.
+type local struct {
+	shell   string                    // "" for sh
+	stdin   func(io.Reader) io.Reader // stands between the deployer and the host
+	started func(*os.Process)
+}
+
+// exitError has the method that pkg/remote's has.
+type exitError struct{ *exec.ExitError }
+
+func (e exitError) ExitStatus() int { return e.ExitCode() }
+
+func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	if l.shell == "" {
+		l.shell = "sh"
+	}
+	cmd := exec.CommandContext(ctx, l.shell, "-c", command)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Cancel = in.Close
+	cmd.WaitDelay = 20 * time.Second
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if l.started != nil {
+		l.started(cmd.Process)
+	}
+	if l.stdin != nil {
+		stdin = l.stdin(stdin)
+	}
+	if stdin != nil {
+		go func() {
+			io.Copy(in, stdin)
+			in.Close()
+		}()
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &exit) && exit.Exited():
+		return exitError{exit}
+	}
+	return err
+}
+
+// system makes a stand-in for a toplevel, whose switch-to-configuration is the
+// given shell script.
+func system(t *testing.T, script string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/run", "system-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "bin/switch-to-configuration")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// activations lists what activations left on the host.
+func activations(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("/run/colmena-go/activate-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func contains(t *testing.T, path, want string) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	if err != nil || strings.TrimSpace(string(got)) != want {
+		t.Errorf("%s holds %q (%v), want %q", path, got, err, want)
+	}
+}
+
+// eventually waits for something that happens on the host by itself.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !happened(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
