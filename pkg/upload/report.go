@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -70,12 +69,7 @@ func names(dir directory) string {
 }
 
 // lines reads a host's report line by line.
-type lines struct {
-	*bufio.Reader
-	pipe *io.PipeReader
-}
-
-func newLines(r *io.PipeReader) *lines { return &lines{bufio.NewReader(r), r} }
+type lines struct{ *bufio.Reader }
 
 // next splits the next line into at most n words.
 func (l *lines) next(n int) ([]string, error) {
@@ -93,10 +87,6 @@ func (l *lines) next(n int) ([]string, error) {
 		return nil, &refusal{code: all[1], dir: dir, text: printable(all[3])}
 	}
 	return words, nil
-}
-
-func (l *lines) discard() {
-	go io.Copy(io.Discard, l.pipe) // ends with the pipe, which Run's end closes
 }
 
 // readLook reads the host's state up to `observed`.

@@ -4,6 +4,7 @@
 package upload
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -137,13 +138,13 @@ type channel struct {
 // single quotes, no variable outside them.
 func start(ctx context.Context, host Runner, limit time.Duration) *channel {
 	inR, inW := io.Pipe()
-	outR, outW := io.Pipe()
-	c := &channel{stdin: inW, out: newLines(outR), stderr: &tail{}, ended: make(chan struct{})}
+	said := newInbox()
+	c := &channel{stdin: inW, out: &lines{bufio.NewReader(said)}, stderr: &tail{}, ended: make(chan struct{})}
 	command := fmt.Sprintf(`timeout %d sh -c 'eval "$(head -c %d)"'`, int(limit.Seconds()), len(hostScript))
 	go func() {
-		c.runErr = host.Run(ctx, command, inR, outW, c.stderr)
+		c.runErr = host.Run(ctx, command, inR, said, c.stderr)
 		inR.CloseWithError(io.ErrClosedPipe)
-		outW.CloseWithError(io.EOF)
+		said.end()
 		close(c.ended)
 	}()
 	return c
@@ -158,7 +159,6 @@ func (c *channel) send(parts ...[]byte) error {
 // half ended. It may be called again.
 func (c *channel) finish() error {
 	c.stdin.Close()
-	c.out.discard()
 	<-c.ended
 	return c.runErr
 }
