@@ -68,20 +68,22 @@ var (
 
 // Detached tells where an activation goes on that is no longer followed.
 type Detached struct {
-	Unit  string // on the host
-	Log   string // path on the host, readable by root
+	Unit  string // on the host; "" when systemd-run does not work there
+	Log   string // what it prints: a path on the host, readable by root
 	Begun bool   // false: the host had not confirmed the start, it may not run at all
 	Cause error  // why it is no longer followed
 }
 
 // Error says what goes on and where to look.
 func (d *Detached) Error() string {
-	what := "the activation goes on"
+	what, where := "the activation goes on on the host", ""
 	if !d.Begun {
-		what = "if the activation was started, it goes on"
+		what = "if the activation had been started, it goes on on the host"
 	}
-	return fmt.Sprintf("%v; %s on the host as %s: see `journalctl -u %s` and %s there",
-		d.Cause, what, d.Unit, d.Unit, d.Log)
+	if d.Unit != "" {
+		where = " as " + d.Unit
+	}
+	return fmt.Sprintf("%v; %s%s: see %s there", d.Cause, what, where, d.Log)
 }
 
 // Unwrap makes errors.Is see [ErrGoesOn] and the cause.

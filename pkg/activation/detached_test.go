@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -100,22 +101,28 @@ done
 
 func TestOutputArrivesWhileTheSwitchRuns(t *testing.T) {
 	needHost(t)
-	top := system(t, "echo first; until [ -e /run/go-on ]; do sleep 0.05; done; echo last\n")
-	defer os.Remove("/run/go-on")
 	var lines []string
-	_, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top}, Hooks{Output: func(l string) {
+	_, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
 		lines = append(lines, l)
-		os.WriteFile("/run/go-on", nil, 0o600)
+		goOn(t)
 	}})
-	if want := []string{"first", "last"}; err != nil || !slices.Equal(lines, want) {
+	if want := []string{"begun", "over"}; err != nil || !slices.Equal(lines, want) {
 		t.Errorf("got %q, %v", lines, err)
 	}
 }
 
-// interruptible is a system that says "begun" and ends when /run/go-on appears.
+// interruptible is a system whose switch says "begun" and ends when /run/go-on
+// appears, or after a minute.
 func interruptible(t *testing.T) string {
 	t.Cleanup(func() { os.Remove("/run/go-on"); os.Remove("/run/finished") })
-	return system(t, "echo begun; until [ -e /run/go-on ]; do sleep 0.05; done; echo over; touch /run/finished; exit 4\n")
+	return system(t, `
+echo begun
+left=600
+until [ -e /run/go-on ]; do left=$((left - 1)); [ $left -gt 0 ] || exit 1; sleep 0.1; done
+echo over
+touch /run/finished
+exit 4
+`)
 }
 
 func goOn(t *testing.T) {
@@ -151,10 +158,10 @@ func TestACancelledDeploymentLeavesTheActivationRunning(t *testing.T) {
 
 func TestAKilledFollowerDoesNotHarmTheActivation(t *testing.T) {
 	needHost(t)
-	var follower atomic.Pointer[os.Process]
-	host := local{started: follower.Store}
+	var group atomic.Int64
+	host := local{started: func(id int) { group.Store(int64(id)) }}
 	_, err := Run(t.Context(), host, Request{Goal: hive.Test, Toplevel: interruptible(t)},
-		Hooks{Output: func(string) { follower.Load().Kill() }})
+		Hooks{Output: func(string) { syscall.Kill(-int(group.Load()), syscall.SIGKILL) }})
 	if !errors.Is(err, ErrGoesOn) {
 		t.Fatalf("got %v", err)
 	}

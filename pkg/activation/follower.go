@@ -17,15 +17,16 @@ type follower struct {
 	hooks Hooks
 	ended func() // called once, when the result is known
 
-	mu     sync.Mutex // stdout and stderr are written from two goroutines
-	out    splitter
-	err    splitter
-	asked  bool     // the host was about to start the activation
-	begun  bool     // it runs
-	warned []string // failed units that switch-to-configuration named
-	listed []string // failed units that systemd named
-	status string   // the last report, "" until it came
-	noise  []string // the last lines of stderr that are no reports
+	mu       sync.Mutex // stdout and stderr are written from two goroutines
+	out      splitter
+	err      splitter
+	asked    bool     // the host was about to start the activation
+	begun    bool     // it runs
+	detached bool     // it has no unit
+	warned   []string // failed units that switch-to-configuration named
+	listed   []string // failed units that systemd named
+	status   string   // the last report, "" until it came
+	noise    []string // the last lines of stderr that are no reports
 }
 
 func newFollower(id string, hooks Hooks) *follower {
@@ -76,9 +77,10 @@ func (f *follower) report(line string) {
 		f.asked = true
 	case "began":
 		f.begun = true
-	case "note":
+	case "detached":
+		f.detached = true
 		if f.hooks.Note != nil {
-			f.hooks.Note(rest)
+			f.hooks.Note("the activation runs without a systemd unit of its own (" + rest + "): nothing will tell if it is killed")
 		}
 	case "job":
 		if f.hooks.KeyWanted != nil {
@@ -86,7 +88,7 @@ func (f *follower) report(line string) {
 		}
 	case "failed":
 		f.listed = append(f.listed, rest)
-	default:
+	case "exit", "busy", "profile", "killed", "lost", "fail":
 		f.status = report
 		f.ended()
 	}
@@ -109,7 +111,7 @@ func (f *follower) result(runErr error) (Outcome, error) {
 		}
 		return f.outcome(exit), nil
 	case "busy":
-		return Outcome{}, fmt.Errorf("%w: %s", ErrBusy, unitOf(rest))
+		return Outcome{}, fmt.Errorf("%w; let it end first (what it prints is in /run/colmena-go/%s/log there)", ErrBusy, rest)
 	case "profile":
 		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, rest)
 	case "killed":
@@ -143,17 +145,11 @@ func (f *follower) unfinished(runErr error) error {
 	case refused && !f.asked:
 		return fmt.Errorf("%w: %w%s", ErrHost, runErr, f.heard())
 	}
-	return &Detached{
-		Unit:  "colmena-go-activate-" + f.id + ".service",
-		Log:   "/run/colmena-go/activate-" + f.id + "/log",
-		Begun: f.begun,
-		Cause: runErr,
+	d := &Detached{Log: "/run/colmena-go/activate-" + f.id + "/log", Begun: f.begun, Cause: runErr}
+	if !f.detached {
+		d.Unit = "colmena-go-activate-" + f.id + ".service"
 	}
-}
-
-// unitOf returns the unit of the activation whose directory host.sh named.
-func unitOf(dir string) string {
-	return "colmena-go-" + dir + ".service"
+	return d
 }
 
 func (f *follower) heard() string {

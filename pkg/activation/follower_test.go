@@ -77,7 +77,7 @@ func TestReportsAreToldFromWhateverElseTheHostSays(t *testing.T) {
 		KeyWanted: func(u string) { wanted = append(wanted, u) },
 	}
 	stdout := "1d exit 3\nexit 3\n"
-	stderr := "welcome\n1d note it is late\n1d began\nsudo: hm1d job a-key.service\nexit 3\n1d exit 0\n"
+	stderr := "welcome\n1d detached no bus\n1d began\nsudo: hm1d job a-key.service\nexit 3\n1d exit 0\n"
 	o, err := heard(stdout, stderr, nil, hooks)
 	if err != nil || o.Status != Switched {
 		t.Errorf("got %+v, %v", o, err)
@@ -85,7 +85,7 @@ func TestReportsAreToldFromWhateverElseTheHostSays(t *testing.T) {
 	if want := []string{"1d exit 3", "exit 3"}; !slices.Equal(lines, want) {
 		t.Errorf("output %q, want %q", lines, want)
 	}
-	if !slices.Equal(notes, []string{"it is late"}) || !slices.Equal(wanted, []string{"a-key.service"}) {
+	if len(notes) != 1 || !strings.Contains(notes[0], "(no bus)") || !slices.Equal(wanted, []string{"a-key.service"}) {
 		t.Errorf("notes %q, wanted %q", notes, wanted)
 	}
 }
@@ -107,11 +107,12 @@ func TestErrorsSayWhetherAnythingRuns(t *testing.T) {
 	}{
 		{"the host's shell refuses", "sh: not here\n", exited(2), ErrHost, "sh: not here"},
 		{"the host cannot start it", "1d fail no such system\n", exited(1), ErrHost, "no such system"},
-		{"lost before a report", "", lost, ErrGoesOn, "if the activation was started, it goes on"},
-		{"lost after the start", "1d launch\n", lost, ErrGoesOn, "if the activation was started, it goes on"},
+		{"lost before a report", "", lost, ErrGoesOn, "if the activation had been started, it goes on"},
+		{"lost after the start", "1d launch\n", lost, ErrGoesOn, "if the activation had been started, it goes on"},
 		{"lost while it runs", "1d launch\n1d began\n", lost, ErrGoesOn, "lost; the activation goes on on the host as colmena-go-activate-1d.service"},
+		{"lost while it runs without a unit", "1d launch\n1d detached x\n1d began\n", lost, ErrGoesOn, "goes on on the host: see /run/colmena-go/activate-1d/log"},
 		{"the follower was killed", "1d launch\n1d began\n", exited(137), ErrGoesOn, "/run/colmena-go/activate-1d/log"},
-		{"another one runs", "1d began\n1d busy activate-0c\n", nil, ErrBusy, "colmena-go-activate-0c.service"},
+		{"another one runs", "1d began\n1d busy activate-0c\n", nil, ErrBusy, "/run/colmena-go/activate-0c/log"},
 		{"no profile", "1d began\n1d profile 1\n", nil, ErrProfile, "nix-env ended with 1"},
 		{"the unit was killed", "1d began\n1d killed killed KILL\n", nil, ErrKilled, "killed KILL"},
 		{"it vanished", "1d began\n1d lost\n", nil, ErrKilled, "activate again"},

@@ -93,7 +93,7 @@ start() {
   else
     why='systemd does not run here'
   fi
-  say "note no unit for the activation ($why): it runs detached and is not supervised"
+  say "detached $why"
   set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel"
   HOME=/root NIXOS_INSTALL_BOOTLOADER='' setsid "$@" 3<&- 6>&- </dev/null >/dev/null 2>&1 &
 }
@@ -113,13 +113,13 @@ JOBS
   seen=$now
 }
 
-# await FILE TENTHS waits for a file, for a limited time.
+# await FILE SECONDS waits for a file, for a limited time.
 await() {
-  left=$2
+  left=$(($2 * 50))
   until [ -e "$1" ]; do
     left=$((left - 1))
     [ $left -ge 0 ] || return 1
-    sleep 0.1
+    sleep 0.02
   done
 }
 
@@ -152,7 +152,7 @@ trap 'exit 3' HUP INT TERM
 (while read -r line; do :; done; kill $$) <&3 6>&- >/dev/null 2>&1 &
 watcher=$!
 
-await "$dir/log" 300 || await "$dir/status" 1 || { dir= && fail 'the activation did not start'; }
+await "$dir/log" 30 || await "$dir/status" 1 || { dir= && fail 'the activation did not start'; }
 : >>"$dir/log"
 exec 4<"$dir/log" 5<"$dir/running"
 say began
@@ -164,7 +164,7 @@ done
 cat <&4 || exit 1
 # A killed main process leaves its status to systemd, which needs a moment.
 status=lost
-if await "$dir/status" 50; then read -r status <"$dir/status"; fi
+if await "$dir/status" 5; then read -r status <"$dir/status"; fi
 case $status in
   'exit 2' | 'exit 4')
     [ -z "$managed" ] ||
@@ -178,7 +178,7 @@ kill $watcher
 wait $watcher 2>/dev/null
 say "$status"
 if [ -n "$(timeout 30 head -n 1 <&3)" ]; then
-  [ -z "$managed" ] || await "$dir/ended" 100
+  [ -z "$managed" ] || await "$dir/ended" 10
   rm -rf "$dir"
 fi
 exit 0

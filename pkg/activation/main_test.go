@@ -74,7 +74,7 @@ func needHost(t *testing.T) {
 type local struct {
 	shell   string                    // "" for sh
 	stdin   func(io.Reader) io.Reader // stands between the deployer and the host
-	started func(*os.Process)
+	started func(group int)           // is told the process group
 }
 
 // exitError has the method that pkg/remote's has.
@@ -88,6 +88,7 @@ func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 	}
 	cmd := exec.CommandContext(ctx, l.shell, "-c", command)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		return err
 	}
 	if l.started != nil {
-		l.started(cmd.Process)
+		l.started(cmd.Process.Pid)
 	}
 	if l.stdin != nil {
 		stdin = l.stdin(stdin)
