@@ -49,7 +49,7 @@ type FileState struct {
 	Mode     uint32
 	UID, GID int
 	Size     int64
-	Digest   *secret.Digest // nil when the size already tells it differs
+	Digest   secret.Digest // zero when the size already tells that it differs
 }
 
 // KeyStep is what is to be done for one key.
@@ -122,7 +122,7 @@ func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 	if err := own(&step, seen, policy); err != nil {
 		return step, err
 	}
-	sameContent := file.Present && file.Size == want.Size && file.Digest != nil && *file.Digest == want.Digest
+	sameContent := file.Present && file.Size == want.Size && file.Digest.Equal(want.Digest)
 	sameOwner := file.UID == step.UID && file.GID == step.GID && file.Mode == step.Mode
 	switch {
 	case sameContent && sameOwner:

@@ -9,26 +9,43 @@ import (
 
 // Digest is the SHA-256 of a secret. A short secret can be guessed from its
 // digest, so a Digest refuses to be printed as a [Secret] does.
-type Digest struct{ sum [sha256.Size]byte }
+type Digest struct {
+	sum *[sha256.Size]byte // a pointer for the same reason as in Secret
+}
 
 // Digest returns the SHA-256 of the content.
-func (s Secret) Digest() Digest { return Digest{sha256.Sum256(s.content)} }
+func (s Secret) Digest() Digest {
+	sum := sha256.Sum256(s.Reveal())
+	return Digest{&sum}
+}
 
 // ParseDigest reads 64 lower-case hexadecimal digits. Its error does not quote
 // the input.
 func ParseDigest(text string) (Digest, error) {
-	var d Digest
-	if hex.DecodedLen(len(text)) != len(d.sum) {
-		return d, errors.New("not a SHA-256 digest")
+	var sum [sha256.Size]byte
+	if hex.DecodedLen(len(text)) != len(sum) {
+		return Digest{}, errors.New("not a SHA-256 digest")
 	}
-	if _, err := hex.Decode(d.sum[:], []byte(text)); err != nil {
-		return d, errors.New("not a SHA-256 digest")
+	if _, err := hex.Decode(sum[:], []byte(text)); err != nil {
+		return Digest{}, errors.New("not a SHA-256 digest")
 	}
-	return d, nil
+	return Digest{&sum}, nil
 }
 
-// Reveal returns the digest as hexadecimal digits, for the wire only.
-func (d Digest) Reveal() string { return hex.EncodeToString(d.sum[:]) }
+// Equal reports whether both are digests of the same content. The zero Digest
+// equals none.
+func (d Digest) Equal(other Digest) bool {
+	return d.sum != nil && other.sum != nil && *d.sum == *other.sum
+}
+
+// Reveal returns the digest as hexadecimal digits, for the wire only; "" for
+// the zero Digest.
+func (d Digest) Reveal() string {
+	if d.sum == nil {
+		return ""
+	}
+	return hex.EncodeToString(d.sum[:])
+}
 
 // String returns a placeholder.
 func (Digest) String() string { return redacted }

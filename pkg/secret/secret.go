@@ -17,20 +17,29 @@ var ErrMarshal = errors.New("a secret cannot be marshalled")
 // Secret is the content of a key. Its only way out is [Secret.Reveal]; String,
 // every fmt verb, JSON and text encoders show a placeholder or fail. The zero
 // value is an empty secret. Digests of a secret count as secret as well.
-type Secret struct{ content []byte }
+type Secret struct {
+	// A pointer: fmt does not ask an unexported field of a surrounding struct
+	// how it wants to be printed, but it does not follow pointers there.
+	content *[]byte
+}
 
 // New takes ownership of content: the caller must not modify it afterwards.
-func New(content []byte) Secret { return Secret{content: content} }
+func New(content []byte) Secret { return Secret{&content} }
 
 // Reveal returns the content in clear. It is not a copy: do not modify it, and
 // hand it to nothing but the wire.
-func (s Secret) Reveal() []byte { return s.content }
+func (s Secret) Reveal() []byte {
+	if s.content == nil {
+		return nil
+	}
+	return *s.content
+}
 
 // Len is the size of the content in bytes.
-func (s Secret) Len() int { return len(s.content) }
+func (s Secret) Len() int { return len(s.Reveal()) }
 
 // Equal reports whether both secrets hold the same bytes.
-func (s Secret) Equal(other Secret) bool { return bytes.Equal(s.content, other.content) }
+func (s Secret) Equal(other Secret) bool { return bytes.Equal(s.Reveal(), other.Reveal()) }
 
 // String returns a placeholder.
 func (Secret) String() string { return redacted }
@@ -38,8 +47,7 @@ func (Secret) String() string { return redacted }
 // GoString returns a placeholder, so that %#v does not print the content.
 func (Secret) GoString() string { return redacted }
 
-// Format writes a placeholder for every verb; without it %x and %+v of a
-// surrounding struct would print the unexported bytes.
+// Format writes a placeholder for every verb, %x and %d included.
 func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
 // MarshalJSON fails with [ErrMarshal].
@@ -54,6 +62,6 @@ func (s *Secret) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &text); err != nil {
 		return errors.New("expected a string")
 	}
-	s.content = []byte(text)
+	*s = New([]byte(text))
 	return nil
 }

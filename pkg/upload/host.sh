@@ -192,12 +192,8 @@ same_size() {
   for index in $indices; do
     stat=${stats%%"$IFS"*} stats=${stats#*"$IFS"}
     size=${names%%"$IFS"*} names=${names#*"$IFS"}
-    if [ "${stat##* }" = "$size" ]; then
-      hash="$hash$1$IFS"
-      echo "file $index $stat hashed"
-    else
-      echo "file $index $stat -"
-    fi
+    echo "file $index $stat"
+    [ "${stat##* }" != "$size" ] || hash="$hash$1$IFS"
     shift
   done
 }

@@ -97,7 +97,7 @@ func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, err
 	}
 	at := -1
 	for {
-		words, err := l.next(7)
+		words, err := l.next(6)
 		if err != nil {
 			return seen, err
 		}
@@ -155,7 +155,7 @@ func addDir(seen plan.Observed, dir directory, words []string) error {
 // addFile reads one of
 //
 //	blocked INDEX WHAT
-//	file INDEX MODE UID GID SIZE hashed|-
+//	file INDEX MODE UID GID SIZE
 //	sums (then a line per hashed file, in order, and `end`)
 func addFile(l *lines, seen plan.Observed, dir directory, words []string) error {
 	if words[0] == "sums" {
@@ -173,7 +173,7 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 	case words[0] == "blocked":
 		seen.Files[path] = plan.FileState{Obstacle: strings.Join(words[2:], " ")}
 		return nil
-	case words[0] == "file" && len(words) == 7:
+	case words[0] == "file" && len(words) == 6:
 		mode, err1 := strconv.ParseUint(words[2], 16, 32)
 		uid, err2 := strconv.ParseUint(words[3], 10, 32)
 		gid, err3 := strconv.ParseUint(words[4], 10, 32)
@@ -182,9 +182,6 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 			return errProtocol
 		}
 		state := plan.FileState{Present: true, Mode: uint32(mode) & 0o7777, UID: int(uid), GID: int(gid), Size: size}
-		if words[6] == "hashed" {
-			state.Digest = new(secret.Digest)
-		}
 		seen.Files[path] = state
 		return nil
 	}
@@ -194,7 +191,7 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 func addSums(l *lines, seen plan.Observed, dir directory) error {
 	for _, want := range dir.keys {
 		state := seen.Files[want.Key.Path()]
-		if state.Digest == nil {
+		if !state.Present || state.Size != want.Size { // host.sh hashes the others only
 			continue
 		}
 		words, err := l.next(2)
@@ -206,7 +203,7 @@ func addSums(l *lines, seen plan.Observed, dir directory) error {
 		if err != nil {
 			return errProtocol
 		}
-		state.Digest = &digest
+		state.Digest = digest
 		seen.Files[want.Key.Path()] = state
 	}
 	if words, err := l.next(2); err != nil || words[0] != "end" {

@@ -1,0 +1,125 @@
+// Package deploy takes nodes to a goal, all at once and none waiting for
+// another: it decides the order of the steps on a node and nothing else. What
+// a step does is the business of the packages it calls and of [Tools].
+package deploy
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// Host is one open connection to a node's host; pkg/remote's Host is one.
+type Host interface {
+	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
+	// Forward serves a unix socket whose connections become channels that run
+	// command on the host, until stop.
+	Forward(ctx context.Context, dir, command string) (socket string, stop func() error, err error)
+	Close() error
+}
+
+// Tools are what a deployment works with on this machine.
+type Tools struct {
+	Dial func(ctx context.Context, node hive.Node) (Host, error)
+	// Build realises the node's toplevel and returns its out path.
+	Build func(ctx context.Context, node hive.Node, output func(line string)) (string, error)
+	// Copy copies a closure to the store whose daemon listens on socket.
+	Copy func(ctx context.Context, outPath, socket string, output func(line string)) error
+	// Known reports whether a store path is valid on this machine.
+	Known func(ctx context.Context, path string) (bool, error)
+	// Resolve returns the content of every key, by attribute name.
+	Resolve func(ctx context.Context, node hive.Node, keys []hive.Key) (map[string]secret.Secret, error)
+}
+
+// Options is what a deployment is asked to do.
+type Options struct {
+	Goal                        hive.Goal
+	Parallel                    int // nodes at work at once; 0 means all. A node being dialled does not count.
+	NoKeys                      bool
+	ForceReplaceUnknownProfiles bool
+	Who                         string // shown to whoever waits for a host's upload lock
+}
+
+// Run deploys to every node and returns a result for each, in their order. When
+// ctx is done nothing new begins, builds and copies end, and a node whose host
+// is being changed is finished first.
+func Run(ctx context.Context, nodes []hive.Node, opts Options, tools Tools, sink Sink) []Result {
+	d := &deployment{opts: opts, tools: tools, sink: sink, slots: newSlots(opts.Parallel)}
+	results := make([]Result, len(nodes))
+	var all sync.WaitGroup
+	for i, node := range nodes {
+		all.Go(func() { results[i] = d.deploy(ctx, node) })
+	}
+	all.Wait()
+	return results
+}
+
+type deployment struct {
+	opts  Options
+	tools Tools
+	sink  Sink
+	slots slots
+}
+
+// deploy takes one node to the goal and tells how it went.
+func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
+	begin := time.Now()
+	run := &nodeRun{deployment: d, node: node, result: Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}}
+	if node.Toplevel != nil {
+		run.result.Toplevel = node.Toplevel.OutPath
+	}
+	for _, warning := range node.Warnings {
+		run.emit(EventWarn, warning)
+	}
+	switch err := run.goal(ctx); {
+	case err == nil:
+	case ctx.Err() != nil && !run.changing:
+		run.result.Status, run.result.Err = Cancelled, context.Cause(ctx)
+	default:
+		run.result.Status, run.result.Err, run.result.Step = Failed, err, run.step
+		run.result.Tail = run.tail
+	}
+	run.result.Elapsed = time.Since(begin)
+	run.emit(EventEnd, summary(run.result))
+	return run.result
+}
+
+// summary is the last line about a node.
+func summary(r Result) string {
+	switch r.Status {
+	case Succeeded:
+		return string(r.Goal) + " done"
+	case SkippedNode:
+		return "skipped: deployment.targetHost is null"
+	case Cancelled:
+		return "cancelled"
+	}
+	return "failed: " + r.Err.Error()
+}
+
+// slots limits how many nodes are at work at once.
+type slots chan struct{}
+
+func newSlots(n int) slots {
+	if n <= 0 {
+		return nil
+	}
+	return make(slots, n)
+}
+
+// take waits for a slot and returns what gives it back.
+func (s slots) take(ctx context.Context) (release func(), err error) {
+	if s == nil {
+		return func() {}, ctx.Err()
+	}
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,143 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/upload"
+)
+
+// phase is a set of keys that are uploaded together.
+type phase struct {
+	items  []upload.Item
+	policy plan.Policy
+}
+
+// keySet is a node's keys on their way through the phases.
+type keySet struct {
+	before phase // pre-activation
+	after  phase // post-activation
+
+	early    bool  // the post-activation phase ran while the switch waited for it
+	earlyErr error // how that went
+	pending  []upload.Item // from before, held by root until their owner exists
+}
+
+// resolve gets the content of every key of every phase, before anything on the
+// host changes.
+func (n *nodeRun) resolve(ctx context.Context) (keySet, error) {
+	var set keySet
+	if !n.opts.Goal.UploadsKeys() || n.opts.NoKeys || len(n.node.Keys) == 0 {
+		return set, nil
+	}
+	n.begin(StepResolve, fmt.Sprintf("resolving %d keys", len(n.node.Keys)))
+	content, err := n.tools.Resolve(ctx, n.node, n.node.Keys)
+	if err != nil {
+		return set, err
+	}
+	for _, key := range n.node.Keys {
+		item := upload.Item{Key: key, Content: content[key.Attr]}
+		if key.UploadAt == hive.PostActivation {
+			set.after.items = append(set.after.items, item)
+		} else {
+			set.before.items = append(set.before.items, item)
+		}
+	}
+	// Before activation, owners may yet have to be made; with boot they are
+	// not made until the reboot, which also empties directories in memory.
+	boot := n.opts.Goal == hive.Boot
+	set.before.policy = plan.Policy{AbsentOwnerIsRoot: true, SkipVolatile: boot}
+	set.after.policy = plan.Policy{AbsentOwnerIsRoot: boot, SkipVolatile: boot}
+	return set, nil
+}
+
+// all is every key at once, for the goal keys: nothing will make an owner.
+func (s *keySet) all() phase {
+	return phase{items: append(append([]upload.Item{}, s.before.items...), s.after.items...)}
+}
+
+// units are those that the switch may wait for.
+func (s *keySet) units() []string {
+	var units []string
+	for _, item := range s.after.items {
+		units = append(units, item.Key.Unit())
+	}
+	return units
+}
+
+// due is what is left to do after activation: the post-activation keys, and
+// those whose owner was absent before it.
+func (s *keySet) due() phase {
+	left := phase{policy: s.after.policy, items: append([]upload.Item{}, s.pending...)}
+	if !s.early || s.earlyErr != nil {
+		left.items = append(left.items, s.after.items...)
+	}
+	return left
+}
+
+// owe remembers the keys that root holds for an owner who is yet to be made.
+func (s *keySet) owe(steps plan.KeyPlan) {
+	absent := map[string]bool{}
+	for _, step := range steps {
+		absent[step.Key.Attr] = step.OwnerPending
+	}
+	for _, item := range s.before.items {
+		if absent[item.Key.Attr] {
+			s.pending = append(s.pending, item)
+		}
+	}
+}
+
+// sendEarly uploads the post-activation keys while switch-to-configuration
+// waits for one of them. A failure is not final: the phase is tried again after
+// activation, and that outcome counts.
+func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) {
+	s.early = true
+	if _, s.earlyErr = n.deliver(ctx, s.after); s.earlyErr != nil {
+		n.emit(EventWarn, "post-activation keys: "+s.earlyErr.Error())
+	}
+}
+
+// upload runs one phase as a step of its own.
+func (n *nodeRun) upload(ctx context.Context, p phase) (plan.KeyPlan, error) {
+	if len(p.items) == 0 {
+		return nil, nil
+	}
+	n.begin(StepUpload, fmt.Sprintf("uploading %d keys", len(p.items)))
+	return n.deliver(ctx, p)
+}
+
+// deliver uploads a phase and records what became of each key.
+func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
+	steps, err := upload.Run(ctx, n.host, upload.Request{
+		Keys: p.items, Policy: p.policy, Who: n.opts.Who, Note: n.note,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.record(steps)
+	return steps, nil
+}
+
+// record adds a phase's outcome to the result. A key that comes twice, since
+// its owner was absent the first time, keeps the greater change.
+func (n *nodeRun) record(steps plan.KeyPlan) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+next:
+	for _, step := range steps {
+		fresh := KeyResult{Name: step.Key.Attr, Path: step.Key.Path(), Change: step.Change, Note: step.Note}
+		for i, old := range n.result.Keys {
+			if old.Name == fresh.Name {
+				if fresh.Change == plan.Unchanged {
+					fresh.Change = old.Change
+				}
+				n.result.Keys[i] = fresh
+				continue next
+			}
+		}
+		n.result.Keys = append(n.result.Keys, fresh)
+	}
+}
