@@ -63,7 +63,7 @@ func TestTheSwitchHasAnOrdinaryEnvironment(t *testing.T) {
 	needHost(t)
 	top := system(t, `
 umask; pwd; echo "$HOME"; read -r line; echo "input: $line"
-ls -l /proc/$$/fd | grep -c colmena-go/activation.lock
+ls -l /proc/$$/fd | grep -c -e /running -e /activation.lock
 `)
 	var lines []string
 	_, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top},

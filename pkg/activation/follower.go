@@ -20,6 +20,7 @@ type follower struct {
 	mu       sync.Mutex // stdout and stderr are written from two goroutines
 	out      splitter
 	err      splitter
+	over     bool     // no hook may be called any more
 	asked    bool     // the host was about to start the activation
 	begun    bool     // it runs
 	detached bool     // it has no unit
@@ -37,18 +38,21 @@ func newFollower(id string, hooks Hooks) *follower {
 }
 
 // stdout and stderr are what the Runner writes to.
-func (f *follower) stdout() io.Writer { return locked{&f.mu, &f.out} }
-func (f *follower) stderr() io.Writer { return locked{&f.mu, &f.err} }
+func (f *follower) stdout() io.Writer { return stream{f, &f.out} }
+func (f *follower) stderr() io.Writer { return stream{f, &f.err} }
 
-type locked struct {
-	mu *sync.Mutex
-	w  io.Writer
+type stream struct {
+	f *follower
+	s *splitter
 }
 
-func (l locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
+func (w stream) Write(p []byte) (int, error) {
+	w.f.mu.Lock()
+	defer w.f.mu.Unlock()
+	if w.f.over {
+		return len(p), nil
+	}
+	return w.s.Write(p)
 }
 
 // failedLine is how switch-to-configuration, both the Perl and the Rust one of
@@ -100,6 +104,7 @@ func (f *follower) result(runErr error) (Outcome, error) {
 	defer f.mu.Unlock()
 	f.out.flush()
 	f.err.flush()
+	f.over = true
 	word, rest, _ := strings.Cut(f.status, " ")
 	switch word {
 	case "":

@@ -139,6 +139,12 @@ func TestTheLastReportCountsEvenWhenTheConnectionBreaksAfterIt(t *testing.T) {
 	}
 }
 
+func TestNothingIsCalledAfterTheResult(t *testing.T) {
+	f := newFollower("1d", Hooks{Output: func(line string) { t.Errorf("called with %q", line) }})
+	f.result(errors.New("lost"))
+	io.WriteString(f.stdout(), "late\n")
+}
+
 func TestOnlyGoalsThatActivateAndPathsThatNeedNoQuotingAreAccepted(t *testing.T) {
 	const good = "/nix/store/0123-nixos-system-a?=b+c_d.1"
 	for _, req := range []Request{

@@ -75,8 +75,9 @@ SCRIPT
 }
 
 # start runs the script as a transient service: nothing that happens to this
-# process or to its session reaches it. No default dependencies: it neither waits
-# for a boot that hangs nor ends when a target that the switch stops does.
+# process or to its session reaches it. Of the default dependencies only a
+# shutdown's is left: the activation neither waits for a boot that hangs nor ends
+# with a target that the switch stops.
 start() {
   set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel"
   managed=
@@ -84,11 +85,12 @@ start() {
     if [ -n "${LOCALE_ARCHIVE-}" ]; then set -- -E "LOCALE_ARCHIVE=$LOCALE_ARCHIVE" "$@"; fi
     systemd-run --quiet --no-ask-password --collect --unit="$unit" \
       --description="Activation by colmena-go: $goal $toplevel" \
-      -p Type=exec -p DefaultDependencies=no -p IgnoreOnIsolate=yes \
-      -p KillMode=process -p OOMPolicy=continue \
+      -p Type=exec -p DefaultDependencies=no -p Conflicts=shutdown.target -p Before=shutdown.target \
+      -p IgnoreOnIsolate=yes -p KillMode=process -p OOMPolicy=continue \
       -p "ExecStopPost=/bin/sh $dir/script ended" \
       -E "PATH=$PATH" -E HOME=/root -E USER=root -E LOGNAME=root -E NIXOS_INSTALL_BOOTLOADER= \
       "$@" </dev/null >"$dir/why" 2>&1 && managed=yes && return
+    case $(systemctl is-system-running 2>/dev/null) in stopping) fail 'the host is shutting down' ;; esac
     { read -r why <"$dir/why"; } 2>/dev/null || why='systemd-run failed'
   else
     why='systemd does not run here'
@@ -142,8 +144,7 @@ sweep
 dir=$run/activate-$id
 mkdir -m 0700 "$dir" || fail "cannot make $dir"
 exec 3<&0 6>"$dir/follower"
-flock 6
-write_script && : >"$dir/running" || fail "cannot write to $dir"
+flock 6 && write_script && : >"$dir/running" || fail "cannot write and lock files in $dir"
 say launch
 start
 
