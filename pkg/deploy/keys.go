@@ -20,8 +20,8 @@ type keySet struct {
 	before phase // pre-activation
 	after  phase // post-activation
 
-	early    bool  // the post-activation phase ran while the switch waited for it
-	earlyErr error // how that went
+	early    bool          // the post-activation phase ran while the switch waited for it
+	earlyErr error         // how that went
 	pending  []upload.Item // from before, held by root until their owner exists
 }
 

@@ -10,13 +10,17 @@ import (
 // Digest is the SHA-256 of a secret. A short secret can be guessed from its
 // digest, so a Digest refuses to be printed as a [Secret] does.
 type Digest struct {
-	sum *[sha256.Size]byte // a pointer for the same reason as in Secret
+	sum func() [sha256.Size]byte // a function for the same reason as in Secret
+}
+
+func newDigest(sum [sha256.Size]byte) Digest {
+	return Digest{func() [sha256.Size]byte { return sum }}
 }
 
 // Digest returns the SHA-256 of the content.
 func (s Secret) Digest() Digest {
 	sum := sha256.Sum256(s.Reveal())
-	return Digest{&sum}
+	return newDigest(sum)
 }
 
 // ParseDigest reads 64 lower-case hexadecimal digits. Its error does not quote
@@ -29,13 +33,13 @@ func ParseDigest(text string) (Digest, error) {
 	if _, err := hex.Decode(sum[:], []byte(text)); err != nil {
 		return Digest{}, errors.New("not a SHA-256 digest")
 	}
-	return Digest{&sum}, nil
+	return newDigest(sum), nil
 }
 
 // Equal reports whether both are digests of the same content. The zero Digest
 // equals none.
 func (d Digest) Equal(other Digest) bool {
-	return d.sum != nil && other.sum != nil && *d.sum == *other.sum
+	return d.sum != nil && other.sum != nil && d.sum() == other.sum()
 }
 
 // Reveal returns the digest as hexadecimal digits, for the wire only; "" for
@@ -44,7 +48,8 @@ func (d Digest) Reveal() string {
 	if d.sum == nil {
 		return ""
 	}
-	return hex.EncodeToString(d.sum[:])
+	sum := d.sum()
+	return hex.EncodeToString(sum[:])
 }
 
 // String returns a placeholder.

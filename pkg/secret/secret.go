@@ -18,13 +18,15 @@ var ErrMarshal = errors.New("a secret cannot be marshalled")
 // every fmt verb, JSON and text encoders show a placeholder or fail. The zero
 // value is an empty secret. Digests of a secret count as secret as well.
 type Secret struct {
-	// A pointer: fmt does not ask an unexported field of a surrounding struct
-	// how it wants to be printed, but it does not follow pointers there.
-	content *[]byte
+	// A function: fmt does not ask an unexported field of a surrounding struct
+	// how it wants to be printed, but looks through its pointers for some verbs.
+	content func() []byte
 }
 
 // New takes ownership of content: the caller must not modify it afterwards.
-func New(content []byte) Secret { return Secret{&content} }
+func New(content []byte) Secret {
+	return Secret{func() []byte { return content }}
+}
 
 // Reveal returns the content in clear. It is not a copy: do not modify it, and
 // hand it to nothing but the wire.
@@ -32,7 +34,7 @@ func (s Secret) Reveal() []byte {
 	if s.content == nil {
 		return nil
 	}
-	return *s.content
+	return s.content()
 }
 
 // Len is the size of the content in bytes.
