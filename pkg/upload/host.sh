@@ -101,6 +101,12 @@ enter_stage() {
   [ -n "$path" ] && cd -P "$path" && [ "$(stat -c '%u %a %d:%i' .)" = "$own" ]
 }
 
+# still_in ID: somebody moved the stage, but we have not left it.
+still_in() {
+  [ -n "$1" ] || return 1
+  [ "$(stat -c '%u %a %d:%i' .)" = "$1" ] || { cd .. && [ "$(stat -c '%u %a %d:%i' .)" = "$1" ]; }
+}
+
 # sweep NAME removes a stage from the working directory, and nothing else.
 sweep() {
   [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] && cd -P "./$1" || return 0
@@ -113,7 +119,7 @@ clean() {
   set +e
   while [ "$dirs" -gt 0 ]; do
     i=$dirs dirs=$((dirs - 1))
-    if enter_stage $i; then
+    if enter_stage $i || still_in "$own"; then
       rm -rf ./n ./o
       cd .. && rmdir "./$stage.$i"
     elif [ $i != "$walking" ]; then

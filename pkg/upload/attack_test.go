@@ -1,0 +1,170 @@
+package upload
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An ordinary user who owns destDir, or a directory above it, plays every trick
+// while root uploads: whatever root does must stay in there.
+
+const attackEnv = "COLMENA_GO_UPLOAD_TEST_ATTACK"
+
+// tricks run in the attacker's process, as fast as they can, in turns.
+var tricks = map[string]func(home string){
+	"the stage swapped for a symlink to root's files": func(home string) {
+		for _, stage := range stages(home) {
+			os.Rename(stage, stage+".mine")
+			os.Symlink("/srv/root", stage)
+			os.Rename(stage, stage+".link")
+			os.Rename(stage+".mine", stage)
+		}
+	},
+	"the stage swapped for good": func(home string) {
+		for _, stage := range stages(home) {
+			os.Rename(stage, home+"/keys/loot"+filepath.Base(stage))
+			os.Mkdir(stage, 0o777)
+		}
+	},
+	"root's own directory in the stage's place": func(home string) {
+		for _, stage := range stages(home) {
+			os.Rename(stage, stage+".mine")
+			os.Rename(home+"/keys/vault", stage)
+			os.Rename(stage, home+"/keys/vault")
+		}
+	},
+	"a symlink at the key's path": func(home string) {
+		os.Remove(home + "/keys/k")
+		os.Symlink("/srv/root/file", home+"/keys/k")
+	},
+	"a directory at the key's path": func(home string) {
+		os.Remove(home + "/keys/k")
+		os.Mkdir(home+"/keys/k", 0o777)
+		os.Remove(home + "/keys/k")
+	},
+	"a pipe at the key's path": func(home string) {
+		os.Remove(home + "/keys/k")
+		syscall.Mkfifo(home+"/keys/k", 0o666)
+	},
+	"destDir swapped for a symlink": func(home string) {
+		os.Rename(home+"/keys", home+"/keys2")
+		os.Symlink("/srv/root", home+"/keys")
+		os.Remove(home + "/keys")
+		os.Rename(home+"/keys2", home+"/keys")
+	},
+	"another's secret under the key's name": func(home string) {
+		os.Rename(home+"/keys/k", home+"/keys/k2")
+		os.Rename(home+"/keys/other", home+"/keys/k")
+		os.Rename(home+"/keys/k", home+"/keys/other")
+	},
+}
+
+func stages(home string) []string {
+	list, _ := filepath.Glob(home + "/keys/.colmena-go.*.1")
+	return list
+}
+
+// attack is the attacker's main; it says when it has begun and ends when killed.
+func attack(trick string) {
+	fmt.Println("attacking")
+	for {
+		tricks[trick]("/srv/home")
+	}
+}
+
+func TestAttacksOnAUsersDestDirHarmNothing(t *testing.T) {
+	for trick := range tricks {
+		t.Run(trick, func(t *testing.T) {
+			fresh(t)
+			setup := exec.Command("sh", "-ec", `
+mkdir -p /srv/root/sub /srv/home/keys/vault
+echo root >/srv/root/file; echo k >/srv/root/k; chmod 640 /srv/root/*
+echo precious >/srv/home/keys/vault/v; chmod 700 /srv/home/keys/vault
+chown 1000:1000 /srv/home /srv/home/keys`)
+			if out, err := setup.CombinedOutput(); err != nil {
+				t.Fatal(err, string(out))
+			}
+			mustUpload(t, local{}, item("k", "secret-0", in("/srv/home/keys")), item("other", "root's", in("/srv/home/keys")))
+			before := treasure(t)
+			stop := startAttacker(t, trick)
+			defer stop()
+			refused, done := 0, 0
+			for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
+				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+				key := item("k", fmt.Sprintf("secret-%d", done+refused+1), in("/srv/home/keys"), owned("1000", "1000", 0o644))
+				_, err := Run(ctx, local{}, Request{Keys: []Item{key}, Who: "test"})
+				if ctx.Err() != nil {
+					t.Fatalf("the upload hung: %v", err)
+				}
+				cancel()
+				if err != nil {
+					refused++
+				} else {
+					done++
+				}
+				if after := treasure(t); after != before {
+					t.Fatalf("harm was done:\nbefore:\n%s\nafter:\n%s", before, after)
+				}
+			}
+			t.Logf("%d uploads went through, %d were refused", done, refused)
+			stop()
+			if out, _ := exec.Command("sh", "-c", "find /srv/home -name v -user root -perm 644 -size 9c").Output(); len(out) == 0 {
+				t.Error("what root kept in a directory of its own is gone or changed")
+			}
+			if out, err := exec.Command("sh", "-ec", `grep -rl -e "root's" -e precious /srv/home | while read -r f; do stat -c '%u %a %n' "$f"; done`).Output(); err != nil {
+				t.Error(err)
+			} else {
+				for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+					if !strings.HasPrefix(line, "0 ") || strings.HasPrefix(line, "0 644") && !strings.Contains(line, "vault") {
+						t.Errorf("another's secret was handed out: %s", line)
+					}
+				}
+			}
+		})
+	}
+}
+
+// treasure is everything of root's that must not change.
+func treasure(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", `find /srv/root /etc/passwd /etc/shadow -printf '%p %y %m %u %g %s %T@\n' | sort`).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func startAttacker(t *testing.T, trick string) (stop func()) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), attackEnv+"="+trick)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: 1000, Gid: 1000}, Pdeathsig: syscall.SIGKILL,
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal("the attacker did not start:", err)
+	}
+	stopped := false
+	return func() {
+		if !stopped {
+			stopped = true
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	}
+}
