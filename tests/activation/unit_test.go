@@ -1,0 +1,275 @@
+// Package activation_test activates on a booted host, where systemd runs the
+// activation as a unit. The systems are stand-ins: store paths whose
+// switch-to-configuration is a script that does what the test is about.
+// pkg/activation's own tests tell the same without systemd.
+package activation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/activation"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+func TestEveryExitStatusComesBackFromTheUnit(t *testing.T) {
+	h := host(t)
+	for exit, want := range map[int]activation.Status{
+		0:   activation.Switched,
+		1:   activation.NotSwitched,
+		2:   activation.SwitchedWithFailures,
+		4:   activation.SwitchedWithFailures,
+		100: activation.RebootNeeded,
+	} {
+		o, err := activation.Run(t.Context(), h, activation.Request{
+			Goal: hive.Test, Toplevel: h.system(t, fmt.Sprintf("exit %d\n", exit)),
+		}, hooks(t, nil))
+		if err != nil || o.Exit != exit || o.Status != want {
+			t.Errorf("exit %d: got %+v, %v", exit, o, err)
+		}
+	}
+	h.clean(t)
+}
+
+func TestTheProfileMovesForSwitchAndBootOnly(t *testing.T) {
+	h := host(t)
+	const profile = "/nix/var/nix/profiles/system"
+	for _, goal := range []hive.Goal{hive.Switch, hive.Test, hive.Boot, hive.DryActivate} {
+		top := h.system(t, "echo $1 "+string(goal)+"\nreadlink -f "+profile+"\n")
+		before := h.sh(t, "readlink -f "+profile)
+		var lines []string
+		if _, err := activation.Run(t.Context(), h, activation.Request{Goal: goal, Toplevel: top}, hooks(t, &lines)); err != nil {
+			t.Fatal(err)
+		}
+		want := before
+		if goal.SetsProfile() {
+			want = top
+		}
+		if expected := []string{fmt.Sprintf("%s %s", goal, goal), want}; !slices.Equal(lines, expected) {
+			t.Errorf("%s: the switch saw %q, want %q", goal, lines, expected)
+		}
+	}
+	h.clean(t)
+}
+
+func TestTheActivationOutlivesWhatASwitchDoesToSystemd(t *testing.T) {
+	h := host(t)
+	var lines []string
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, `
+echo begun
+systemctl daemon-reload
+systemctl daemon-reexec
+systemctl restart dbus.service systemd-journald.service
+systemctl reset-failed
+systemctl isolate multi-user.target
+systemctl restart systemd-logind.service
+echo done
+`)}, hooks(t, &lines))
+	if err != nil || o.Status != activation.Switched || !slices.Equal(lines, []string{"begun", "done"}) {
+		t.Errorf("got %+v, %q, %v", o, lines, err)
+	}
+	h.clean(t)
+}
+
+func TestFailedUnitsAreNamed(t *testing.T) {
+	h := host(t)
+	h.unit(t, `fails\x20here.service`, "Type=oneshot\nExecStart=/bin/false\n")
+	o, err := activation.Run(t.Context(), h, activation.Request{
+		Goal: hive.Test, Toplevel: h.system(t, `systemctl start 'fails\x20here.service' 2>/dev/null || exit 4`),
+	}, hooks(t, nil))
+	if err != nil || !slices.Equal(o.FailedUnits, []string{`fails\x20here.service`}) {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestAWaitingKeyIsAskedForOnceAndOneThatIsThereIsNot(t *testing.T) {
+	h := host(t)
+	h.unit(t, `a\x20b-key.service`, "Type=oneshot\nExecStart=/bin/sh -c 'until [ -e /run/wanted ]; do sleep 0.05; done'\n")
+	h.unit(t, "there-key.service", "Type=oneshot\nExecStart=/bin/true\n")
+	h.sh(t, "rm -f /run/wanted")
+	var wanted []string
+	on := hooks(t, nil)
+	on.KeyWanted = func(unit string) {
+		wanted = append(wanted, unit)
+		h.sh(t, "touch /run/wanted") // stands for the upload
+	}
+	o, err := activation.Run(t.Context(), h, activation.Request{
+		Goal:     hive.Test,
+		Toplevel: h.system(t, `systemctl start there-key.service 'a\x20b-key.service'`),
+		WaitFor:  []string{"other-key.service", "there-key.service", `a\x20b-key.service`},
+	}, on)
+	if want := []string{`a\x20b-key.service`}; err != nil || o.Status != activation.Switched || !slices.Equal(wanted, want) {
+		t.Errorf("got %+v, asked for %q, %v", o, wanted, err)
+	}
+	h.clean(t)
+}
+
+func TestAServiceThatWaitsForAKeyDoesNotBlockTheSwitch(t *testing.T) {
+	h := host(t)
+	h.unit(t, "new-key.service", "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'until [ -e /run/wanted ]; do sleep 0.05; done'\n")
+	h.unit(t, "user.service", "ExecStart=/bin/sleep infinity\n[Unit]\nRequires=new-key.service\nAfter=new-key.service\n")
+	h.sh(t, "rm -f /run/wanted")
+	asked := 0
+	on := hooks(t, nil)
+	on.KeyWanted = func(string) { asked++; h.sh(t, "touch /run/wanted") }
+	if _, err := activation.Run(t.Context(), h, activation.Request{
+		Goal: hive.Test, Toplevel: h.system(t, "systemctl start user.service"), WaitFor: []string{"new-key.service"},
+	}, on); err != nil || asked != 1 {
+		t.Errorf("asked %d times, %v", asked, err)
+	}
+	if state := h.sh(t, "systemctl is-active user.service; systemctl stop user.service new-key.service"); state != "active" {
+		t.Errorf("the service is %s", state)
+	}
+}
+
+// slow is a system whose switch runs for two seconds and leaves a mark.
+const slow = `
+echo begun
+sleep 2
+echo over
+touch /run/finished
+exit 4
+`
+
+func TestACancelledDeploymentLeavesTheUnitRunning(t *testing.T) {
+	h := host(t)
+	h.sh(t, "rm -f /run/finished")
+	ctx, cancel := context.WithCancel(t.Context())
+	on := activation.Hooks{Output: func(string) { cancel() }}
+	_, err := activation.Run(ctx, h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	var detached *activation.Detached
+	if !errors.As(err, &detached) || !errors.Is(err, activation.ErrGoesOn) || !detached.Begun {
+		t.Fatalf("got %v", err)
+	}
+	if state := h.sh(t, "systemctl is-active "+detached.Unit); state != "active" {
+		t.Errorf("%s is %s", detached.Unit, state)
+	}
+	h.eventually(t, "[ -e /run/finished ] && ! systemctl is-active "+detached.Unit)
+	dir := strings.TrimSuffix(detached.Log, "/log")
+	if got := h.sh(t, "cat "+detached.Log+" "+dir+"/status"); got != "begun\nover\nexit 4" {
+		t.Errorf("the host remembers %q", got)
+	}
+	if _, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, "")}, hooks(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	h.clean(t)
+}
+
+func TestALostConnectionDoesNotReachTheSwitch(t *testing.T) {
+	for name, cut := range map[string]string{
+		"the session's sshd is killed": "pkill -KILL -f '^sshd(-session)?: root@notty'",
+		"sshd is stopped with all its sessions": "systemd-run --quiet --no-block sh -c " +
+			"'systemctl kill --signal=KILL ssh.service; sleep 0.3; systemctl restart ssh.service'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := host(t)
+			h.sh(t, "rm -f /run/finished")
+			on := activation.Hooks{Output: func(line string) {
+				if line == "begun" {
+					h.sh(t, cut)
+				}
+			}}
+			_, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+			var detached *activation.Detached
+			if !errors.As(err, &detached) {
+				t.Fatalf("got %v", err)
+			}
+			h.eventually(t, "[ -e /run/finished ]")
+			h.eventually(t, "[ -e "+strings.TrimSuffix(detached.Log, "log")+"status ]")
+			if got := h.sh(t, "cat "+strings.TrimSuffix(detached.Log, "log")+"status"); got != "exit 4" {
+				t.Errorf("the host remembers %q", got)
+			}
+			if _, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, "")}, hooks(t, nil)); err != nil {
+				t.Fatal(err)
+			}
+			h.clean(t)
+		})
+	}
+}
+
+func TestARestartOfSshdIsNotNoticed(t *testing.T) {
+	h := host(t)
+	o, err := activation.Run(t.Context(), h, activation.Request{
+		Goal: hive.Test, Toplevel: h.system(t, "systemctl restart ssh.service; sleep 0.5; exit 4"),
+	}, hooks(t, nil))
+	if err != nil || o.Exit != 4 {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	h.clean(t)
+}
+
+func TestALoginShellOfAnotherKindWorks(t *testing.T) {
+	h := host(t)
+	if h.sh(t, "test -x /usr/bin/fish && echo yes") != "yes" {
+		t.Skip("the host has no fish")
+	}
+	top := h.system(t, "exit 100")
+	h.sh(t, "usermod -s /usr/bin/fish root")
+	defer h.sh(t, "usermod -s /bin/bash root")
+	if o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, hooks(t, nil)); err != nil || o.Status != activation.RebootNeeded {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestAKilledUnitIsToldFromAFailedSwitch(t *testing.T) {
+	h := host(t)
+	on := activation.Hooks{Output: func(string) {
+		h.sh(t, "systemctl kill -s KILL --kill-whom=main 'colmena-go-activate-*'")
+	}}
+	_, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	if !errors.Is(err, activation.ErrKilled) || !strings.Contains(err.Error(), "KILL") {
+		t.Errorf("got %v", err)
+	}
+	h.clean(t)
+}
+
+func TestAStoppedUnitFinishesItsSwitchFirst(t *testing.T) {
+	h := host(t)
+	on := activation.Hooks{Output: func(line string) {
+		if line == "begun" {
+			h.sh(t, "systemctl stop --no-block 'colmena-go-activate-*'")
+		}
+	}}
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	if err != nil || o.Exit != 4 {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	h.clean(t)
+}
+
+func TestAHostWhoseSystemdRunFailsActivatesDetached(t *testing.T) {
+	h := host(t)
+	h.sh(t, "mkdir -p /run/shim && printf '#!/bin/sh\\necho no bus today >&2; exit 1\\n' >/run/shim/systemd-run && chmod +x /run/shim/systemd-run")
+	top := h.system(t, "exit 2")
+	h.path = "/run/shim:/usr/sbin:/usr/bin:/sbin:/bin"
+	var notes []string
+	on := activation.Hooks{Note: func(n string) { notes = append(notes, n) }}
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, on)
+	if err != nil || o.Exit != 2 || len(notes) != 1 || !strings.Contains(notes[0], "no bus today") {
+		t.Errorf("got %+v, notes %q, %v", o, notes, err)
+	}
+	h.clean(t)
+}
+
+func TestTenThousandLinesArriveInOrder(t *testing.T) {
+	h := host(t)
+	var lines []string
+	on := activation.Hooks{Output: func(l string) { lines = append(lines, l) }}
+	began := time.Now()
+	if _, err := activation.Run(t.Context(), h, activation.Request{
+		Goal: hive.Test, Toplevel: h.system(t, "i=0; while [ $i -lt 10000 ]; do echo $i; i=$((i + 1)); done"),
+	}, on); err != nil || len(lines) != 10000 {
+		t.Fatalf("%d lines, %v", len(lines), err)
+	}
+	for i, line := range lines {
+		if line != fmt.Sprint(i) {
+			t.Fatalf("line %d is %q", i, line)
+		}
+	}
+	t.Logf("in %v", time.Since(began))
+}
