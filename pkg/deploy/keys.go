@@ -71,7 +71,7 @@ func (s *keySet) units() []string {
 // those whose owner was absent before it.
 func (s *keySet) due() phase {
 	left := phase{policy: s.after.policy, items: append([]upload.Item{}, s.pending...)}
-	if !s.early || s.earlyErr != nil {
+	if !s.early {
 		left.items = append(left.items, s.after.items...)
 	}
 	return left
@@ -91,13 +91,11 @@ func (s *keySet) owe(steps plan.KeyPlan) {
 }
 
 // sendEarly uploads the post-activation keys while switch-to-configuration
-// waits for one of them. A failure is not final: the phase is tried again after
-// activation, and that outcome counts.
-func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) {
+// waits for one of them.
+func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) error {
 	s.early = true
-	if _, s.earlyErr = n.deliver(ctx, s.after); s.earlyErr != nil {
-		n.emit(EventWarn, "post-activation keys: "+s.earlyErr.Error())
-	}
+	_, err := n.deliver(ctx, s.after)
+	return err
 }
 
 // upload runs one phase as a step of its own.

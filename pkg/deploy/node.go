@@ -121,6 +121,9 @@ func (n *nodeRun) dial(ctx context.Context) error {
 // not know: somebody else deployed it, and we would roll it back.
 func (n *nodeRun) refuseUnknownProfile(ctx context.Context) error {
 	current, err := activation.CurrentSystem(ctx, n.host)
+	if errors.Is(err, activation.ErrNoSystem) {
+		return nil // nothing to roll back
+	}
 	if err != nil {
 		return err
 	}
@@ -166,12 +169,18 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.result.Toplevel, WaitFor: keys.units()}
 	var wanted sync.WaitGroup
 	defer wanted.Wait()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	return activation.Run(ctx, n.host, request, activation.Hooks{
 		Output: n.output,
 		Note:   n.note,
 		KeyWanted: func(unit string) {
 			n.note(unit + " is waited for: uploading the post-activation keys now")
-			wanted.Go(func() { keys.sendEarly(ctx, n) })
+			wanted.Go(func() {
+				if err := keys.sendEarly(ctx, n); err != nil {
+					giveUp(fmt.Errorf("the switch waits for %s, but: %w; mend that and run upload-keys: the switch then goes on by itself", unit, err))
+				}
+			})
 		},
 	})
 }

@@ -1,0 +1,155 @@
+package remote
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// identities is everything we can sign with, and what we should tell the user
+// when none of it opens the door.
+type identities struct {
+	signers []ssh.Signer
+	tried   []string
+	agent   net.Conn
+}
+
+// gather makes one merged list: x/crypto uses only the first publickey method
+// it is given.
+func gather(s settings) *identities {
+	ids := &identities{}
+	fromAgent := ids.askAgent(s)
+	wanted, files := ids.readFiles(s.identityFiles, fromAgent)
+	if s.identitiesOnly {
+		fromAgent = slices.DeleteFunc(fromAgent, func(signer ssh.Signer) bool {
+			return !slices.ContainsFunc(wanted, func(key ssh.PublicKey) bool { return same(key, signer.PublicKey()) })
+		})
+	}
+	ids.signers = append(ids.withCertificates(s.certificateFiles, append(slices.Clone(fromAgent), files...)),
+		append(fromAgent, files...)...)
+	return ids
+}
+
+func (ids *identities) close() {
+	if ids.agent != nil {
+		ids.agent.Close()
+	}
+}
+
+func (ids *identities) note(format string, args ...any) {
+	ids.tried = append(ids.tried, fmt.Sprintf(format, args...))
+}
+
+func (ids *identities) askAgent(s settings) []ssh.Signer {
+	socket := s.identityAgent
+	if socket == "" {
+		socket = os.Getenv("SSH_AUTH_SOCK")
+	}
+	if socket == "" || socket == "none" {
+		ids.note("no agent")
+		return nil
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		ids.note("the agent at %s does not answer", socket)
+		return nil
+	}
+	signers, err := agent.NewClient(conn).Signers()
+	if err != nil {
+		conn.Close()
+		ids.note("the agent at %s: %v", socket, err)
+		return nil
+	}
+	ids.agent = conn // signing needs it until the handshake is over
+	ids.note("%d keys of the agent", len(signers))
+	return signers
+}
+
+// readFiles returns the public keys the files stand for and the signers of
+// those that can be read. A key that the agent has needs no passphrase.
+func (ids *identities) readFiles(paths []string, fromAgent []ssh.Signer) (wanted []ssh.PublicKey, signers []ssh.Signer) {
+	for _, path := range paths {
+		public := readPublic(path + ".pub")
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			if public != nil {
+				wanted = append(wanted, public)
+			}
+			continue
+		}
+		if err != nil {
+			ids.note("%s cannot be read: %v", path, err)
+			continue
+		}
+		signer, err := ssh.ParsePrivateKey(text)
+		var locked *ssh.PassphraseMissingError
+		switch {
+		case err == nil:
+			ids.note("%s", path)
+			wanted, signers = append(wanted, signer.PublicKey()), append(signers, signer)
+		case errors.As(err, &locked):
+			if public == nil {
+				public = locked.PublicKey
+			}
+			if public != nil {
+				wanted = append(wanted, public)
+			}
+			held := public != nil && slices.ContainsFunc(fromAgent, func(s ssh.Signer) bool { return same(public, s.PublicKey()) })
+			if !held {
+				ids.note("%s is encrypted: add it to the agent with ssh-add", path)
+			}
+		default:
+			if key := readPublic(path); key != nil { // IdentityFile may name a public key
+				wanted = append(wanted, key)
+				continue
+			}
+			ids.note("%s is no private key", path)
+		}
+	}
+	return wanted, signers
+}
+
+// withCertificates returns a signer for each certificate whose key is at hand.
+func (ids *identities) withCertificates(paths []string, signers []ssh.Signer) []ssh.Signer {
+	var certified []ssh.Signer
+	for _, path := range paths {
+		cert, ok := readPublic(path).(*ssh.Certificate)
+		if !ok {
+			ids.note("%s is no certificate", path)
+			continue
+		}
+		for _, signer := range signers {
+			if same(cert.Key, signer.PublicKey()) {
+				if s, err := ssh.NewCertSigner(cert, signer); err == nil {
+					certified = append(certified, s)
+				}
+			}
+		}
+	}
+	return certified
+}
+
+func readPublic(path string) ssh.PublicKey {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
+
+// String tells what was tried.
+func (ids *identities) String() string { return strings.Join(ids.tried, "; ") }

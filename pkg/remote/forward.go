@@ -1,0 +1,111 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// maxSocketPath is what fits into sockaddr_un with its final NUL (unix(7)).
+const maxSocketPath = 107
+
+// Forward listens on a unix socket in dir, which must be a directory of mode
+// 0700: whoever reaches the socket is root on the host. Every connection to it
+// becomes a channel that runs command with the connection's bytes as its input
+// and output. stop ends all of it, waits, and returns what went wrong on the
+// host, with the last it said on stderr.
+func (h *Host) Forward(ctx context.Context, dir, command string) (socket string, stop func() error, err error) {
+	socket = filepath.Join(dir, "s")
+	if len(socket) > maxSocketPath {
+		return "", nil, fmt.Errorf("the path of the socket %s is too long: set TMPDIR to a shorter one", socket)
+	}
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	f := &forward{host: h, command: command}
+	f.tasks.Go(func() { f.serve(ctx, listener) })
+	return socket, func() error {
+		cancel()
+		listener.Close()
+		f.tasks.Wait()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return errors.Join(f.errs...)
+	}, nil
+}
+
+type forward struct {
+	host    *Host
+	command string
+	tasks   sync.WaitGroup
+	mu      sync.Mutex
+	errs    []error
+}
+
+func (f *forward) serve(ctx context.Context, listener net.Listener) {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		f.tasks.Go(func() {
+			if err := f.pipe(ctx, conn); err != nil && ctx.Err() == nil {
+				f.mu.Lock()
+				f.errs = append(f.errs, err)
+				f.mu.Unlock()
+			}
+		})
+	}
+}
+
+// pipe connects one connection with one channel. The channel's end closes the
+// connection, so that neither side waits for the other.
+func (f *forward) pipe(ctx context.Context, conn net.Conn) error {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	said := &tail{}
+	err := f.host.Run(ctx, f.command, conn, connWriter{conn}, said)
+	if err != nil && said.String() != "" {
+		return fmt.Errorf("%s: %w: %s", f.command, err, said)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.command, err)
+	}
+	return nil
+}
+
+// connWriter hides net.Conn's ReadFrom, which x/crypto would use and which
+// waits for more after the connection is gone.
+type connWriter struct{ io.Writer }
+
+// tail keeps the last part of what a command says on stderr.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const tailSize = 1000
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if extra := len(t.text) - tailSize; extra > 0 {
+		t.text = t.text[extra:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.text))
+}

@@ -1,0 +1,125 @@
+package remote
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+)
+
+// hostKeys decides whether a host's key may be trusted.
+type hostKeys struct {
+	settings
+	db   *knownhosts.HostKeyDB
+	name string // as known_hosts has it, with the port
+	note func(string)
+}
+
+// learning serialises the additions of this process to known_hosts files.
+var learning sync.Mutex
+
+// newHostKeys reads the known_hosts files that exist.
+func newHostKeys(s settings, note func(string)) (*hostKeys, error) {
+	var files []string
+	for _, path := range append(append([]string{}, s.userKnownHosts...), s.globalKnownHosts...) {
+		if _, err := os.Stat(path); err == nil {
+			files = append(files, path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("known_hosts: %w", err)
+		}
+	}
+	db, err := knownhosts.NewDB(files...)
+	if err != nil {
+		return nil, fmt.Errorf("known_hosts: %w", err)
+	}
+	name := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
+	if s.hostKeyAlias != "" {
+		name = net.JoinHostPort(s.hostKeyAlias, "22") // an alias stands without a port (ssh_config(5))
+	}
+	return &hostKeys{settings: s, db: db, name: name, note: note}, nil
+}
+
+// algorithms are those to ask the server for: of the kinds that are known, so
+// that a server with several keys shows the one we can check.
+func (h *hostKeys) algorithms() []string {
+	if len(h.hostKeyAlgorithms) > 0 {
+		return h.hostKeyAlgorithms
+	}
+	return h.db.HostKeyAlgorithms(h.name)
+}
+
+// check is an ssh.HostKeyCallback.
+func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
+	err := h.db.HostKeyCallback()(h.name, remote, key)
+	var revoked *xknownhosts.RevokedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &revoked):
+		return fmt.Errorf("%w: the key of %s is revoked by %s:%d", ErrHostKey, h.hostName, revoked.Revoked.Filename, revoked.Revoked.Line)
+	case knownhosts.IsHostKeyChanged(err):
+		return h.changed(err, key)
+	case knownhosts.IsHostUnknown(err):
+		return h.learn(key)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrHostKey, h.hostName, err)
+}
+
+func (h *hostKeys) changed(err error, key ssh.PublicKey) error {
+	var keyErr *xknownhosts.KeyError
+	where := "known_hosts"
+	if errors.As(err, &keyErr) && len(keyErr.Want) > 0 {
+		where = fmt.Sprintf("%s:%d", keyErr.Want[0].Filename, keyErr.Want[0].Line)
+	}
+	return fmt.Errorf("%w: the key of %s is not the one in %s (now %s): somebody may be listening in; if the host was reinstalled, remove the old key with: ssh-keygen -R '%s'",
+		ErrHostKey, h.hostName, where, ssh.FingerprintSHA256(key), knownhosts.Normalize(h.name))
+}
+
+// learn records an unknown key, unless ssh_config says to be strict.
+func (h *hostKeys) learn(key ssh.PublicKey) error {
+	if h.strict {
+		return fmt.Errorf("%w: the key of %s is not in known_hosts (%s) and StrictHostKeyChecking is yes: connect once with ssh, or add it with ssh-keyscan after checking it",
+			ErrHostKey, h.hostName, ssh.FingerprintSHA256(key))
+	}
+	if len(h.userKnownHosts) == 0 || h.userKnownHosts[0] == "/dev/null" {
+		return nil
+	}
+	address := knownhosts.Normalize(h.name)
+	if h.hash {
+		address = xknownhosts.HashHostname(address)
+	}
+	line := address + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + "\n"
+	if err := appendLine(h.userKnownHosts[0], line); err != nil {
+		return fmt.Errorf("%w: the key of %s cannot be recorded: %w", ErrHostKey, h.hostName, err)
+	}
+	h.note(fmt.Sprintf("new host: its key %s is now in %s", ssh.FingerprintSHA256(key), h.userKnownHosts[0]))
+	return nil
+}
+
+// appendLine adds to a file in one write, so that several processes may do so.
+func appendLine(path, line string) error {
+	learning.Lock()
+	defer learning.Unlock()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if old, err := os.ReadFile(path); err == nil && len(old) > 0 && !bytes.HasSuffix(old, []byte("\n")) {
+		line = "\n" + line
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(line)
+	return errors.Join(err, file.Close())
+}

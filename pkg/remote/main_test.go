@@ -1,0 +1,156 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// server is a real sshd on a loopback port, with keys and files of its own.
+type server struct {
+	dir, port string
+	knownHost string // what known_hosts says of it
+	hostKeys  []string
+}
+
+// client options of a test's ssh_config, over which the test's own go.
+const baseConfig = `Host box
+  HostName 127.0.0.1
+  Port %s
+  User %s
+  IdentityFile %s
+  IdentityAgent none
+  UserKnownHostsFile %s
+  GlobalKnownHostsFile /dev/null
+`
+
+func keygen(t *testing.T, path string, args ...string) {
+	t.Helper()
+	out, err := exec.Command("ssh-keygen", append([]string{"-q", "-N", "", "-f", path}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ssh-keygen: %v: %s", err, out)
+	}
+}
+
+// serve starts an sshd; more lines go into its configuration.
+func serve(t *testing.T, lines ...string) *server {
+	t.Helper()
+	sshd, err := exec.LookPath("/usr/sbin/sshd")
+	if err != nil {
+		t.Skip("no sshd: install openssh-server")
+	}
+	if os.Getuid() == 0 {
+		os.MkdirAll("/run/sshd", 0o755)
+	}
+	s := &server{dir: t.TempDir(), port: freePort(t)}
+	keygen(t, s.path("id"), "-t", "ed25519")
+	for _, kind := range []string{"ed25519", "ecdsa"} {
+		keygen(t, s.path("host_"+kind), "-t", kind)
+		lines = append(lines, "HostKey "+s.path("host_"+kind))
+	}
+	public, err := os.ReadFile(s.path("id.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "authorized_keys", string(public))
+	s.write(t, "sshd_config", strings.Join(append(lines,
+		"ListenAddress 127.0.0.1", "Port "+s.port, "AuthorizedKeysFile "+s.path("authorized_keys"),
+		"StrictModes no", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no",
+		"MaxStartups 100", "PidFile none"), "\n")+"\n")
+	cmd := exec.Command(sshd, "-D", "-e", "-f", s.path("sshd_config"))
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("sshd: %s", &log)
+		}
+	})
+	for range 100 {
+		if conn, err := net.Dial("tcp", "127.0.0.1:"+s.port); err == nil {
+			conn.Close()
+			return s
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("sshd does not listen")
+	return nil
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func (s *server) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *server) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *server) read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(s.path(name))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// config is what Dial gets; lines go above the base, where they win.
+func (s *server) config(t *testing.T, lines ...string) Config {
+	t.Helper()
+	return s.configAt(t, s.port, lines...)
+}
+
+func (s *server) configAt(t *testing.T, port string, lines ...string) Config {
+	t.Helper()
+	text := strings.Join(lines, "\n") + "\n" + fmt.Sprintf(baseConfig, port, "root", s.path("id"), s.path("known_hosts"))
+	s.write(t, "ssh_config", text)
+	return Config{Host: "box", SSHConfigFile: s.path("ssh_config"), Note: func(note string) { t.Log(note) }}
+}
+
+// dial connects within a bound that no test comes near.
+func dial(t *testing.T, cfg Config) (*Host, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	h, err := Dial(ctx, cfg)
+	if err == nil {
+		t.Cleanup(func() { h.Close() })
+	}
+	return h, err
+}
+
+func mustDial(t *testing.T, cfg Config) *Host {
+	t.Helper()
+	h, err := dial(t, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}

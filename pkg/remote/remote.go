@@ -1,0 +1,203 @@
+// Package remote keeps one SSH connection per host and runs everything over it.
+// Settings come from OpenSSH's own configuration (see settings.go).
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/melbahja/goph"
+	"github.com/rs/zerolog"
+	"golang.org/x/crypto/ssh"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrUnreachable: no connection to the host could be made in time.
+	ErrUnreachable = errors.New("cannot reach the host")
+	// ErrHostKey: the host's key is not one we may trust.
+	ErrHostKey = errors.New("host key refused")
+	// ErrAuth: the host accepted none of our keys.
+	ErrAuth = errors.New("the host accepts none of our keys")
+	// ErrConnectionLost: the connection ended or fell silent while in use.
+	ErrConnectionLost = errors.New("the connection was lost")
+)
+
+// Config says which host to connect to.
+type Config struct {
+	Host          string
+	Port          int      // 0: ssh_config or 22
+	User          string   // "": ssh_config or the local user
+	Escalate      []string // put before every command when the user is not root
+	SSHConfigFile string   // as for ssh -F; "" for OpenSSH's usual files
+	Note          func(string)
+	Log           zerolog.Logger
+}
+
+// Host is an open connection. Its methods may be used from many goroutines.
+type Host struct {
+	client   *goph.Client
+	escalate []string
+	channels chan struct{} // sshd opens only so many at once
+	log      zerolog.Logger
+
+	ended chan struct{} // closed when the connection is gone
+	close sync.Once
+	tasks sync.WaitGroup
+}
+
+// maxChannels is below sshd's default MaxSessions of 10 (sshd_config(5)).
+const maxChannels = 8
+
+// Dial connects and authenticates. It fails with [ErrUnreachable],
+// [ErrHostKey] or [ErrAuth], in bounded time, and honours ctx throughout.
+func Dial(ctx context.Context, cfg Config) (*Host, error) {
+	if cfg.Note == nil {
+		cfg.Note = func(string) {}
+	}
+	s, err := lookUp(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := newHostKeys(s, cfg.Note)
+	if err != nil {
+		return nil, err
+	}
+	ids := gather(s)
+	defer ids.close()
+
+	address := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
+	cfg.Log.Debug().Str("address", address).Str("user", s.user).Strs("identities", ids.tried).Msg("connecting")
+	conn, err := (&net.Dialer{Timeout: s.connectTimeout}).DialContext(ctx, s.network, address)
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
+	}
+	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys), s.connectTimeout)
+	if err != nil {
+		return nil, explainHandshake(err, s, address, ids)
+	}
+	h := &Host{
+		client:   &goph.Client{Client: client},
+		channels: make(chan struct{}, maxChannels),
+		log:      cfg.Log,
+		ended:    make(chan struct{}),
+	}
+	if s.user != "root" {
+		h.escalate = cfg.Escalate
+	}
+	h.tasks.Go(func() { client.Wait(); close(h.ended) })
+	h.tasks.Go(func() { h.keepAlive(s.aliveInterval, s.aliveCount) })
+	return h, nil
+}
+
+func clientConfig(s settings, ids *identities, keys *hostKeys) *ssh.ClientConfig {
+	config := &ssh.ClientConfig{
+		User:              s.user,
+		HostKeyCallback:   keys.check,
+		HostKeyAlgorithms: keys.algorithms(),
+	}
+	if len(ids.signers) > 0 {
+		config.Auth = []ssh.AuthMethod{ssh.PublicKeys(ids.signers...)}
+	}
+	supported := ssh.SupportedAlgorithms()
+	config.Ciphers = common(s.ciphers, supported.Ciphers)
+	config.MACs = common(s.macs, supported.MACs)
+	config.KeyExchanges = common(s.kex, supported.KeyExchanges)
+	return config
+}
+
+// common keeps what we can do of what ssh_config asks for.
+func common(wanted, supported []string) []string {
+	var both []string
+	for _, name := range wanted {
+		for _, other := range supported {
+			if name == other {
+				both = append(both, name)
+			}
+		}
+	}
+	return both
+}
+
+// handshake has a deadline of its own: a server that accepts and then says
+// nothing would hold us for ever.
+func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig, limit time.Duration) (*ssh.Client, error) {
+	// Agents may wait for a touch or a confirmation, so there is room for that.
+	conn.SetDeadline(time.Now().Add(limit + 30*time.Second))
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	c, channels, requests, err := ssh.NewClientConn(conn, address, config)
+	if !stop() && err == nil {
+		c.Close()
+		err = ctx.Err()
+	}
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, err
+	}
+	conn.SetDeadline(time.Time{})
+	return ssh.NewClient(c, channels, requests), nil
+}
+
+func explainHandshake(err error, s settings, address string, ids *identities) error {
+	var network net.Error
+	switch {
+	case errors.Is(err, ErrHostKey):
+		return err
+	case strings.Contains(err.Error(), "unable to authenticate"): // x/crypto has no sentinel for it
+		return fmt.Errorf("%w: %s@%s; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config",
+			ErrAuth, s.user, address, ids)
+	case errors.As(err, &network) && network.Timeout():
+		return fmt.Errorf("%w %s: it accepts connections but does not speak SSH in time", ErrUnreachable, address)
+	}
+	return fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
+}
+
+// keepAlive ends the connection when the host stops answering.
+func (h *Host) keepAlive(interval time.Duration, count int) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	answers := make(chan error, 1)
+	waiting := 0
+	for {
+		select {
+		case <-h.ended:
+			return
+		case <-answers:
+			waiting = 0
+		case <-tick.C:
+			if waiting >= count {
+				h.log.Debug().Msg("the host no longer answers")
+				h.client.Client.Close()
+				return
+			}
+			if waiting++; waiting == 1 {
+				h.tasks.Go(func() {
+					_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
+					answers <- err
+				})
+			}
+		}
+	}
+}
+
+// Close ends the connection and everything that runs over it.
+func (h *Host) Close() error {
+	var err error
+	h.close.Do(func() {
+		err = h.client.Client.Close()
+		h.tasks.Wait()
+	})
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

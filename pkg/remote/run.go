@@ -1,0 +1,120 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// ExitError is a command that ended without success.
+type ExitError struct {
+	Status int
+	Signal string // "TERM", ...; "" unless a signal ended it
+}
+
+func (e *ExitError) Error() string {
+	if e.Signal != "" {
+		return "the command on the host was ended by signal " + e.Signal
+	}
+	return fmt.Sprintf("the command on the host ended with status %d", e.Status)
+}
+
+// ExitStatus is the command's exit status.
+func (e *ExitError) ExitStatus() int { return e.Status }
+
+// cancelGrace is how long a host may take to end a cancelled command.
+const cancelGrace = 3 * time.Second
+
+// Run runs a command as root and returns when it has ended and its output is
+// written. The command must mean the same in every login shell. nil stdin is an
+// empty one, nil stdout or stderr discards. It fails with an [*ExitError], with
+// [ErrConnectionLost], or with the cause of ctx, which closes the channel at
+// once. A stdin that blocks in Read must be closed by the caller afterwards.
+func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	finished := make(chan struct{})
+	defer close(finished)
+	select {
+	case h.channels <- struct{}{}:
+		defer func() { <-h.channels }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-h.ended:
+		return ErrConnectionLost
+	}
+	// Without an answer from the host, opening or closing a channel would wait
+	// for the keepalive to give up: a cancelled command does not.
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-h.ended:
+		case <-time.After(cancelGrace):
+			h.client.Client.Close()
+		case <-finished:
+		}
+	})
+	defer stop()
+	cmd, err := h.client.Command(h.asRoot(command))
+	if err != nil {
+		return h.explain(ctx, err)
+	}
+	defer cmd.Close()
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(ctx, func() { cmd.Close() })()
+	if err := cmd.Start(); err != nil {
+		return h.explain(ctx, err)
+	}
+	go func() { // ends with stdin, which the caller closes
+		if stdin != nil {
+			io.Copy(in, stdin)
+		}
+		in.Close()
+	}()
+	return h.explain(ctx, cmd.Wait())
+}
+
+// explain gives the ways a command can end names of our own.
+func (h *Host) explain(ctx context.Context, err error) error {
+	var exit *ssh.ExitError
+	var missing *ssh.ExitMissingError
+	switch {
+	case ctx.Err() != nil: // even a success may be that of a command cut short
+		return context.Cause(ctx)
+	case err == nil:
+		return nil
+	case errors.As(err, &exit):
+		return &ExitError{Status: exit.ExitStatus(), Signal: exit.Signal()}
+	case errors.As(err, &missing), errors.Is(err, io.EOF):
+		return ErrConnectionLost
+	}
+	return fmt.Errorf("%w: %w", ErrConnectionLost, err)
+}
+
+// asRoot puts the privilege escalation before a command.
+func (h *Host) asRoot(command string) string {
+	words := make([]string, 0, len(h.escalate)+1)
+	for _, word := range h.escalate {
+		words = append(words, quote(word))
+	}
+	return strings.Join(append(words, command), " ")
+}
+
+// quote leaves plain words alone, since a quoted first word is no command in
+// nushell, and quotes the others for POSIX shells and fish.
+func quote(word string) string {
+	plain := word != "" && strings.IndexFunc(word, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-+./:=@%,", r))
+	}) < 0
+	if plain {
+		return word
+	}
+	// Outside the quotes, \' is a quote and \\ a backslash in all of them.
+	return "'" + strings.NewReplacer("'", `'\''`, `\`, `'\\'`).Replace(word) + "'"
+}

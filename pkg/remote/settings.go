@@ -1,0 +1,276 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// settings is what OpenSSH would do for a host, as far as we do it too.
+type settings struct {
+	hostName, hostKeyAlias string
+	user                   string
+	port                   int
+	identityFiles          []string
+	identityAgent          string // "" for SSH_AUTH_SOCK, "none" for no agent
+	identitiesOnly         bool
+	certificateFiles       []string
+	userKnownHosts         []string
+	globalKnownHosts       []string
+	hostKeyAlgorithms      []string // empty: as known_hosts and the defaults suggest
+	ciphers, macs, kex     []string // empty: the library's own order
+	network                string   // tcp, tcp4 or tcp6
+	strict                 bool     // StrictHostKeyChecking yes: an unknown key is refused
+	hash                   bool     // HashKnownHosts
+	connectTimeout         time.Duration
+	aliveInterval          time.Duration
+	aliveCount             int
+}
+
+// Deadlines where ssh_config sets none. OpenSSH would wait for ever.
+const (
+	defaultConnectTimeout = 15 * time.Second
+	defaultAliveInterval  = 15 * time.Second
+	defaultAliveCount     = 3
+)
+
+// ssh_config(5) options that are honoured; apply holds what each does.
+var honoured = []string{
+	"host", "hostname", "user", "port", "identityfile", "identityagent", "identitiesonly", "certificatefile",
+	"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "hostkeyalgorithms",
+	"stricthostkeychecking", "hashknownhosts", "ciphers", "macs", "kexalgorithms", "addressfamily", "connecttimeout", "serveraliveinterval", "serveralivecountmax",
+}
+
+// Options that change nothing for us whatever their value: we open no terminal,
+// share no connection, forward nothing and offer public keys only.
+var harmless = []string{
+	"addkeystoagent", "batchmode", "checkhostip", "clearallforwardings", "compression",
+	"connectionattempts", "controlmaster", "controlpath", "controlpersist", "enableescapecommandline",
+	"enablesshkeysign", "escapechar", "exitonforwardfailure", "fingerprinthash", "forkafterauthentication",
+	"forwardagent", "forwardx11", "forwardx11timeout", "forwardx11trusted", "gatewayports",
+	"gssapiauthentication", "gssapidelegatecredentials", "gssapikexalgorithms", "gssapikeyexchange",
+	"gssapirenewalforcesrekey", "gssapitrustdns", "gssapiclientidentity", "gssapiserveridentity",
+	"hostbasedacceptedalgorithms", "hostbasedauthentication", "ipqos", "kbdinteractiveauthentication",
+	"localforward", "remoteforward", "dynamicforward", "loglevel", "logverbose",
+	"nohostauthenticationforlocalhost", "numberofpasswordprompts", "obscurekeystroketiming",
+	"passwordauthentication", "permitlocalcommand", "localcommand", "permitremoteopen", "preferredauthentications",
+	"proxyusefdpass", "rekeylimit", "remotecommand", "requesttty", "sendenv", "setenv", "sessiontype", "stdinnull",
+	"streamlocalbindmask", "streamlocalbindunlink", "syslogfacility", "tag", "tcpkeepalive", "tunnel",
+	"tunneldevice", "updatehostkeys", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
+	"xauthlocation", "channeltimeout", "ignoreunknown", "requiredrsasize",
+}
+
+// options is the output of ssh -G: every option with its values in order.
+type options map[string][]string
+
+// sshG asks OpenSSH what it would do. args select the configuration file.
+func sshG(ctx context.Context, args ...string) (options, error) {
+	cmd := exec.CommandContext(ctx, "ssh", append([]string{"-G"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("ssh -G: %w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	found := options{}
+	for _, line := range strings.Split(string(out), "\n") {
+		if name, value, ok := strings.Cut(line, " "); ok {
+			found[name] = append(found[name], value)
+		}
+	}
+	return found, nil
+}
+
+// plainDefaults is what ssh -G says with no configuration at all.
+var plainDefaults = sync.OnceValues(func() (options, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return sshG(ctx, "-F", "/dev/null", "host")
+})
+
+// lookUp settles the settings for a target.
+func lookUp(ctx context.Context, cfg Config) (settings, error) {
+	if _, err := exec.LookPath("ssh"); errors.Is(err, exec.ErrNotFound) {
+		return withoutOpenSSH(cfg)
+	}
+	var args []string
+	if cfg.SSHConfigFile != "" {
+		args = append(args, "-F", cfg.SSHConfigFile)
+	}
+	if cfg.Port != 0 {
+		args = append(args, "-p", strconv.Itoa(cfg.Port))
+	}
+	if cfg.User != "" {
+		args = append(args, "-l", cfg.User)
+	}
+	found, err := sshG(ctx, append(args, "--", cfg.Host)...)
+	if err != nil {
+		return settings{}, err
+	}
+	defaults, err := plainDefaults()
+	if err != nil {
+		return settings{}, err
+	}
+	if err := refuseUnsupported(found, defaults); err != nil {
+		return settings{}, err
+	}
+	return read(found, defaults)
+}
+
+// refuseUnsupported names the first option that would change what OpenSSH does
+// and that we would silently not follow.
+func refuseUnsupported(found, defaults options) error {
+	for _, name := range sortedNames(found) {
+		if slices.Contains(honoured, name) || slices.Contains(harmless, name) {
+			continue
+		}
+		if slices.Equal(found[name], defaults[name]) || slices.Equal(found[name], []string{"none"}) {
+			continue
+		}
+		return fmt.Errorf("ssh_config sets %s to %q, which is not supported yet: unset it for this host (Match or a file named by SSH_CONFIG_FILE)",
+			name, strings.Join(found[name], " "))
+	}
+	return nil
+}
+
+func sortedNames(o options) []string {
+	names := make([]string, 0, len(o))
+	for name := range o {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (o options) one(name string) string {
+	if values := o[name]; len(values) > 0 && values[0] != "none" {
+		return values[0]
+	}
+	return ""
+}
+
+func (o options) yes(name string) bool { return o.one(name) == "yes" || o.one(name) == "true" }
+
+func (o options) seconds(name string, unset time.Duration) time.Duration {
+	if n, err := strconv.Atoi(o.one(name)); err == nil && n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	return unset
+}
+
+// read turns options into settings, tokens and home directories expanded.
+func read(found, defaults options) (settings, error) {
+	port, err := strconv.Atoi(found.one("port"))
+	if err != nil {
+		return settings{}, fmt.Errorf("ssh -G: port %q is no number", found.one("port"))
+	}
+	s := settings{
+		hostName: found.one("hostname"), hostKeyAlias: found.one("hostkeyalias"),
+		user: found.one("user"), port: port,
+		identitiesOnly: found.yes("identitiesonly"),
+		// `ask`, the default, cannot ask many hosts at once: it becomes accept-new.
+		strict:         found.yes("stricthostkeychecking"),
+		hash:           found.yes("hashknownhosts"),
+		connectTimeout: found.seconds("connecttimeout", defaultConnectTimeout),
+		aliveInterval:  found.seconds("serveraliveinterval", defaultAliveInterval),
+		aliveCount:     defaultAliveCount,
+	}
+	if n, err := strconv.Atoi(found.one("serveralivecountmax")); err == nil && n > 0 {
+		s.aliveCount = n
+	}
+	s.hostKeyAlgorithms = chosen(found, defaults, "hostkeyalgorithms")
+	s.ciphers = chosen(found, defaults, "ciphers")
+	s.macs = chosen(found, defaults, "macs")
+	s.kex = chosen(found, defaults, "kexalgorithms")
+	s.network = map[string]string{"inet": "tcp4", "inet6": "tcp6"}[found.one("addressfamily")]
+	if s.network == "" {
+		s.network = "tcp"
+	}
+	expand, err := s.expander()
+	if err != nil {
+		return settings{}, err
+	}
+	s.identityAgent = found.one("identityagent")
+	if len(found["identityagent"]) > 0 && found["identityagent"][0] == "none" {
+		s.identityAgent = "none"
+	} else if s.identityAgent == "SSH_AUTH_SOCK" {
+		s.identityAgent = ""
+	} else if strings.HasPrefix(s.identityAgent, "$") {
+		s.identityAgent = os.Getenv(s.identityAgent[1:])
+	} else {
+		s.identityAgent = expand(s.identityAgent)
+	}
+	for _, file := range found["identityfile"] {
+		s.identityFiles = append(s.identityFiles, expand(file))
+	}
+	for _, file := range found["certificatefile"] {
+		s.certificateFiles = append(s.certificateFiles, expand(file))
+	}
+	for _, file := range strings.Fields(found.one("userknownhostsfile")) {
+		s.userKnownHosts = append(s.userKnownHosts, expand(file))
+	}
+	for _, file := range strings.Fields(found.one("globalknownhostsfile")) {
+		s.globalKnownHosts = append(s.globalKnownHosts, expand(file))
+	}
+	return s, nil
+}
+
+// chosen is a list that ssh_config sets, nil when it is OpenSSH's own.
+func chosen(found, defaults options, name string) []string {
+	if slices.Equal(found[name], defaults[name]) {
+		return nil
+	}
+	return strings.Split(found.one(name), ",")
+}
+
+// expander knows ~ and the tokens of ssh_config(5) that name files use.
+func (s settings) expander() (func(string) string, error) {
+	me, err := user.Current()
+	if err != nil {
+		return nil, err
+	}
+	home := me.HomeDir
+	if h := os.Getenv("HOME"); h != "" {
+		home = h
+	}
+	tokens := strings.NewReplacer("%%", "%", "%d", home, "%u", me.Username, "%i", me.Uid,
+		"%h", s.hostName, "%n", s.hostName, "%k", s.hostName, "%p", strconv.Itoa(s.port), "%r", s.user)
+	return func(path string) string {
+		if rest, ok := strings.CutPrefix(path, "~/"); ok {
+			path = filepath.Join(home, rest)
+		}
+		return tokens.Replace(path)
+	}, nil
+}
+
+// withoutOpenSSH is used where no ssh program is installed, so that no
+// ssh_config applies to anything on this machine.
+func withoutOpenSSH(cfg Config) (settings, error) {
+	me, err := user.Current()
+	if err != nil {
+		return settings{}, err
+	}
+	found := options{
+		"hostname": {cfg.Host}, "user": {me.Username}, "port": {"22"},
+		"userknownhostsfile":   {"~/.ssh/known_hosts ~/.ssh/known_hosts2"},
+		"globalknownhostsfile": {"/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},
+		"identityfile":         {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"},
+	}
+	if cfg.User != "" {
+		found["user"] = []string{cfg.User}
+	}
+	if cfg.Port != 0 {
+		found["port"] = []string{strconv.Itoa(cfg.Port)}
+	}
+	return read(found, found)
+}
