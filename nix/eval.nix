@@ -1,0 +1,311 @@
+# A hive -> data. `makeHive` evaluates the nodes of a hive, `fromFlake` takes
+# those of other flake outputs, and `select` picks what a command asks for and
+# turns it into plain data for pkg/hive to decode. embed.go puts this file, the
+# options and the key module into one expression, so that nothing is imported.
+{
+  options ? import ./options.nix,
+  keys ? import ./keys.nix,
+}:
+let
+  inherit (builtins)
+    addErrorContext
+    any
+    attrNames
+    concatMap
+    elem
+    filter
+    isAttrs
+    isFunction
+    isList
+    isPath
+    listToAttrs
+    map
+    mapAttrs
+    match
+    ;
+
+  schema = "colmena-go.v1";
+
+  reserved = [
+    "defaults"
+    "meta"
+    "network"
+  ];
+
+  genAttrs =
+    names: f:
+    listToAttrs (
+      map (name: {
+        inherit name;
+        value = f name;
+      }) names
+    );
+
+  # A hive may be a function, with defaults for its arguments, or a functor.
+  call =
+    raw:
+    if isFunction raw || raw ? __functor then
+      call (raw { })
+    else if isAttrs raw then
+      raw
+    else
+      throw "the hive must be an attribute set, or a function that returns one";
+
+  # A hive of raw data -> { __schema, meta, nodes }. In a hermetic hive, that of
+  # a flake, <nixpkgs> and nixpkgs that would take the current system are out.
+  makeHive =
+    {
+      hermetic ? true,
+    }:
+    rawHive:
+    let
+      raw = call rawHive;
+
+      rawMeta =
+        if raw ? __schema then
+          throw "this hive is evaluated already: use the flake's output `colmenaHive` in place of `colmena`"
+        else if raw ? meta && raw ? network then
+          throw "the hive sets both `meta` and `network`: keep `meta`, the other is its name in NixOps"
+        else
+          raw.meta or raw.network or { };
+
+      meta = addErrorContext "while evaluating the hive's meta" (
+        lib.evalModules {
+          modules = [
+            options.meta
+            rawMeta
+          ];
+        }
+      ).config;
+
+      nixpkgs = instantiate "meta.nixpkgs" (
+        if rawMeta.nixpkgs or null != null then
+          rawMeta.nixpkgs
+        else if hermetic then
+          throw "meta.nixpkgs must be set in a flake's hive, e.g. to `import nixpkgs { system = \"x86_64-linux\"; }`"
+        else
+          <nixpkgs>
+      );
+
+      inherit (nixpkgs) lib;
+
+      instantiate =
+        option: value:
+        let
+          refuse =
+            what:
+            throw "${option} is ${what}, which a flake cannot use: initialize it, as in `import nixpkgs { system = \"x86_64-linux\"; }`";
+        in
+        if isAttrs value && value ? outputs then
+          refuse "a flake's input"
+        else if isPath value || builtins.isString value || (isAttrs value && value ? outPath && !(value ? lib)) then
+          if hermetic then refuse "a path" else instantiate option (import value)
+        else if isFunction value then
+          if hermetic then refuse "a function" else value { overlays = [ ]; }
+        else if isAttrs value then
+          value
+        else
+          throw "${option} must be a path to nixpkgs, the function it holds, or an initialized package set";
+
+      names = filter (name: !elem name reserved) (attrNames raw);
+
+      modulesOf =
+        name:
+        let
+          value = raw.${name};
+        in
+        if isList value then value else [ value ];
+
+      # What meta.nixpkgs was initialized with, so that a node's own overlays
+      # and config are added to it.
+      nixpkgsModule =
+        pkgs:
+        { lib, ... }:
+        {
+          _file = "meta.nixpkgs";
+          nixpkgs.overlays = lib.mkBefore (pkgs.overlays or [ ]);
+          # Typed, and so merged key by key, since 22.11.
+          nixpkgs.config = (if lib.versionAtLeast lib.version "22.11pre" then lib.mkBefore else lib.mkOptionDefault) (
+            pkgs.config or { }
+          );
+        };
+
+      evalNode =
+        name: extra:
+        let
+          pkgs =
+            if meta.nodeNixpkgs ? ${name} then
+              instantiate "meta.nodeNixpkgs.${name}" meta.nodeNixpkgs.${name}
+            else
+              nixpkgs;
+        in
+        import (pkgs.path + "/nixos/lib/eval-config.nix") {
+          system = pkgs.stdenv.hostPlatform.system or pkgs.system;
+          specialArgs = {
+            inherit name;
+            nodes = unchecked;
+          }
+          // meta.specialArgs
+          // (meta.nodeSpecialArgs.${name} or { });
+          modules = [
+            (nixpkgsModule pkgs)
+            options.deployment
+            keys
+            (raw.defaults or { })
+          ]
+          ++ extra
+          ++ modulesOf name;
+        };
+
+      # The argument `nodes` of every module. Options that do not exist are
+      # found when the node itself is evaluated; here they would cost time.
+      unchecked = genAttrs names (name: evalNode name [ { _module.check = false; } ]);
+    in
+    {
+      __schema = schema;
+      inherit meta;
+      nodes = genAttrs names (name: evalNode name [ ]);
+    };
+
+  # The nodes of `nixosConfigurations`, each with the deployment options.
+  fromConfigurations = configurations: {
+    __schema = schema;
+    meta = {
+      name = "hive";
+      description = "nixosConfigurations";
+      machinesFile = null;
+      allowApplyAll = true;
+    };
+    nodes = mapAttrs (
+      name: configuration:
+      configuration.extendModules {
+        specialArgs = { inherit name; };
+        modules = [
+          options.deployment
+          keys
+        ];
+      }
+    ) configurations;
+  };
+
+  # The value of a flake's output, whichever it is -> a hive.
+  fromFlake =
+    output: value:
+    if output == "nixosConfigurations" then
+      fromConfigurations value
+    else if output == "colmena" then
+      makeHive { hermetic = true; } value
+    else if value.__schema or null == schema then
+      value
+    else if value.__schema or null == "v0.5" then
+      {
+        meta = value.metaConfig;
+        inherit (value) nodes;
+      }
+    else
+      throw "the flake's output `colmenaHive` was not made by makeHive of colmena-go, nor by that of Colmena 0.5";
+
+  # A hive and what a command wants of it -> data.
+  #   patterns  [ { kind = "name" | "tag"; text; regex; } ]; none selects all
+  #   toplevel  whether each node's system is evaluated
+  #   keys      whether the texts of keys are
+  select =
+    {
+      patterns,
+      toplevel,
+      keys,
+    }:
+    hive:
+    let
+      names = attrNames hive.nodes;
+
+      at = name: addErrorContext "colmena-go: while evaluating node ${builtins.toJSON name}";
+
+      deployment = name: at name hive.nodes.${name}.config.deployment;
+
+      matches =
+        pattern: name:
+        if pattern.kind == "tag" then
+          any (tag: match pattern.regex tag != null) (deployment name).tags
+        else
+          match pattern.regex name != null;
+
+      matched = map (pattern: {
+        inherit (pattern) text;
+        names = filter (matches pattern) names;
+      }) patterns;
+
+      selected =
+        if patterns == [ ] then
+          names
+        else
+          let
+            found = concatMap (m: m.names) matched;
+          in
+          filter (name: elem name found) names;
+
+      keyData =
+        key:
+        {
+          inherit (key)
+            name
+            keyFile
+            keyCommand
+            destDir
+            user
+            group
+            permissions
+            uploadAt
+            ;
+        }
+        // (if keys then { inherit (key) text; } else { textLeftOut = true; });
+
+      nodeData = name: {
+        deployment =
+          let
+            d = deployment name;
+          in
+          {
+            inherit (d)
+              targetHost
+              targetPort
+              targetUser
+              tags
+              buildOnTarget
+              allowLocalDeployment
+              replaceUnknownProfiles
+              privilegeEscalationCommand
+              sshOptions
+              ;
+            keys = mapAttrs (_: keyData) d.keys;
+          };
+        toplevel =
+          if toplevel then
+            let
+              inherit (hive.nodes.${name}.config.system.build) toplevel;
+            in
+            {
+              drvPath = at name toplevel.drvPath;
+              outPath = builtins.unsafeDiscardStringContext toplevel.outPath;
+            }
+          else
+            null;
+      };
+    in
+    {
+      meta = {
+        inherit (hive.meta)
+          name
+          description
+          machinesFile
+          allowApplyAll
+          ;
+      };
+      inherit names;
+      unmatched = map (m: m.text) (filter (m: m.names == [ ]) matched);
+      nodes = genAttrs selected (name: at name (nodeData name));
+    };
+in
+{
+  inherit fromFlake makeHive select;
+}

@@ -1,0 +1,204 @@
+# The options of a hive, with Colmena's names, types and defaults:
+#   deployment  a NixOS module with deployment.*
+#   meta        a module with the hive-wide meta.*
+let
+  key =
+    {
+      lib,
+      name,
+      config,
+      ...
+    }:
+    let
+      inherit (lib) mkOption types;
+    in
+    {
+      options = {
+        name = mkOption {
+          type = types.str;
+          default = name;
+          description = "The key's file name on the host.";
+        };
+        text = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          description = "The key's content, written out in the hive. One of text, keyFile and keyCommand must be set.";
+        };
+        keyFile = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          # toString, since a path that becomes part of a string is copied into
+          # the Nix store, where everybody can read it.
+          apply = value: if value == null then null else toString value;
+          example = "/home/me/secrets/token";
+          description = "A file on the deploying machine that holds the key's content. Write its path in quotes.";
+        };
+        keyCommand = mkOption {
+          type = types.nullOr (types.addCheck (types.listOf types.str) (argv: argv != [ ]));
+          default = null;
+          example = [
+            "vault"
+            "read"
+            "-field=env"
+            "secret/dns01"
+          ];
+          description = "A program and its arguments, run on the deploying machine, that prints the key's content.";
+        };
+        destDir = mkOption {
+          type = types.path;
+          default = "/run/keys";
+          description = "The directory on the host that the key goes to. The default one is in memory and empty after a reboot.";
+        };
+        path = mkOption {
+          type = types.path;
+          default = "${config.destDir}/${config.name}";
+          readOnly = true;
+          internal = true;
+          description = "Where the key is on the host.";
+        };
+        user = mkOption {
+          type = types.str;
+          default = "root";
+          description = "The user, by name or number, that owns the file.";
+        };
+        group = mkOption {
+          type = types.str;
+          default = "root";
+          description = "The group, by name or number, that owns the file.";
+        };
+        permissions = mkOption {
+          type = types.str;
+          default = "0600";
+          description = "The file's permissions in octal.";
+        };
+        uploadAt = mkOption {
+          type = types.enum [
+            "pre-activation"
+            "post-activation"
+          ];
+          default = "pre-activation";
+          description = "Whether the key is uploaded before the new configuration is activated or after. upload-keys uploads all.";
+        };
+      };
+    };
+in
+{
+  deployment =
+    { name, lib, ... }:
+    let
+      inherit (lib) mkOption types;
+    in
+    {
+      _file = "colmena-go/options.nix";
+      options.deployment = {
+        targetHost = mkOption {
+          type = types.nullOr types.str;
+          default = name;
+          defaultText = "the node's name";
+          description = "The host to connect to, as for ssh. With null only `build` does anything for the node.";
+        };
+        targetPort = mkOption {
+          type = types.nullOr types.ints.unsigned;
+          default = null;
+          description = "The SSH port; null leaves it to ssh_config.";
+        };
+        targetUser = mkOption {
+          type = types.nullOr types.str;
+          default = "root";
+          description = "The user to log in as; null leaves it to ssh_config.";
+        };
+        allowLocalDeployment = mkOption {
+          type = types.bool;
+          default = false;
+          description = "Whether the node may be applied on the machine that runs the deployment.";
+        };
+        buildOnTarget = mkOption {
+          type = types.bool;
+          default = false;
+          description = "Whether the node's system is built on the node itself.";
+        };
+        tags = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [ "production" ];
+          description = "Tags by which --on can select the node, with an @ before them.";
+        };
+        keys = mkOption {
+          type = types.attrsOf (types.submodule key);
+          default = { };
+          description = "Secrets that are delivered to the host and never enter the Nix store.";
+        };
+        replaceUnknownProfiles = mkOption {
+          type = types.bool;
+          default = true;
+          description = "Whether to replace a running system that this machine knows nothing of, as when somebody else deployed it.";
+        };
+        privilegeEscalationCommand = mkOption {
+          type = types.listOf types.str;
+          default = [
+            "sudo"
+            "-H"
+            "--"
+          ];
+          description = "What to put before commands when targetUser is not root. It must not ask for anything.";
+        };
+        sshOptions = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          description = "More options for ssh.";
+        };
+      };
+    };
+
+  meta =
+    { lib, ... }:
+    let
+      inherit (lib) mkOption types;
+    in
+    {
+      _file = "colmena-go/options.nix";
+      options = {
+        name = mkOption {
+          type = types.str;
+          default = "hive";
+          description = "The hive's name.";
+        };
+        description = mkOption {
+          type = types.str;
+          default = "A colmena-go hive";
+          description = "What the hive is for.";
+        };
+        nixpkgs = mkOption {
+          type = types.unspecified;
+          default = null;
+          description = "The nixpkgs of all nodes: a path, the function it holds, or an initialized package set (in a flake only that).";
+        };
+        nodeNixpkgs = mkOption {
+          type = types.attrsOf types.unspecified;
+          default = { };
+          description = "Another nixpkgs for single nodes, by name.";
+        };
+        specialArgs = mkOption {
+          type = types.attrsOf types.unspecified;
+          default = { };
+          description = "Arguments for the modules of all nodes.";
+        };
+        nodeSpecialArgs = mkOption {
+          type = types.attrsOf types.unspecified;
+          default = { };
+          description = "Arguments for the modules of single nodes, by name.";
+        };
+        machinesFile = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          apply = value: if value == null then null else toString value;
+          description = "A file that lists Nix's remote builders, used in place of those that nix.conf lists.";
+        };
+        allowApplyAll = mkOption {
+          type = types.bool;
+          default = true;
+          description = "Whether nodes may be deployed to without selecting them with --on.";
+        };
+      };
+    };
+}

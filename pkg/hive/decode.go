@@ -1,0 +1,238 @@
+package hive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrDecode: the evaluation's output does not have the form of nix/eval.nix.
+	ErrDecode = errors.New("the evaluation's result cannot be read")
+	// ErrNoMatch: a part of the selector matched no node.
+	ErrNoMatch = errors.New("no node matches")
+)
+
+// document is the JSON that nix/eval.nix makes.
+type document struct {
+	Meta struct {
+		Name          string  `json:"name"`
+		Description   string  `json:"description"`
+		MachinesFile  *string `json:"machinesFile"`
+		AllowApplyAll bool    `json:"allowApplyAll"`
+	} `json:"meta"`
+	Names     []string               `json:"names"`
+	Unmatched []string               `json:"unmatched"`
+	Nodes     map[string]nodeInEvals `json:"nodes"`
+}
+
+type nodeInEvals struct {
+	Deployment struct {
+		TargetHost                 *string              `json:"targetHost"`
+		TargetPort                 *int                 `json:"targetPort"`
+		TargetUser                 *string              `json:"targetUser"`
+		Tags                       []string             `json:"tags"`
+		BuildOnTarget              bool                 `json:"buildOnTarget"`
+		AllowLocalDeployment       bool                 `json:"allowLocalDeployment"`
+		ReplaceUnknownProfiles     bool                 `json:"replaceUnknownProfiles"`
+		PrivilegeEscalationCommand []string             `json:"privilegeEscalationCommand"`
+		SSHOptions                 []string             `json:"sshOptions"`
+		Keys                       map[string]keyInEval `json:"keys"`
+	} `json:"deployment"`
+	Toplevel *Toplevel `json:"toplevel"`
+}
+
+type keyInEval struct {
+	Name        string         `json:"name"`
+	Text        *secret.Secret `json:"text"`
+	TextLeftOut bool           `json:"textLeftOut"` // the evaluation was not asked for texts
+	KeyFile     *string        `json:"keyFile"`
+	KeyCommand  []string       `json:"keyCommand"`
+	DestDir     string         `json:"destDir"`
+	User        string         `json:"user"`
+	Group       string         `json:"group"`
+	Permissions string         `json:"permissions"`
+	UploadAt    UploadAt       `json:"uploadAt"`
+}
+
+// Decode reads and validates what an evaluation printed. It fails with
+// [ErrDecode], with [ErrNoMatch], or with a multierror of every [Problem]
+// found. No error quotes the document, which holds secrets.
+func Decode(text []byte) (*Hive, error) {
+	var doc document
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return nil, decodeError(err)
+	}
+	if err := unmatched(doc); err != nil {
+		return nil, err
+	}
+	h := &Hive{Meta: Meta{
+		Name: doc.Meta.Name, Description: doc.Meta.Description,
+		AllowApplyAll: doc.Meta.AllowApplyAll,
+	}}
+	if doc.Meta.MachinesFile != nil {
+		h.Meta.MachinesFile = *doc.Meta.MachinesFile
+	}
+	var problems *multierror.Error
+	for _, name := range sortedKeys(doc.Nodes) {
+		node, err := doc.Nodes[name].node(name)
+		if err != nil {
+			problems = multierror.Append(problems, err)
+		}
+		h.Nodes = append(h.Nodes, node)
+	}
+	if err := problems.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// decodeError tells where the document is wrong without quoting it.
+func decodeError(err error) error {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &kind):
+		return fmt.Errorf("%w: %s is a %s where a %s belongs", ErrDecode, kind.Field, strings.SplitN(kind.Value, " ", 2)[0], kind.Type)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w: it is not JSON from byte %d on (Nix prints infinities and NaN as no JSON can hold them)", ErrDecode, syntax.Offset)
+	}
+	return ErrDecode
+}
+
+func unmatched(doc document) error {
+	if len(doc.Unmatched) == 0 {
+		return nil
+	}
+	var hints []string
+	for _, pattern := range doc.Unmatched {
+		if near := nearest(pattern, doc.Names); near != "" {
+			hints = append(hints, near)
+		}
+	}
+	hint := "the hive has no nodes"
+	switch {
+	case len(hints) > 0:
+		hint = "did you mean " + strings.Join(hints, ", ") + "?"
+	case len(doc.Names) > 0 && len(doc.Names) <= 20:
+		hint = "the nodes are " + strings.Join(doc.Names, ", ")
+	case len(doc.Names) > 0:
+		hint = "`colmena-go list` shows the nodes and their tags"
+	}
+	return fmt.Errorf("%w %s; %s", ErrNoMatch, strings.Join(quoteAll(doc.Unmatched), ", "), hint)
+}
+
+func quoteAll(texts []string) []string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = strconv.Quote(text)
+	}
+	return quoted
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// node validates one node's options; the error holds every [Problem].
+func (in nodeInEvals) node(name string) (Node, error) {
+	v := &validator{node: name}
+	d := in.Deployment
+	node := Node{
+		Name: name, Tags: d.Tags, BuildOnTarget: d.BuildOnTarget,
+		AllowLocalDeployment: d.AllowLocalDeployment, ReplaceUnknownProfiles: d.ReplaceUnknownProfiles,
+		Toplevel: in.Toplevel,
+	}
+	if d.TargetHost != nil {
+		node.Target = &Target{Host: *d.TargetHost, Escalate: d.PrivilegeEscalationCommand, SSHOptions: d.SSHOptions}
+		if d.TargetPort != nil {
+			node.Target.Port = *d.TargetPort
+			v.port(*d.TargetPort)
+		}
+		if d.TargetUser != nil {
+			node.Target.User = *d.TargetUser
+			v.word("targetUser", *d.TargetUser)
+		}
+		v.word("targetHost", *d.TargetHost)
+	}
+	for _, attr := range sortedKeys(d.Keys) {
+		key := d.Keys[attr].key(attr, v)
+		node.Keys = append(node.Keys, key)
+		if strings.HasPrefix(key.File, "/nix/store/") {
+			node.Warnings = append(node.Warnings, fmt.Sprintf(
+				"deployment.keys.%q.keyFile is in the Nix store (%s), which every user of this machine and of the hosts can read: write the path as a quoted, absolute one", attr, key.File))
+		}
+	}
+	v.onePathEach(node.Keys)
+	return node, v.problems.ErrorOrNil()
+}
+
+func (in keyInEval) key(attr string, v *validator) Key {
+	v.key = attr
+	defer func() { v.key = "" }()
+	key := Key{
+		Attr: attr, Name: in.Name, Text: in.Text, Command: in.KeyCommand,
+		DestDir: path.Clean(in.DestDir), User: in.User, Group: in.Group,
+		UploadAt: in.UploadAt,
+	}
+	if in.KeyFile != nil {
+		key.File = *in.KeyFile
+	}
+	v.attr(attr)
+	v.name(in.Name)
+	v.destDir(in.DestDir)
+	v.owner("user", in.User)
+	v.owner("group", in.Group)
+	key.Mode = v.permissions(in.Permissions)
+	v.source(in)
+	if in.UploadAt != PreActivation && in.UploadAt != PostActivation {
+		v.add("uploadAt", `is neither "pre-activation" nor "post-activation"`)
+	}
+	return key
+}
+
+// nearest is the name that differs least from a mistyped one, "" if none is near.
+func nearest(pattern string, names []string) string {
+	best, least := "", len(pattern)/3+1
+	for _, name := range names {
+		if d := distance(pattern, name); d <= least {
+			best, least = name, d-1
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's, by bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		left := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := left
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			left = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,153 @@
+package hive
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// The rules here are those of nix/keys.nix' assertions, for the commands that
+// evaluate no toplevel, in which alone assertions fire.
+
+// Problem is an option whose value cannot be used.
+type Problem struct {
+	Node, Key string // Key is "" for options outside deployment.keys
+	Option    string
+	Text      string // what is wrong with it and what would be right
+}
+
+func (p *Problem) Error() string {
+	if p.Key != "" {
+		return fmt.Sprintf("node %q: deployment.keys.%q.%s %s", p.Node, p.Key, p.Option, p.Text)
+	}
+	return fmt.Sprintf("node %q: deployment.%s %s", p.Node, p.Option, p.Text)
+}
+
+// validator collects a node's problems.
+type validator struct {
+	node, key string
+	problems  *multierror.Error
+}
+
+func (v *validator) add(option, format string, args ...any) {
+	v.problems = multierror.Append(v.problems, &Problem{v.node, v.key, option, fmt.Sprintf(format, args...)})
+}
+
+func control(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
+
+// word checks what goes to ssh as one argument.
+func (v *validator) word(option, text string) {
+	if text == "" || strings.HasPrefix(text, "-") || control(text) || strings.ContainsFunc(text, unicode.IsSpace) {
+		v.add(option, "is %q: it must be one word that does not begin with -", text)
+	}
+}
+
+func (v *validator) port(port int) {
+	if port < 1 || port > 65535 {
+		v.add("targetPort", "is %d: a port is 1 to 65535", port)
+	}
+}
+
+// attr checks the attribute name, of which the unit's name is made.
+func (v *validator) attr(attr string) {
+	if attr == "" || control(attr) {
+		v.add("name", "cannot be made into a unit's name: an attribute of deployment.keys must not be empty or hold control characters")
+	}
+}
+
+func (v *validator) name(name string) {
+	switch {
+	case name == "", name == ".", name == "..":
+		v.add("name", "is %q, which is no file name", name)
+	case strings.Contains(name, "/"):
+		v.add("name", "is %q: a file name has no slash; directories go into destDir", name)
+	case control(name):
+		v.add("name", "is %q: control characters are not allowed in it", name)
+	case len(name) > 255:
+		v.add("name", "has %d bytes; a file name has at most 255", len(name))
+	}
+}
+
+func (v *validator) destDir(dir string) {
+	switch {
+	case !path.IsAbs(dir):
+		v.add("destDir", "is %q: it must be an absolute path", dir)
+	case control(dir):
+		v.add("destDir", "is %q: control characters are not allowed in it", dir)
+	case strings.Contains("/"+dir+"/", "/../"):
+		v.add("destDir", `is %q: ".." is not allowed in it`, dir)
+	case len(dir) > 3800:
+		v.add("destDir", "has %d bytes, which is more than a path may have", len(dir))
+	}
+}
+
+// unixName is what NixOS takes for users and groups (users-groups.nix), with
+// the $ of Samba's machine accounts, or a number.
+var unixName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*\$?$`)
+
+func (v *validator) owner(option, name string) {
+	if !unixName.MatchString(name) {
+		v.add(option, "is %q: a name is made of letters, digits, _, . and -, does not begin with . or -, and may end with $; a number is an id", name)
+		return
+	}
+	if strings.Trim(name, "0123456789") == "" {
+		if id, err := strconv.ParseUint(name, 10, 32); err != nil || id >= 1<<32-1 {
+			v.add(option, "is %s: ids are less than 4294967295", name)
+		}
+	}
+}
+
+// octal is what chmod(1) takes for a number, at most 7777.
+var octal = regexp.MustCompile(`^0*[0-7]{1,4}$`)
+
+func (v *validator) permissions(text string) uint32 {
+	if !octal.MatchString(text) {
+		v.add("permissions", `is %q: write octal digits such as "0600" or "640"`, text)
+		return 0
+	}
+	mode, _ := strconv.ParseUint(text, 8, 16) // the pattern leaves nothing to fail
+	return uint32(mode)
+}
+
+// source checks that the content comes from one place. Without texts, which
+// only commands that upload ask for, a key that shows no source may have one.
+func (v *validator) source(in keyInEval) {
+	var set []string
+	if in.Text != nil {
+		set = append(set, "text")
+	}
+	if in.KeyFile != nil {
+		set = append(set, "keyFile")
+	}
+	if in.KeyCommand != nil {
+		set = append(set, "keyCommand")
+	}
+	switch {
+	case len(set) > 1:
+		v.add(strings.Join(set, ", "), "are set together: exactly one of text, keyFile and keyCommand must be")
+	case len(set) == 0 && !in.TextLeftOut:
+		v.add("text, keyFile, keyCommand", "are all unset: exactly one of them must be set")
+	case in.KeyFile != nil && !path.IsAbs(*in.KeyFile):
+		v.add("keyFile", "is %q: it must be an absolute path", *in.KeyFile)
+	case in.KeyCommand != nil && (len(in.KeyCommand) == 0 || in.KeyCommand[0] == ""):
+		v.add("keyCommand", "is empty: it must hold a program and its arguments")
+	}
+}
+
+func (v *validator) onePathEach(keys []Key) {
+	taken := map[string]string{}
+	for _, key := range keys {
+		if other, ok := taken[key.Path()]; ok {
+			v.key = key.Attr
+			v.add("destDir, name", "lead to %s, as those of key %q do: give one of them another name", key.Path(), other)
+			continue
+		}
+		taken[key.Path()] = key.Attr
+	}
+	v.key = ""
+}

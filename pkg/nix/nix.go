@@ -1,0 +1,202 @@
+// Package nix runs Nix: it evaluates hives, builds systems and copies closures.
+// Nothing it runs gets a secret as an argument; the texts of keys come through
+// the pipe of `nix eval` and go to nobody but the caller.
+package nix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Tool is the Nix installation of this machine, with the user's settings.
+type Tool struct {
+	ShowTrace bool
+	Impure    bool
+	Options   [][2]string // --nix-option NAME VALUE: for evaluation and builds
+	Log       zerolog.Logger
+}
+
+// ErrNoNix: there is no Nix on this machine.
+var ErrNoNix = errors.New("nix is not installed, or not in PATH")
+
+// killGrace is how long Nix may take to end after it was told to.
+const killGrace = 5 * time.Second
+
+// command prepares a Nix program. Cancelling ctx ends it and all it started.
+func (t Tool) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = killGrace
+	return cmd
+}
+
+// run starts a command and waits for it, giving each line of stderr to output.
+func (t Tool) run(ctx context.Context, cmd *exec.Cmd, output func(string)) error {
+	t.Log.Debug().Str("program", cmd.Path).Int("arguments", len(cmd.Args)).Msg("running nix")
+	lines := &lineWriter{emit: output}
+	cmd.Stderr = lines
+	err := cmd.Run()
+	lines.flush()
+	if errors.Is(err, exec.ErrNotFound) {
+		return ErrNoNix
+	}
+	if ctx.Err() != nil {
+		// What outlived SIGTERM does not outlive us.
+		if cmd.Process != nil {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// features that every call needs, whatever nix.conf says.
+var features = []string{"--extra-experimental-features", "nix-command flakes"}
+
+func (t Tool) optionArgs() []string {
+	var args []string
+	for _, option := range t.Options {
+		args = append(args, "--option", option[0], option[1])
+	}
+	return args
+}
+
+// BuildOptions are those of one build.
+type BuildOptions struct {
+	MachinesFile string // for Nix's `builders`, "" to leave them
+	GCRoot       string // a link to make to the result, "" for none
+	Output       func(line string)
+}
+
+// Build realises a derivation and returns its out path.
+func (t Tool) Build(ctx context.Context, drvPath string, opts BuildOptions) (string, error) {
+	// nix-store takes a plain .drv path in every version; `nix build` wants
+	// drv^* since 2.13 and does not know it before.
+	args := append([]string{"--realise", drvPath}, t.optionArgs()...)
+	if opts.MachinesFile != "" {
+		args = append(args, "--option", "builders", "@"+opts.MachinesFile)
+	}
+	if opts.GCRoot != "" {
+		args = append(args, "--add-root", opts.GCRoot)
+	}
+	cmd := t.command(ctx, "nix-store", args...)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := t.run(ctx, cmd, opts.Output); err != nil {
+		return "", fmt.Errorf("building %s: %w", drvPath, err)
+	}
+	path := strings.TrimSpace(out.String())
+	if opts.GCRoot != "" { // nix-store prints the link then
+		real, err := os.Readlink(path)
+		if err != nil {
+			return "", err
+		}
+		path = real
+	}
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "\n") {
+		return "", fmt.Errorf("building %s: nix-store did not say what it built", drvPath)
+	}
+	return path, nil
+}
+
+// CopyOptions are those of one copy.
+type CopyOptions struct {
+	Substitute bool // the host may fetch from its own substituters
+	Output     func(line string)
+}
+
+// Copy copies the closure of outPath to the store whose daemon listens on a
+// unix socket. The user's --nix-option does not apply: options travel to the
+// daemon, where root would obey them.
+func (t Tool) Copy(ctx context.Context, outPath, socket string, opts CopyOptions) error {
+	args := append(append([]string{}, features...), "copy", "--no-check-sigs", "--to", "unix://"+socket)
+	if opts.Substitute {
+		args = append(args, "--substitute-on-destination")
+	}
+	if err := t.run(ctx, t.command(ctx, "nix", append(args, outPath)...), opts.Output); err != nil {
+		return fmt.Errorf("copying %s: %w", outPath, err)
+	}
+	return nil
+}
+
+// Known reports whether a store path is valid on this machine.
+func (t Tool) Known(ctx context.Context, path string) (bool, error) {
+	err := t.run(ctx, t.command(ctx, "nix-store", "--check-validity", path), nil)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// heapEnv gives Nix's garbage collector room, which makes evaluations up to 1.5
+// times as fast, unless the user has a wish of their own.
+func heapEnv() []string {
+	env := os.Environ()
+	if os.Getenv("GC_INITIAL_HEAP_SIZE") != "" {
+		return env
+	}
+	const smallest, largest = 384 << 20, 4 << 30
+	if room := availableMemory() / 2; room > smallest {
+		env = append(env, "GC_INITIAL_HEAP_SIZE="+strconv.FormatInt(min(room, largest), 10))
+	}
+	return env
+}
+
+// availableMemory is in bytes; 0 if it is not known (proc_meminfo(5)).
+func availableMemory() int64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// lineWriter cuts what a program prints into lines.
+type lineWriter struct {
+	emit func(string)
+	rest []byte
+}
+
+var _ io.Writer = (*lineWriter)(nil)
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexAny(w.rest, "\n\r")
+		if i < 0 {
+			return len(p), nil
+		}
+		w.line(w.rest[:i])
+		w.rest = w.rest[i+1:]
+	}
+}
+
+func (w *lineWriter) line(text []byte) {
+	if len(text) > 0 && w.emit != nil {
+		w.emit(string(text))
+	}
+}
+
+func (w *lineWriter) flush() {
+	w.line(w.rest)
+	w.rest = nil
+}

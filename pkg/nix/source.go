@@ -1,0 +1,102 @@
+package nix
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Source is where a hive is written down.
+type Source struct {
+	// File is the absolute path of a hive's file, "" for a flake.
+	File string
+	// Flake is a flake reference, relative to Dir if Dir is set.
+	Flake string
+	// Dir is the flake's directory on this machine, "" for one elsewhere.
+	Dir string
+}
+
+// ErrNoHive: there is no hive where it was looked for.
+var ErrNoHive = errors.New("no hive found")
+
+func (s Source) String() string {
+	switch {
+	case s.File != "":
+		return s.File
+	case s.Dir != "":
+		return "the flake in " + s.Dir
+	}
+	return s.Flake
+}
+
+// Discover finds the hive of a directory: the nearest one upwards that holds a
+// flake.nix or else a hive.nix. It fails with [ErrNoHive].
+func Discover(dir string) (Source, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return Source{}, err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if s, err := inDir(at); err == nil {
+			return s, nil
+		}
+		if at == filepath.Dir(at) {
+			return Source{}, fmt.Errorf("%w: neither flake.nix nor hive.nix is in %s or above it; say where it is with --config", ErrNoHive, dir)
+		}
+	}
+}
+
+func inDir(dir string) (Source, error) {
+	if isFile(filepath.Join(dir, "flake.nix")) {
+		return Source{Flake: ".", Dir: dir}, nil
+	}
+	if file := filepath.Join(dir, "hive.nix"); isFile(file) {
+		return Source{File: file}, nil
+	}
+	return Source{}, fmt.Errorf("%w: %s holds neither flake.nix nor hive.nix", ErrNoHive, dir)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// ParseSource reads a --config argument: a file, a directory or a flake's URI.
+// It fails with [ErrNoHive].
+func ParseSource(text string) (Source, error) {
+	info, err := os.Stat(text)
+	switch {
+	case err == nil && info.IsDir():
+		dir, err := filepath.Abs(text)
+		if err != nil {
+			return Source{}, err
+		}
+		return inDir(dir)
+	case err == nil:
+		file, err := filepath.Abs(text)
+		if err != nil {
+			return Source{}, err
+		}
+		if filepath.Base(file) == "flake.nix" {
+			return Source{Flake: ".", Dir: filepath.Dir(file)}, nil
+		}
+		return Source{File: file}, nil
+	case errors.Is(err, fs.ErrNotExist) && !isURI(text):
+		return Source{}, fmt.Errorf("%w: there is no %s", ErrNoHive, text)
+	case !isURI(text):
+		return Source{}, fmt.Errorf("%w: %w", ErrNoHive, err)
+	case strings.Contains(text, "#"):
+		return Source{}, fmt.Errorf("%w: leave out what follows the # in %s: the output is chosen by colmena-go", ErrNoHive, text)
+	}
+	return Source{Flake: text}, nil
+}
+
+// isURI tells a flake reference from a path: a scheme, or a name of the
+// registry (nix3-flake(1)).
+func isURI(text string) bool {
+	scheme, _, found := strings.Cut(text, ":")
+	return found && scheme != "" && !strings.ContainsAny(scheme, "/ ") || strings.HasPrefix(text, "flake:")
+}
