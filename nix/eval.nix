@@ -284,9 +284,10 @@ let
             let
               inherit (hive.nodes.${name}.config.system.build) toplevel;
             in
+            # A set with an outPath would be printed as that path alone.
             {
-              drvPath = at name toplevel.drvPath;
-              outPath = builtins.unsafeDiscardStringContext toplevel.outPath;
+              drv = at name toplevel.drvPath;
+              out = builtins.unsafeDiscardStringContext toplevel.outPath;
             }
           else
             null;

@@ -45,8 +45,8 @@ type Target struct {
 
 // Toplevel is the node's system closure: system.build.toplevel.
 type Toplevel struct {
-	DrvPath string
-	OutPath string
+	DrvPath string `json:"drv"`
+	OutPath string `json:"out"`
 }
 
 // UploadAt says in which phase of a deployment a key is uploaded.

@@ -1,0 +1,175 @@
+package hive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// aKey is a valid key of the evaluation's JSON, with changes.
+func aKey(change map[string]any) map[string]any {
+	key := map[string]any{
+		"name": "k", "text": "hunter2", "keyFile": nil, "keyCommand": nil, "destDir": "/run/keys",
+		"user": "root", "group": "root", "permissions": "0600", "uploadAt": "pre-activation",
+	}
+	for name, value := range change {
+		key[name] = value
+	}
+	return key
+}
+
+// aNode is a valid node with the keys, by attribute name.
+func aNode(keys map[string]any) map[string]any {
+	return map[string]any{"toplevel": nil, "deployment": map[string]any{
+		"targetHost": "host", "targetPort": nil, "targetUser": "root", "tags": []string{"t"},
+		"buildOnTarget": false, "allowLocalDeployment": false, "replaceUnknownProfiles": true,
+		"privilegeEscalationCommand": []string{"sudo"}, "sshOptions": []string{}, "keys": keys,
+	}}
+}
+
+func document1(t *testing.T, node map[string]any) []byte {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{
+		"meta":  map[string]any{"name": "hive", "description": "", "machinesFile": nil, "allowApplyAll": true},
+		"names": []string{"web"}, "unmatched": []string{}, "nodes": map[string]any{"web": node},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestAKeyKeepsWhatTheHiveSays(t *testing.T) {
+	h, err := Decode(document1(t, aNode(map[string]any{"attr": aKey(map[string]any{
+		"name": "file name", "destDir": "/var//lib/./x/", "user": "_app$", "group": "1000", "permissions": "640", "uploadAt": "post-activation",
+	})})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := h.Nodes[0].Keys[0]
+	if key.Path() != "/var/lib/x/file name" || key.Mode != 0o640 || key.User != "_app$" || key.Group != "1000" ||
+		key.UploadAt != PostActivation || string(key.Text.Reveal()) != "hunter2" || key.Unit() != "attr-key.service" {
+		t.Errorf("%+v", key)
+	}
+}
+
+// What may not pass, and the option that the error must name.
+func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
+	cases := []struct {
+		change map[string]any
+		says   string
+	}{
+		{map[string]any{"text": nil}, "all unset"},
+		{map[string]any{"keyFile": "/x"}, "text, keyFile are set together"},
+		{map[string]any{"keyFile": "/x", "keyCommand": []string{"c"}}, "text, keyFile, keyCommand"},
+		{map[string]any{"text": nil, "keyFile": "relative"}, "keyFile"},
+		{map[string]any{"text": nil, "keyCommand": []string{}}, "keyCommand"},
+		{map[string]any{"name": ""}, "no file name"},
+		{map[string]any{"name": ".."}, "no file name"},
+		{map[string]any{"name": "../../etc/passwd"}, "slash"},
+		{map[string]any{"name": "a\nb"}, "control"},
+		{map[string]any{"name": "a\x00b"}, "control"},
+		{map[string]any{"name": strings.Repeat("a", 256)}, "256 bytes"},
+		{map[string]any{"destDir": "run/keys"}, "absolute"},
+		{map[string]any{"destDir": ""}, "absolute"},
+		{map[string]any{"destDir": "/run/../etc"}, `".."`},
+		{map[string]any{"destDir": "/run\n/x"}, "control"},
+		{map[string]any{"permissions": "9999"}, "octal"},
+		{map[string]any{"permissions": ""}, "octal"},
+		{map[string]any{"permissions": "u+rw"}, "octal"},
+		{map[string]any{"permissions": "77777"}, "octal"},
+		{map[string]any{"user": "root:root"}, "user"},
+		{map[string]any{"user": "-rf"}, "user"},
+		{map[string]any{"user": ""}, "user"},
+		{map[string]any{"group": "a b"}, "group"},
+		{map[string]any{"group": "$(id)"}, "group"},
+		{map[string]any{"group": "4294967295"}, "group"},
+		{map[string]any{"uploadAt": "whenever"}, "uploadAt"},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprint(c.change), func(t *testing.T) {
+			_, err := Decode(document1(t, aNode(map[string]any{"attr": aKey(c.change)})))
+			if err == nil {
+				t.Fatal("it passed")
+			}
+			for _, word := range []string{`"web"`, `"attr"`, c.says} {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%q does not say %q", err, word)
+				}
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Error("the error shows the secret")
+			}
+		})
+	}
+}
+
+func TestTwoKeysCannotHaveOnePath(t *testing.T) {
+	_, err := Decode(document1(t, aNode(map[string]any{
+		"a": aKey(nil), "b": aKey(map[string]any{"destDir": "/run//keys/"}),
+	})))
+	if err == nil || !strings.Contains(err.Error(), "/run/keys/k") || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), `"b"`) {
+		t.Errorf("error %v, want one that names both keys and the path", err)
+	}
+}
+
+func TestEveryProblemIsReportedAtOnce(t *testing.T) {
+	node := aNode(map[string]any{"a": aKey(map[string]any{"permissions": "8"}), "b": aKey(map[string]any{"name": "x/y"})})
+	node["deployment"].(map[string]any)["targetHost"] = "-oProxyCommand=evil"
+	node["deployment"].(map[string]any)["targetPort"] = 70000
+	_, err := Decode(document1(t, node))
+	for _, word := range []string{"permissions", "slash", "targetHost", "targetPort"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%v does not say %q", err, word)
+		}
+	}
+}
+
+func TestAMissingNodeIsNamedWithAHint(t *testing.T) {
+	text := strings.Replace(string(document1(t, aNode(nil))), `"unmatched":[]`, `"unmatched":["webb","@prod"]`, 1)
+	_, err := Decode([]byte(text))
+	if !errors.Is(err, ErrNoMatch) || !strings.Contains(err.Error(), `"webb", "@prod"`) || !strings.Contains(err.Error(), "did you mean web?") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestABrokenDocumentIsNotQuoted(t *testing.T) {
+	whole := string(document1(t, aNode(map[string]any{"attr": aKey(nil)})))
+	for _, text := range []string{
+		whole[:len(whole)/2],
+		strings.Replace(whole, `"tags":["t"]`, `"tags":"hunter2"`, 1),
+		strings.Replace(whole, `"text":"hunter2"`, `"text":{"hunter2":1}`, 1),
+		strings.Replace(whole, `"name":"k"`, `"name":{"hunter2":nan}`, 1),
+		"", "hunter2", `{"nodes":"hunter2"}`,
+	} {
+		_, err := Decode([]byte(text))
+		if !errors.Is(err, ErrDecode) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("error %v, want ErrDecode without the text", err)
+		}
+	}
+}
+
+func TestAKeyFileInTheStoreDrawsAWarning(t *testing.T) {
+	h, err := Decode(document1(t, aNode(map[string]any{"attr": aKey(map[string]any{"text": nil, "keyFile": "/nix/store/x-token"})})))
+	if err != nil || len(h.Nodes[0].Warnings) != 1 || !strings.Contains(h.Nodes[0].Warnings[0], `"attr"`) {
+		t.Errorf("%v, %v", h, err)
+	}
+}
+
+func TestUnitsAreNamedAsSystemdEscapes(t *testing.T) {
+	for attr, want := range map[string]string{
+		"acme-credentials.secret": "acme-credentials.secret-key.service",
+		"a b":                     `a\x20b-key.service`,
+		"100%":                    `100\x25-key.service`,
+		"x@y":                     `x\x40y-key.service`,
+		".hidden":                 `\x2ehidden-key.service`,
+		`a\b`:                     `a\x5cb-key.service`,
+		"ü":                       `\xc3\xbc-key.service`,
+	} {
+		if got := (Key{Attr: attr}).Unit(); got != want {
+			t.Errorf("%q: %s, want %s", attr, got, want)
+		}
+	}
+}

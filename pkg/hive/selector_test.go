@@ -1,0 +1,82 @@
+package hive
+
+import (
+	"errors"
+	"path"
+	"strings"
+	"testing"
+)
+
+func TestSelectorsAreReadAsColmenaReadsThem(t *testing.T) {
+	for text, want := range map[string]string{
+		"a":               "name a",
+		"a,b":             "name a|name b",
+		" a , \t@b ,c-* ": "name a|tag b|name c-.*",
+		"@a-tag,@*":       "tag a-tag|tag .*",
+		"web.1":           `name web\.1`,
+		"web-?":           "name web-.",
+		"web[0-9x]":       "name web[0-9x]",
+		"web[!0-9]":       "name web[^0-9]",
+		"a(b)$":           `name a\(b\)\$`,
+	} {
+		s, err := ParseSelector(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		var got []string
+		for _, p := range s.Patterns {
+			got = append(got, string(p.Kind)+" "+p.Regex)
+		}
+		if strings.Join(got, "|") != want {
+			t.Errorf("%q: %v, want %s", text, got, want)
+		}
+	}
+}
+
+func TestASelectorThatSaysNothingIsAnError(t *testing.T) {
+	for _, text := range []string{"", "   ", ",", "a,,b", "a,", "@", "a,@", "[", "[]", "a[b"} {
+		if _, err := ParseSelector(text); !errors.Is(err, ErrSelector) {
+			t.Errorf("%q: %v, want ErrSelector", text, err)
+		}
+	}
+}
+
+// The regular expression must match what the glob does; path.Match is the
+// reference, for texts without a slash, which it treats apart.
+func FuzzGlobsMatchAsGlobs(f *testing.F) {
+	for _, seed := range [][2]string{{"web-*", "web-1"}, {"[a-c]x", "bx"}, {"a.b", "axb"}, {"*", ""}, {"?", "é"}, {"a+", "aa"}, {"[!a]", "b"}, {`a\b`, "ab"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, glob, text string) {
+		if strings.ContainsAny(glob+text, "/\\,") || strings.TrimSpace(glob) != glob || strings.HasPrefix(glob, "@") {
+			t.Skip("not one pattern, or one that path.Match reads in another way")
+		}
+		for i := range len(glob + text) {
+			if (glob + text)[i] >= 0x80 {
+				t.Skip("Nix matches bytes, Go runes")
+			}
+		}
+		s, err := ParseSelector(glob)
+		if err != nil {
+			t.Skip()
+		}
+		want, err := path.Match(strings.ReplaceAll(glob, "[!", "[^"), text)
+		if err != nil {
+			t.Skip()
+		}
+		if got := s.Patterns[0].Match(text); got != want {
+			t.Errorf("%q (%s) on %q: %v, want %v", glob, s.Patterns[0].Regex, text, got, want)
+		}
+	})
+}
+
+// Whatever the evaluation prints, Decode answers with a hive or an error.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"meta":{},"names":[],"nodes":{"a":{"deployment":{"targetHost":"x","keys":{"k":{"text":"s"}}}}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if h, err := Decode(text); err == nil && h == nil {
+			t.Error("neither a hive nor an error")
+		}
+	})
+}
