@@ -1,0 +1,22 @@
+# What every system starts from.
+[
+  ./misc/assertions.nix
+  ./misc/ids.nix
+  ./misc/nixpkgs.nix
+  ./misc/version.nix
+  ./config/boot.nix
+  ./config/networking.nix
+  ./config/system-path.nix
+  ./config/accepted.nix
+  ./config/users.nix
+  ./services/acme.nix
+  ./services/nginx.nix
+  ./services/openssh.nix
+  ./services/userborn.nix
+  ./system/activation.nix
+  ./system/etc.nix
+  ./system/host.nix
+  ./system/systemd.nix
+  ./system/tmpfiles.nix
+  ./system/toplevel.nix
+]

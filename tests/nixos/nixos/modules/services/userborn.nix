@@ -1,0 +1,48 @@
+# Users made by a service before sysinit.target, in place of an activation
+# script: when activation scripts run, new users do not exist yet.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.userborn;
+in
+{
+  options.services.userborn = {
+    enable = lib.mkEnableOption "userborn";
+    passwordFilesLocation = lib.mkOption {
+      type = lib.types.str;
+      default = "/etc";
+      description = "The location of the original password files.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    systemd.services.userborn = {
+      description = "Manage Users and Groups";
+      wantedBy = [ "sysinit.target" ];
+      requiredBy = [ "sysinit-reactivation.target" ];
+      after = [
+        "systemd-remount-fs.service"
+        "systemd-tmpfiles-setup-dev-early.service"
+      ];
+      before = [
+        "systemd-tmpfiles-setup-dev.service"
+        "sysinit.target"
+        "shutdown.target"
+        "sysinit-reactivation.target"
+      ];
+      conflicts = [ "shutdown.target" ];
+      restartTriggers = [ config.system.build.usersSpec ];
+      unitConfig.DefaultDependencies = false;
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        TimeoutSec = "90s";
+        ExecStart = "${pkgs.perl}/bin/perl ${config.system.build.usersProgram} ${config.system.build.usersSpec}";
+      };
+    };
+  };
+}
