@@ -37,6 +37,8 @@ let
         ln -s ${config.system.build.etc}/etc $out/etc
         ln -s ${config.system.path} $out/sw
         printf %s ${lib.escapeShellArg config.system.nixos.version} > $out/nixos-version
+        # Another value here makes a switch ask for a reboot (exit status 100).
+        printf %s "systemd 2" > $out/init-interface-version
         printf %s ${lib.escapeShellArg pkgs.stdenv.hostPlatform.system} > $out/system
         ${config.system.extraSystemBuilderCmds}
       '';
