@@ -1,0 +1,152 @@
+package keysource
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func text(s string) hive.Key {
+	content := secret.New([]byte(s))
+	return hive.Key{Attr: "k", Text: &content}
+}
+
+func command(argv ...string) hive.Key { return hive.Key{Attr: "k", Command: argv} }
+
+func TestContentComesFromItsSourceAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	binary := "\x00\xff\nno newline at the end"
+	file := filepath.Join(dir, "a file")
+	if err := errors.Join(os.WriteFile(file, []byte(binary), 0o600), os.Symlink(file, filepath.Join(dir, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		key  hive.Key
+		want string
+	}{
+		"text":                           {text("a\nb"), "a\nb"},
+		"file":                           {hive.Key{Attr: "k", File: file}, binary},
+		"link to a file":                 {hive.Key{Attr: "k", File: filepath.Join(dir, "link")}, binary},
+		"command":                        {command("printf", `\000\377`), "\x00\xff"},
+		"no shell reads arguments":       {command("echo", "$(id)", "a  b", ";"), "$(id) a  b ;\n"},
+		"it runs in the caller's folder": {command("pwd"), here + "\n"},
+		"its input is empty":             {command("cat"), ""},
+		"stderr is no content":           {command("sh", "-c", "echo noise >&2; echo ok"), "ok\n"},
+		"a megabyte":                     {command("head", "-c", "1000000", "/dev/zero"), strings.Repeat("\x00", 1000000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := new(Resolver).Resolve(t.Context(), "web", []hive.Key{c.key})
+			if err != nil || string(got["k"].Reveal()) != c.want {
+				t.Errorf("%v: %d bytes, want %d", err, got["k"].Len(), len(c.want))
+			}
+		})
+	}
+}
+
+func TestWithoutContentThereIsAnErrorThatNamesTheKey(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		key  hive.Key
+		says string
+	}{
+		"missing file":           {hive.Key{Attr: "k", File: dir + "/none"}, "no such file"},
+		"directory":              {hive.Key{Attr: "k", File: dir}, "not a regular file"},
+		"pipe":                   {hive.Key{Attr: "k", File: pipe}, "not a regular file"},
+		"device":                 {hive.Key{Attr: "k", File: "/dev/zero"}, "not a regular file"},
+		"missing program":        {command("no-such-program-here", "s3cret-argument"), "no-such-program-here"},
+		"failure":                {command("sh", "-c", "echo token expired >&2; exit 3", "s3cret-argument"), "token expired"},
+		"failure after half":     {command("sh", "-c", "echo s3cret-half; exit 1"), "exit status 1"},
+		"content on stderr":      {command("sh", "-c", "echo s3cret-both; echo oops: s3cret-both >&2; exit 1"), "oops: [hidden]"},
+		"killed":                 {command("sh", "-c", "kill -9 $$"), "killed"},
+		"too slow":               {command("sleep", "60"), "did not end within"},
+		"a child holds the pipe": {command("sh", "-c", "sleep 5 & echo s3cret"), "left a process behind"},
+		"more than fits":         {command("head", "-c", "70000000", "/dev/zero"), "more than 64 MiB"},
+		"no source at all":       {hive.Key{Attr: "k"}, "none of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin := time.Now()
+			r := &Resolver{Timeout: 20 * time.Second}
+			if name == "too slow" {
+				r.Timeout = time.Second
+			}
+			got, err := r.Resolve(t.Context(), "web", []hive.Key{text("fine"), c.key})
+			if got != nil || !errors.Is(err, ErrSource) {
+				t.Fatalf("%v, %v; want ErrSource and no content", got, err)
+			}
+			for _, word := range []string{`"k"`, `"web"`, c.says} {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%q does not say %q", err, word)
+				}
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%q shows a secret", err)
+			}
+			if time.Since(begin) > 15*time.Second {
+				t.Error("it took", time.Since(begin))
+			}
+		})
+	}
+}
+
+func TestEveryKeyWithoutContentIsNamed(t *testing.T) {
+	a, b := command("false"), hive.Key{Attr: "other", File: "/no/such/file"}
+	_, err := new(Resolver).Resolve(t.Context(), "web", []hive.Key{a, b})
+	if err == nil || !strings.Contains(err.Error(), `"k"`) || !strings.Contains(err.Error(), `"other"`) {
+		t.Errorf("error %v, want both keys named", err)
+	}
+}
+
+func TestAnEmptyContentIsWorthAWarning(t *testing.T) {
+	var warned string
+	r := &Resolver{Warn: func(_, text string) { warned = text }}
+	if _, err := r.Resolve(t.Context(), "web", []hive.Key{command("true")}); err != nil || !strings.Contains(warned, `"k"`) {
+		t.Errorf("%v, warning %q", err, warned)
+	}
+}
+
+func TestCommandsAreBoundedAndEndWithTheContext(t *testing.T) {
+	marks := t.TempDir()
+	r := &Resolver{Commands: 2}
+	script := `mkdir "$1/$2"; ls "$1" | wc -l; sleep 0.2; rmdir "$1/$2"`
+	var keys []hive.Key
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		key := command("sh", "-c", script, "sh", marks, name)
+		key.Attr = name
+		keys = append(keys, key)
+	}
+	got, err := r.Resolve(t.Context(), "web", keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range got {
+		if n := strings.TrimSpace(string(content.Reveal())); n != "1" && n != "2" {
+			t.Errorf("%s saw %s commands at once, want at most 2", name, n)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := r.Resolve(ctx, "web", []hive.Key{command("sleep", "60")}); err == nil || time.Since(begin) > 3*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+}
