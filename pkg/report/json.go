@@ -1,0 +1,89 @@
+package report
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// The forms here are documented in docs/json.md and stay as they are: fields
+// may be added.
+
+type resultJSON struct {
+	Node         string    `json:"node"`
+	Goal         string    `json:"goal"`
+	Status       string    `json:"status"` // succeeded, failed, skipped or cancelled
+	Step         string    `json:"step,omitempty"`
+	Error        string    `json:"error,omitempty"`
+	Toplevel     string    `json:"toplevel,omitempty"`
+	RebootNeeded bool      `json:"rebootNeeded"`
+	Keys         []keyJSON `json:"keys"`
+	Seconds      float64   `json:"seconds"`
+}
+
+type keyJSON struct {
+	Name   string `json:"name"`
+	Path   string `json:"path"`
+	Change string `json:"change"` // changed, mended, unchanged or skipped
+	Note   string `json:"note,omitempty"`
+}
+
+// JSON prints the results as one JSON document.
+func JSON(out io.Writer, results []deploy.Result) error {
+	list := make([]resultJSON, 0, len(results))
+	for _, r := range results {
+		item := resultJSON{
+			Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
+			Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Keys: []keyJSON{},
+			Seconds: float64(r.Elapsed.Milliseconds()) / 1000,
+		}
+		if r.Err != nil {
+			item.Error = r.Err.Error()
+		}
+		for _, key := range r.Keys {
+			item.Keys = append(item.Keys, keyJSON{key.Name, key.Path, string(key.Change), key.Note})
+		}
+		list = append(list, item)
+	}
+	return write(out, map[string]any{"results": list})
+}
+
+type nodeJSON struct {
+	Name       string   `json:"name"`
+	TargetHost *string  `json:"targetHost"` // null: no host to deploy to
+	TargetPort *int     `json:"targetPort"`
+	TargetUser *string  `json:"targetUser"`
+	Tags       []string `json:"tags"`
+	Keys       []string `json:"keys"` // attribute names
+}
+
+// NodesJSON prints a hive's nodes as one JSON document.
+func NodesJSON(out io.Writer, h *hive.Hive) error {
+	list := make([]nodeJSON, 0, len(h.Nodes))
+	for _, node := range h.Nodes {
+		item := nodeJSON{Name: node.Name, Tags: append([]string{}, node.Tags...), Keys: []string{}}
+		if t := node.Target; t != nil {
+			item.TargetHost = &t.Host
+			if t.Port != 0 {
+				item.TargetPort = &t.Port
+			}
+			if t.User != "" {
+				item.TargetUser = &t.User
+			}
+		}
+		for _, key := range node.Keys {
+			item.Keys = append(item.Keys, key.Attr)
+		}
+		list = append(list, item)
+	}
+	return write(out, map[string]any{"name": h.Meta.Name, "description": h.Meta.Description, "nodes": list})
+}
+
+func write(out io.Writer, document any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(document)
+}
