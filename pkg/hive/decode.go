@@ -82,7 +82,7 @@ func Decode(text []byte) (*Hive, error) {
 	if doc.Meta.MachinesFile != nil {
 		h.Meta.MachinesFile = *doc.Meta.MachinesFile
 	}
-	var problems *multierror.Error
+	problems := &multierror.Error{ErrorFormat: ListErrors}
 	for _, name := range sortedKeys(doc.Nodes) {
 		node, err := doc.Nodes[name].node(name)
 		if err != nil {
@@ -150,7 +150,7 @@ func sortedKeys[V any](m map[string]V) []string {
 
 // node validates one node's options; the error holds every [Problem].
 func (in nodeInEvals) node(name string) (Node, error) {
-	v := &validator{node: name}
+	v := &validator{node: name, problems: &multierror.Error{ErrorFormat: ListErrors}}
 	d := in.Deployment
 	node := Node{
 		Name: name, Tags: d.Tags, BuildOnTarget: d.BuildOnTarget,

@@ -82,7 +82,7 @@ func (e *KeyError) Error() string {
 // Keys plans one phase. Every key that cannot be delivered adds a [KeyError]
 // to the returned multierror; with an error nothing must be executed.
 func Keys(wanted []WantedKey, seen Observed, policy Policy) (KeyPlan, error) {
-	var problems *multierror.Error
+	problems := &multierror.Error{ErrorFormat: hive.ListErrors}
 	steps := make(KeyPlan, 0, len(wanted))
 	taken := map[string]string{}
 	for _, want := range wanted {
