@@ -65,13 +65,16 @@ rec {
     in
     go [ ] set;
   mapAttrsToListRecursive =
-    f: set: collectPaths f [ ] set;
-  collectPaths =
-    f: path: value:
-    if isAttrs value then
-      builtins.concatLists (mapAttrsToList (name: collectPaths f (path ++ [ name ])) value)
-    else
-      [ (f path value) ];
+    f: set:
+    let
+      go =
+        path: value:
+        if isAttrs value then
+          builtins.concatLists (mapAttrsToList (name: go (path ++ [ name ])) value)
+        else
+          [ (f path value) ];
+    in
+    go [ ] set;
   collect =
     pred: value:
     if pred value then

@@ -19,6 +19,27 @@ let
     "sources"
     "meta"
   ];
+
+  # Names of those parts that nixpkgs keeps out of lib itself.
+  onlyInParts = [
+    "assertEachOneOf"
+    "charToInt"
+    "defaultOrderPriority"
+    "defaultOverridePriority"
+    "defaultPriority"
+    "escapeC"
+    "escapeNixIdentifier"
+    "escapeNixString"
+    "findFirstIndex"
+    "importApply"
+    "isConvertibleWithToString"
+    "normalizePath"
+    "release"
+    "sanitizeDerivationName"
+    "showDefs"
+    "storeDir"
+    "unionOfDisjoint"
+  ];
 in
 fixedPoints.makeExtensible (
   self:
@@ -50,5 +71,15 @@ fixedPoints.makeExtensible (
       teams = { };
     };
   in
-  builtins.foldl' (all: name: all // parts.${name}) { } flat // parts
+  {
+    inherit (parts.types)
+      isType
+      setType
+      isOptionType
+      mkOptionType
+      defaultFunctor
+      defaultTypeMerge
+      ;
+  }
+  // removeAttrs (builtins.foldl' (all: name: all // parts.${name}) { } flat) onlyInParts // parts
 )

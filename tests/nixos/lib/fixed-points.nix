@@ -45,7 +45,7 @@ rec {
 
   makeExtensibleWithCustomName =
     extenderName: f:
-    fix' (
+    fix (
       self:
       f self
       // {

@@ -65,7 +65,7 @@ rec {
         if v == null then
           "null"
         else if builtins.isString v then
-          lib.escapeNixString v
+          lib.strings.escapeNixString v
         else if builtins.isBool v then
           lib.boolToString v
         else if builtins.isInt v || builtins.isFloat v || builtins.isPath v then
@@ -83,7 +83,7 @@ rec {
         else
           "{${break}${
             lib.concatStringsSep break (
-              lib.mapAttrsToList (k: x: "${lib.escapeNixIdentifier k} = ${deeper x};") v
+              lib.mapAttrsToList (k: x: "${lib.strings.escapeNixIdentifier k} = ${deeper x};") v
             )
           }${close}}";
     in

@@ -27,7 +27,6 @@ in
     pushDownProperties
     filterOverrides
     sortProperties
-    defaultTypeMerge
     ;
   inherit (evaluate) evalModules;
   inherit (rename)
@@ -39,10 +38,6 @@ in
     mkMergedOptionModule
     doRename
     ;
-
-  isType = type: value: value._type or "" == type;
-  setType = type: value: value // { _type = type; };
-  inherit (lib.types) isOptionType mkOptionType;
 
   mkIf = condition: content: {
     _type = "if";
@@ -67,7 +62,6 @@ in
   mkForce = mkOverride 50;
   mkVMOverride = mkOverride 10;
   defaultOverridePriority = 100;
-  defaultPriority = 100;
   mkBefore = mkOrder 500;
   mkAfter = mkOrder 1500;
   defaultOrderPriority = 1000;

@@ -3,6 +3,8 @@
 { lib }:
 let
   inherit (builtins) head length all;
+
+  prioritySuggestion = "Use `lib.mkForce value` or `lib.mkDefault value` to change the priority on any of these definitions.";
 in
 rec {
   isOption = value: value._type or null == "option";
@@ -77,12 +79,10 @@ rec {
     _type = "literalExpression";
     inherit text;
   };
-  literalExample = literalExpression;
   literalMD = text: {
     _type = "literalMD";
     inherit text;
   };
-  mdDoc = lib.id;
 
   getValues = map (d: d.value);
   getFiles = map (d: d.file);
@@ -136,8 +136,6 @@ rec {
       lib.concatStrings values
     else
       throw "Cannot merge definitions of `${showOption loc}'. Definition values:${showDefs defs}";
-
-  prioritySuggestion = "Use `lib.mkForce value` or `lib.mkDefault value` to change the priority on any of these definitions.";
 
   showOption =
     parts:

@@ -36,11 +36,4 @@ rec {
       inherit src;
       filter = name: type: type == "directory" || lib.any (s: lib.hasSuffix s (baseNameOf name)) suffices;
     };
-  listFilesRecursive =
-    dir:
-    lib.flatten (
-      lib.mapAttrsToList (
-        name: type: if type == "directory" then listFilesRecursive (dir + "/${name}") else dir + "/${name}"
-      ) (builtins.readDir dir)
-    );
 }

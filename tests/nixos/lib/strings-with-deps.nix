@@ -17,11 +17,11 @@ rec {
                 ${name} = true;
               };
               inherit result;
-            } (if builtins.isString piece then [ ] else piece.deps);
+            } piece.deps;
           in
           {
             inherit (before) done;
-            result = before.result ++ [ (if builtins.isString piece then piece else piece.text) ];
+            result = before.result ++ [ piece.text ];
           };
     in
     (builtins.foldl' visit {

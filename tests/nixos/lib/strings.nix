@@ -105,7 +105,6 @@ rec {
 
   stringToCharacters = s: builtins.genList (p: substring p 1 s) (stringLength s);
   stringAsChars = f: s: concatStrings (map f (stringToCharacters s));
-  replaceChars = builtins.replaceStrings;
   splitString =
     sep: s:
     let
@@ -160,12 +159,11 @@ rec {
     s:
     let
       clean = concatMapStrings (p: if builtins.isList p then "-" else p) (
-        builtins.split "[^[:alnum:]+._?=-]+" (unsafeDiscard s)
+        builtins.split "[^[:alnum:]+._?=-]+" (builtins.unsafeDiscardStringContext s)
       );
       noDot = builtins.head (builtins.match "\\.*(.*)" clean);
     in
     if noDot == "" then "unknown" else substring 0 207 noDot;
-  unsafeDiscard = builtins.unsafeDiscardStringContext;
 
   makeSearchPath =
     sub: paths: builtins.concatStringsSep ":" (map (p: "${p}/${sub}") (builtins.filter (p: p != null) paths));

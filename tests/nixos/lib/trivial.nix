@@ -22,11 +22,7 @@ rec {
   version = "26.05pre-small";
   release = "26.05";
   nixpkgsVersion = version;
-  trivial = { inherit version release; };
-  codeName = "Small";
-  versionSuffix = "pre-small";
-  oldestSupportedRelease = 2511;
-  isInOldestRelease = oldestRelease: oldestSupportedRelease >= oldestRelease;
+  isInOldestRelease = oldest: 2511 >= oldest;
   oldestSupportedReleaseIsAtLeast = isInOldestRelease;
 
   id = x: x;

@@ -45,7 +45,7 @@ rec {
         map (
           def:
           if !builtins.isAttrs def.value then
-            throw "You're trying to define a value of type `${builtins.typeOf def.value}' rather than an attribute set for the option\n`${showOption here}'!\n\nThis usually happens if `${showOption here}' has option definitions inside that are not matched. Please check how to properly define\nthis option by e.g. referring to `man 5 configuration.nix'!\n\nDefinition values:${showDefs [ def ]}"
+            throw "In module `${def.file}', you're trying to define a value of type `${builtins.typeOf def.value}'\nrather than an attribute set for the option\n`${showOption here}'!\n\nThis usually happens if `${showOption here}' has option\ndefinitions inside that are not matched. Please check how to properly define\nthis option by e.g. referring to `man 5 configuration.nix'!"
           else
             builtins.mapAttrs (_: value: {
               inherit (def) file;
@@ -278,21 +278,4 @@ rec {
       rank = def: def.priority or lib.modules.defaultOrderPriority;
     in
     builtins.sort (a: b: rank a < rank b) (map unwrap defs);
-
-  defaultTypeMerge =
-    f: f':
-    let
-      wrapped = f.wrapped.typeMerge f'.wrapped.functor;
-      payload = f.binOp f.payload f'.payload;
-    in
-    if f.name != f'.name then
-      null
-    else if f.wrapped == null && f.payload == null then
-      f.type
-    else if f.wrapped != null then
-      if f'.wrapped == null || wrapped == null then null else f.type wrapped
-    else if payload == null then
-      null
-    else
-      f.type payload;
 }

@@ -8,9 +8,17 @@ let
     head
     all
     ;
-  inherit (lib.types) mkOptionType wrapping addCheck;
+  inherit (lib.types) mkOptionType addCheck;
   inherit (lib.modules) mergeDefinitions;
   inherit (lib.options) mergeOneOption mergeEqualOption;
+
+  # What joins two declarations of a type around one other type.
+  wrapping = name: type: elemType: {
+    inherit name type;
+    wrapped = elemType;
+    payload = null;
+    binOp = a: b: null;
+  };
 
   attrsWith =
     name: shown: lazy: self: elemType:

@@ -1,7 +1,26 @@
 # What a type is made of.
 { lib }:
 rec {
+  # Two types of one name combine if what they are made of does.
+  defaultTypeMerge =
+    f: g:
+    let
+      wrapped = f.wrapped.typeMerge g.wrapped.functor;
+      payload = f.binOp f.payload g.payload;
+    in
+    if f.name != g.name then
+      null
+    else if f.wrapped != null then
+      if g.wrapped == null || wrapped == null then null else f.type wrapped
+    else if f.payload == null then
+      f.type
+    else if payload == null then
+      null
+    else
+      f.type payload;
+
   isType = type: value: value._type or "" == type;
+  setType = type: value: value // { _type = type; };
   isOptionType = isType "option-type";
 
   # functor tells how two declarations of one option with this type combine.
@@ -16,7 +35,7 @@ rec {
       getSubOptions ? (_: { }),
       getSubModules ? null,
       substSubModules ? (_: null),
-      typeMerge ? lib.modules.defaultTypeMerge functor,
+      typeMerge ? defaultTypeMerge functor,
       functor ? defaultFunctor name,
       deprecationMessage ? null,
       nestedTypes ? { },
@@ -44,14 +63,6 @@ rec {
     inherit name;
     type = lib.types.${name} or null;
     wrapped = null;
-    payload = null;
-    binOp = a: b: null;
-  };
-
-  # A type around one other type, and how it is made from it.
-  wrapping = name: type: elemType: {
-    inherit name type;
-    wrapped = elemType;
     payload = null;
     binOp = a: b: null;
   };

@@ -113,7 +113,7 @@ let
       };
     strMatching =
       pattern:
-      simple "strMatching ${lib.escapeNixString pattern}" "string matching the pattern ${pattern}"
+      simple "strMatching ${lib.strings.escapeNixString pattern}" "string matching the pattern ${pattern}"
         (x: builtins.isString x && builtins.match pattern x != null);
 
     separatedString =
@@ -134,7 +134,6 @@ let
     lines = separatedString "\n";
     commas = separatedString ",";
     envVar = separatedString ":";
-    string = separatedString "";
 
     attrs = mkOptionType {
       name = "attrs";

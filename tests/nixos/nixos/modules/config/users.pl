@@ -84,17 +84,21 @@ sub freeId {
     die "no free id for $key\n";
 }
 
+# NixOS' fixed ids (below 400) may be others of the host's own; that is no news.
+sub taken {
+    my ($kind, $id, $name, $used) = @_;
+    return 0 unless defined $id && defined $used->{$id};
+    print STDERR "warning: $kind $id of '$name' belongs to '$used->{$id}' on this host; taking another\n" if $id >= 400;
+    return 1;
+}
+
 my %usedGid = map { ($_->{gid} => $_->{name}) } @group;
 for my $want (@groups) {
     my $name = $want->{name};
     my $have = $group{$name};
     if (!$have) {
         my $gid = $want->{gid};
-        if (defined $gid && defined $usedGid{$gid}) {
-            print STDERR "warning: GID $gid of group '$name' belongs to this host's group '$usedGid{$gid}'; taking another\n"
-              if $name ne "wheel";
-            undef $gid;
-        }
+        undef $gid if taken("GID", $gid, $name, \%usedGid);
         $gid //= freeId("group $name", \%usedGid, reverse 400 .. 999);
         $usedGid{$gid} = $name;
         push @group, $have = $group{$name} = { name => $name, gid => $gid, members => "" };
@@ -120,10 +124,7 @@ for my $want (@users) {
     my $have = $passwd{$name};
     if (!$have) {
         my $uid = $want->{uid};
-        if (defined $uid && defined $usedUid{$uid}) {
-            print STDERR "warning: UID $uid of user '$name' belongs to this host's user '$usedUid{$uid}'; taking another\n";
-            undef $uid;
-        }
+        undef $uid if taken("UID", $uid, $name, \%usedUid);
         $uid //= freeId("user $name", \%usedUid, $want->{type} eq "normal" ? (1000 .. 29999) : reverse(400 .. 999));
         $usedUid{$uid} = $name;
         push @passwd, $have = $passwd{$name} = { name => $name, uid => $uid };

@@ -11,9 +11,7 @@ let
   # A copy, since a generator must be there before anything else is.
   installGenerator = ''
     mkdir -p /etc/systemd/system-generators
-    if ! cmp -s ${./generator.sh} /etc/systemd/system-generators/nixos; then
-      install -m 0755 ${./generator.sh} /etc/systemd/system-generators/nixos
-    fi
+    install -m 0755 ${./generator.sh} /etc/systemd/system-generators/nixos
   '';
 in
 {
