@@ -32,7 +32,7 @@ func (n *nodeRun) resolve(ctx context.Context) (keySet, error) {
 	if !n.opts.Goal.UploadsKeys() || n.opts.NoKeys || len(n.node.Keys) == 0 {
 		return set, nil
 	}
-	n.begin(StepResolve, fmt.Sprintf("resolving %d keys", len(n.node.Keys)))
+	n.begin(StepResolve, "resolving "+count(n.node.Keys))
 	content, err := n.tools.Resolve(ctx, n.node, n.node.Keys)
 	if err != nil {
 		return set, err
@@ -98,12 +98,19 @@ func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) error {
 	return err
 }
 
+func count[T any](keys []T) string {
+	if len(keys) == 1 {
+		return "1 key"
+	}
+	return fmt.Sprintf("%d keys", len(keys))
+}
+
 // upload runs one phase as a step of its own.
 func (n *nodeRun) upload(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	if len(p.items) == 0 {
 		return nil, nil
 	}
-	n.begin(StepUpload, fmt.Sprintf("uploading %d keys", len(p.items)))
+	n.begin(StepUpload, "uploading "+count(p.items))
 	return n.deliver(ctx, p)
 }
 

@@ -60,9 +60,7 @@ exec systemd-nspawn -q -D %[2]s/root --boot --register=no --keep-unit --machine=
 		close(ended)
 	}(h.ended)
 	err = until(60*time.Second, h.Name+" boots", func() bool {
-		if h.pid == 0 {
-			h.pid = firstChild(cmd.Process.Pid)
-		}
+		h.pid = firstChild(cmd.Process.Pid) // nspawn has another one at first
 		return h.pid != 0 && answersSSH(h.IP) || !h.runs()
 	})
 	if err == nil && !h.runs() {
