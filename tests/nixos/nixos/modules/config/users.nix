@@ -135,16 +135,17 @@ in
     system.build.usersSpec = spec;
     system.build.usersProgram = ./users.pl;
 
-    system.activationScripts.users = lib.mkIf (!config.services.userborn.enable) {
-      supportsDryActivation = true;
-      deps = [ "specialfs" ];
-      text = "perl ${./users.pl} ${spec}";
-    };
-    # Kept for scripts that come after it, as NixOS does.
-    system.activationScripts.groups = lib.mkIf (!config.services.userborn.enable) {
-      deps = [ "users" ];
-      text = "";
-    };
+    # Both stay, empty, where a service makes the users: scripts name them.
+    system.activationScripts.users =
+      if config.services.userborn.enable || config.systemd.sysusers.enable then
+        ""
+      else
+        {
+          supportsDryActivation = true;
+          deps = [ "specialfs" ];
+          text = "perl ${./users.pl} ${spec}";
+        };
+    system.activationScripts.groups = lib.stringAfter [ "users" ] "";
 
     environment.etc = lib.mapAttrs' (name: u: {
       name = "ssh/authorized_keys.d/${u.name}";

@@ -1,5 +1,5 @@
-# Users made by a service before sysinit.target, in place of an activation
-# script: when activation scripts run, new users do not exist yet.
+# Users made by a service before sysinit.target (userborn or systemd-sysusers) in
+# place of an activation script: while those run, new users do not exist yet.
 {
   config,
   lib,
@@ -8,6 +8,30 @@
 }:
 let
   cfg = config.services.userborn;
+
+  makesUsers = {
+    wantedBy = [ "sysinit.target" ];
+    requiredBy = [ "sysinit-reactivation.target" ];
+    after = [
+      "systemd-remount-fs.service"
+      "systemd-tmpfiles-setup-dev-early.service"
+    ];
+    before = [
+      "systemd-tmpfiles-setup-dev.service"
+      "sysinit.target"
+      "shutdown.target"
+      "sysinit-reactivation.target"
+    ];
+    conflicts = [ "shutdown.target" ];
+    restartTriggers = [ config.system.build.usersSpec ];
+    unitConfig.DefaultDependencies = false;
+    serviceConfig = {
+      Type = "oneshot";
+      RemainAfterExit = true;
+      TimeoutSec = "90s";
+      ExecStart = "${pkgs.perl}/bin/perl ${config.system.build.usersProgram} ${config.system.build.usersSpec}";
+    };
+  };
 in
 {
   options.services.userborn = {
@@ -19,30 +43,16 @@ in
     };
   };
 
-  config = lib.mkIf cfg.enable {
-    systemd.services.userborn = {
-      description = "Manage Users and Groups";
-      wantedBy = [ "sysinit.target" ];
-      requiredBy = [ "sysinit-reactivation.target" ];
-      after = [
-        "systemd-remount-fs.service"
-        "systemd-tmpfiles-setup-dev-early.service"
-      ];
-      before = [
-        "systemd-tmpfiles-setup-dev.service"
-        "sysinit.target"
-        "shutdown.target"
-        "sysinit-reactivation.target"
-      ];
-      conflicts = [ "shutdown.target" ];
-      restartTriggers = [ config.system.build.usersSpec ];
-      unitConfig.DefaultDependencies = false;
-      serviceConfig = {
-        Type = "oneshot";
-        RemainAfterExit = true;
-        TimeoutSec = "90s";
-        ExecStart = "${pkgs.perl}/bin/perl ${config.system.build.usersProgram} ${config.system.build.usersSpec}";
+  config.systemd.services = lib.mkMerge [
+    (lib.mkIf cfg.enable {
+      userborn = makesUsers // {
+        description = "Manage Users and Groups";
       };
-    };
-  };
+    })
+    (lib.mkIf config.systemd.sysusers.enable {
+      systemd-sysusers = makesUsers // {
+        description = "Create System Users";
+      };
+    })
+  ];
 }
