@@ -109,12 +109,16 @@ let
 
       names = filter (name: !elem name reserved) (attrNames raw);
 
-      modulesOf =
-        name:
-        let
-          value = raw.${name};
-        in
-        if isList value then value else [ value ];
+      # Errors name the file that a definition is in, and what is written in the
+      # hive itself has none.
+      modulesOf = name: {
+        _file = "the hive's ${name}";
+        imports =
+          let
+            value = raw.${name} or { };
+          in
+          if isList value then value else [ value ];
+      };
 
       # What meta.nixpkgs was initialized with, so that a node's own overlays
       # and config are added to it.
@@ -151,10 +155,10 @@ let
             (nixpkgsModule pkgs)
             options.deployment
             keys
-            (raw.defaults or { })
+            (modulesOf "defaults")
           ]
           ++ extra
-          ++ modulesOf name;
+          ++ [ (modulesOf name) ];
         };
 
       # The argument `nodes` of every module. Options that do not exist are
@@ -178,13 +182,17 @@ let
     };
     nodes = mapAttrs (
       name: configuration:
-      configuration.extendModules {
-        specialArgs = { inherit name; };
-        modules = [
-          options.deployment
-          keys
-        ];
-      }
+      # Those that import nixosModules.default have the options already.
+      if configuration.options ? deployment then
+        configuration
+      else
+        configuration.extendModules {
+          specialArgs = { inherit name; };
+          modules = [
+            options.deployment
+            keys
+          ];
+        }
     ) configurations;
   };
 
@@ -244,9 +252,10 @@ let
           in
           filter (name: elem name found) names;
 
+      # `path` is not returned, but setting it is an error that shall be seen.
       keyData =
         key:
-        {
+        builtins.seq key.path {
           inherit (key)
             name
             keyFile
@@ -304,7 +313,14 @@ let
       };
       inherit names;
       unmatched = map (m: m.text) (filter (m: m.names == [ ]) matched);
-      nodes = genAttrs selected (name: at name (nodeData name));
+      # All of a node at once, so that an error in any part of it names the node.
+      nodes = genAttrs selected (
+        name:
+        let
+          data = nodeData name;
+        in
+        at name (builtins.deepSeq data data)
+      );
     };
 in
 {

@@ -1,0 +1,136 @@
+package nix
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// flake writes a flake in a folder with an awkward name; outputs is the
+// function's body, which finds nixpkgs (a flake) and pkgs.
+func flake(t *testing.T, outputs string) Source {
+	t.Helper()
+	return flakeIn(t, "my hive #1", outputs)
+}
+
+func flakeIn(t *testing.T, name, outputs string) Source {
+	t.Helper()
+	nixpkgs := withNix(t)
+	if _, err := os.Stat(nixpkgs + "/flake.nix"); err != nil {
+		t.Skip("the nixpkgs in use is no flake")
+	}
+	dir := filepath.Join(t.TempDir(), name)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`{
+		inputs.nixpkgs.url = "path:%s";
+		outputs = { self, nixpkgs }: let pkgs = nixpkgs.legacyPackages.x86_64-linux; in { %s };
+	}`, nixpkgs, outputs)
+	if err := os.WriteFile(filepath.Join(dir, "flake.nix"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return Source{Flake: ".", Dir: dir}
+}
+
+// raw is a hive for the output colmena.
+const raw = `{ meta.nixpkgs = pkgs; web = { deployment.tags = [ "%s" ]; deployment.keys.k.text = "v"; }; }`
+
+func TestTheFirstOutputWithAHiveIsDeployed(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := fmt.Sprintf("colmenaHive = (import %s/nix/eval.nix { }).makeHive { } %s;", root, fmt.Sprintf(raw, "ours"))
+	plain := "colmena = " + fmt.Sprintf(raw, "plain") + ";"
+	theirs := `colmenaHive = { __schema = "v0.5"; metaConfig = { name = "t"; description = ""; machinesFile = null; allowApplyAll = true; };
+		nodes.web = nixpkgs.lib.nixosSystem { system = "x86_64-linux"; specialArgs.name = "web"; modules = [ ` +
+		"(import " + root + `/nix/options.nix).deployment { deployment.tags = [ "theirs" ]; } ]; }; };`
+	systems := `nixosConfigurations.web = nixpkgs.lib.nixosSystem { system = "x86_64-linux"; modules = [ { networking.hostName = "w"; } ]; };`
+	shadow := `packages.x86_64-linux.colmena = pkgs.writeText "colmena" "the program"; legacyPackages.x86_64-linux.colmenaHive = pkgs.writeText "x" "y";`
+	cases := []struct{ name, outputs, want string }{
+		{"colmenaHive of ours", ours + plain, "ours"},
+		{"colmena", plain, "plain"},
+		{"colmena rather than Colmena's colmenaHive", theirs + plain, "plain"},
+		{"Colmena's colmenaHive alone", theirs, "theirs"},
+		{"nixosConfigurations", systems, ""},
+		{"a package named colmena is not the hive", shadow + plain, "plain"},
+		{"a function", "colmena = { }: " + fmt.Sprintf(raw, "called") + ";", "called"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			// Store paths that are not inputs are out of reach of a pure evaluation.
+			tool := Tool{Impure: strings.Contains(c.outputs, root)}
+			source := flake(t, c.outputs)
+			out, err := tool.Eval(t.Context(), source, Request{Keys: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.want != "" && !strings.Contains(string(out), `"tags":["`+c.want+`"]`) {
+				t.Errorf("%s, want the tag %s", out, c.want)
+			}
+			if !strings.Contains(string(out), `"web"`) {
+				t.Errorf("%s has no node web", out)
+			}
+		})
+	}
+}
+
+func TestAFlakeThatCannotBeDeployedIsExplained(t *testing.T) {
+	cases := []struct{ name, outputs, says string }{
+		{"no hive at all", "x = 1;", "colmenaHive, colmena and nixosConfigurations"},
+		{"no nixpkgs", "colmena = { web = { }; };", "meta.nixpkgs must be set"},
+		{"nixpkgs not initialized", "colmena = { meta.nixpkgs = nixpkgs; web = { }; };", "initialize it"},
+		{"nixpkgs as a function", "colmena = { meta.nixpkgs = import nixpkgs; web = { }; };", "initialize it"},
+		{"an evaluated hive as colmena", `colmena = { __schema = "v0.5"; };`, "colmenaHive"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := evalSource(t, flake(t, c.outputs), "", Request{})
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v\ndoes not say %q", err, c.says)
+			}
+		})
+	}
+	if _, err := evalSource(t, flake(t, "x = 1;"), "", Request{}); !errors.Is(err, ErrNoOutput) {
+		t.Errorf("%v, want ErrNoOutput", err)
+	}
+}
+
+func TestAFileThatGitDoesNotTrackIsNamed(t *testing.T) {
+	// Nix itself takes no git folder with a space in its name.
+	source := flakeIn(t, "hive", "colmena = { meta.nixpkgs = pkgs; web = ./web.nix; };")
+	git := exec.Command("sh", "-ec", `git init -q && git add flake.nix && echo '{ }' >web.nix`)
+	git.Dir = source.Dir
+	if out, err := git.CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	_, err := evalSource(t, source, "", Request{})
+	if err == nil || !strings.Contains(err.Error(), "git add") || !strings.Contains(err.Error(), "web.nix") {
+		t.Errorf("%v\ndoes not say to git add web.nix", err)
+	}
+}
+
+// A secret that nix eval returns must stay in no cache of Nix.
+func TestTextsOfAFlakeStayOutOfNixsCaches(t *testing.T) {
+	const planted = "plantedSecretOfAFlake"
+	source := flake(t, fmt.Sprintf(`colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = "planted" + "SecretOfAFlake"; };`))
+	out, err := Tool{}.Eval(t.Context(), source, Request{Keys: true})
+	if err != nil || !strings.Contains(string(out), planted) {
+		t.Fatalf("%v: the secret does not even arrive", err)
+	}
+	cache := os.Getenv("XDG_CACHE_HOME")
+	if found, _ := exec.Command("grep", "-rlaF", planted, cache, source.Dir).Output(); len(found) > 0 {
+		t.Errorf("the secret is in %s", found)
+	}
+	if err := os.WriteFile(cache+"/planted", []byte(planted), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := exec.Command("grep", "-rlaF", planted, cache).Output(); len(found) == 0 {
+		t.Error("the search finds nothing at all")
+	}
+}

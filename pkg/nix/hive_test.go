@@ -1,0 +1,194 @@
+package nix
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// Hives as people write them for Colmena. Each node tells through its tags
+// what reached it.
+func TestAHiveWrittenForColmenaEvaluatesUnchanged(t *testing.T) {
+	cases := []struct{ name, hive, node, want string }{
+		{"a set with modules of every form", `{
+			a.deployment.tags = [ "set" ];
+			b = { ... }: { deployment.tags = [ "function" ]; };
+			c = [ { deployment.tags = [ "list" ]; } ({ ... }: { deployment.tags = [ "of both" ]; }) ];
+		}`, "c", "of both list"},
+		{"a function without arguments to give", `{ who ? "default", ... }: { a.deployment.tags = [ who ]; }`, "a", "default"},
+		{"a functor", `{ __functor = self: { }: { a.deployment.tags = [ "functor" ]; }; }`, "a", "functor"},
+		{"defaults come before the node's own", `{ defaults.deployment.tags = [ "d" ]; a.deployment.tags = [ "own" ]; }`, "a", "own d"},
+		{"network is meta's old name", `{ network.specialArgs.x = "y"; a = { x, ... }: { deployment.tags = [ x ]; }; }`, "a", "y"},
+		{"dots in names", `{ "web.example.org" = { name, ... }: { deployment.tags = [ name ]; }; }`, "web.example.org", "web.example.org"},
+		{"nodes see each other", `{
+			a.networking.hostName = "from-a";
+			b = { nodes, ... }: { deployment.tags = [ nodes.a.config.networking.hostName ]; };
+		}`, "b", "from-a"},
+		{"special arguments, for all and for one", `{
+			meta.specialArgs = { one = "1"; two = "2"; };
+			meta.nodeSpecialArgs.a.two = "22";
+			a = { one, two, ... }: { deployment.tags = [ one two ]; };
+		}`, "a", "1 22"},
+		{"nixpkgs as a path", `{ meta.nixpkgs = <nixpkgs>; a = { pkgs, ... }: { deployment.tags = [ (toString (pkgs ? lib)) ]; }; }`, "a", "1"},
+		{"nixpkgs as the function", `{ meta.nixpkgs = import <nixpkgs>; a = { pkgs, ... }: { deployment.tags = [ (toString (pkgs ? lib)) ]; }; }`, "a", "1"},
+		{"overlays of meta.nixpkgs reach the nodes", `{
+			meta.nixpkgs = import <nixpkgs> { overlays = [ (final: prev: { greeting = "hello"; }) ]; };
+			a = { pkgs, ... }: { deployment.tags = [ pkgs.greeting ]; };
+		}`, "a", "hello"},
+		{"and so does its config", `{
+			meta.nixpkgs = import <nixpkgs> { config.allowUnfree = true; };
+			a = { config, lib, ... }: { deployment.tags = [ (lib.boolToString config.nixpkgs.config.allowUnfree) ]; };
+		}`, "a", "true"},
+		{"another nixpkgs for one node", `{
+			meta.nodeNixpkgs.a = import <nixpkgs> { overlays = [ (final: prev: { greeting = "mine"; }) ]; };
+			a = { pkgs, ... }: { deployment.tags = [ pkgs.greeting ]; };
+		}`, "a", "mine"},
+		{"a module may lie in a file", `{ a = { imports = [ (builtins.toFile "m.nix" "{ deployment.tags = [ \"file\" ]; }") ]; }; }`, "a", "file"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			h, err := evaluate(t, c.hive, "", Request{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tag(h, c.node); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheOptionsHaveColmenasDefaults(t *testing.T) {
+	h, err := evaluate(t, `{ web.deployment.keys.k.text = "s"; }`, "", Request{Keys: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := h.Nodes[0]
+	if node.Target == nil || node.Target.Host != "web" || node.Target.User != "root" || node.Target.Port != 0 ||
+		strings.Join(node.Target.Escalate, " ") != "sudo -H --" || !node.ReplaceUnknownProfiles || node.BuildOnTarget ||
+		!h.Meta.AllowApplyAll || h.Meta.MachinesFile != "" {
+		t.Errorf("%+v %+v", node, node.Target)
+	}
+	key := node.Keys[0]
+	if key.Path() != "/run/keys/k" || key.User != "root" || key.Group != "root" || key.Mode != 0o600 || key.UploadAt != hive.PreActivation || string(key.Text.Reveal()) != "s" {
+		t.Errorf("%+v", key)
+	}
+}
+
+func TestSelectionHappensInsideTheEvaluation(t *testing.T) {
+	const text = `{
+		web-1.deployment.tags = [ "web" "eu" ];
+		web-2.deployment.tags = [ "web" ];
+		"db.1".deployment.tags = [ "db" ];
+	}`
+	for on, want := range map[string]string{
+		"": "db.1 web-1 web-2", "web-1": "web-1", "web-*": "web-1 web-2", "@web": "web-1 web-2",
+		"@e?,db.1": "db.1 web-1", "web-[2-9]": "web-2", "web-1,web-1": "web-1",
+	} {
+		h, err := evaluate(t, text, on, Request{})
+		if err != nil {
+			t.Errorf("%q: %v", on, err)
+		} else if got := nodeNames(h); got != want {
+			t.Errorf("%q: %s, want %s", on, got, want)
+		}
+	}
+	for _, on := range []string{"web-1,nope", "@nope", "dbx1", "web"} {
+		if _, err := evaluate(t, text, on, Request{}); !errors.Is(err, hive.ErrNoMatch) {
+			t.Errorf("%q: %v, want ErrNoMatch", on, err)
+		}
+	}
+}
+
+// What a command does not ask for is not evaluated: here it would throw.
+func TestNothingIsEvaluatedThatIsNotAskedFor(t *testing.T) {
+	const text = `{
+		bad = throw "bad was evaluated";
+		badTags.deployment.tags = throw "badTags' tags were evaluated";
+		good = { lib, ... }: {
+			deployment.keys.k.text = throw "text was evaluated";
+			system.build.toplevel = lib.mkForce (throw "toplevel was evaluated");
+		};
+	}`
+	h, err := evaluate(t, text, "good", Request{})
+	if err != nil || nodeNames(h) != "good" {
+		t.Fatalf("%v", err)
+	}
+	// The system's assertions look whether there is a text, so that comes first.
+	for want, request := range map[string]Request{"text was": {Keys: true}, "was evaluated": {Toplevel: true}} {
+		if _, err := evaluate(t, text, "good", request); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q: the throw was not even reached", request, err, want)
+		}
+	}
+}
+
+func TestABrokenHiveIsExplained(t *testing.T) {
+	cases := []struct {
+		name, hive string
+		says       []string
+	}{
+		{"unknown option", `{ web.deploymnet.tags = [ ]; }`, []string{`node "web"`, "deploymnet"}},
+		{"unknown deployment option", `{ web.deployment.tag = "x"; }`, []string{`node "web"`, "deployment.tag"}},
+		{"unknown meta option", `{ meta.allowAplyAll = true; web = { }; }`, []string{"allowAplyAll"}},
+		{"meta and network", `{ meta.name = "a"; network.description = "b"; }`, []string{"meta", "network"}},
+		{"keyCommand as a string", `{ web.deployment.keys.k.keyCommand = "vault read s3cret"; web.deployment.keys.l.text = "s3cret"; }`, []string{`node "web"`, "keyCommand"}},
+		{"text of the wrong type", `{ web.deployment.keys.k.text = [ "s3cret" ]; }`, []string{`node "web"`, "text"}},
+		{"no source", `{ web.deployment.keys.k = { }; }`, []string{`"web"`, `"k"`, "exactly one"}},
+		{"two sources", `{ web.deployment.keys.k = { text = "s3cret"; keyFile = "/x"; }; }`, []string{`"web"`, `"k"`, "text", "keyFile"}},
+		{"a hive that is no set", `[ ]`, []string{"attribute set"}},
+		{"a syntax error", `{ web = `, []string{"syntax error"}},
+		{"a throw", `{ web = throw "my own words"; }`, []string{`node "web"`, "my own words"}},
+		{"text that is not UTF-8", "{ web.deployment.keys.\"a b\".text = \"s3cret\xff\"; }", []string{`"web"`, `"a b"`, "UTF-8", "keyFile"}},
+		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := evaluate(t, c.hive, "", Request{Keys: true})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, word := range c.says {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%v\ndoes not say %q", err, word)
+				}
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v\nshows a secret", err)
+			}
+		})
+	}
+}
+
+func TestAKeyFileNeverEntersTheStore(t *testing.T) {
+	h, err := evaluate(t, `{ web.deployment.keys = { quoted.keyFile = "/root/secret"; path.keyFile = /etc/hostname; }; }`, "", Request{Keys: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range h.Nodes[0].Keys {
+		if strings.HasPrefix(key.File, "/nix/store") || key.File == "" {
+			t.Errorf("%s: %q", key.Attr, key.File)
+		}
+	}
+}
+
+func TestASystemIsBuiltAndKnown(t *testing.T) {
+	h, err := evaluate(t, `{ web = { fileSystems."/".device = "/dev/vda1"; boot.loader.grub.enable = false; system.stateVersion = "26.05"; deployment.keys.k.text = "s3cret"; }; }`, "", Request{Toplevel: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	top := h.Nodes[0].Toplevel
+	var said []string
+	out, err := Tool{}.Build(t.Context(), top.DrvPath, BuildOptions{Output: func(line string) { said = append(said, line) }})
+	if err != nil || out != top.OutPath {
+		t.Fatalf("%q, %v, want %s; %s", out, err, top.OutPath, strings.Join(said, "\n"))
+	}
+	for path, want := range map[string]bool{out: true, "/nix/store/00000000000000000000000000000000-none": false} {
+		if known, err := (Tool{}).Known(t.Context(), path); err != nil || known != want {
+			t.Errorf("%s: %v, %v", path, known, err)
+		}
+	}
+	if _, err := (Tool{}).Build(t.Context(), "/nix/store/00000000000000000000000000000000-none.drv", BuildOptions{}); err == nil {
+		t.Error("a derivation that is not there was built")
+	}
+}
