@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// urfave/cli stops reading flags at the first positional argument and knows no
+// flag with two values. arrange puts argv into the order it wants:
+//
+//	PROGRAM GLOBAL-FLAGS COMMAND COMMAND-FLAGS -- POSITIONALS
+//
+// A flag with two values becomes one with NAME=VALUE, -vp5 becomes -v -p=5.
+// What it cannot arrange is a usage error, so that no flag is lost.
+func arrange(app *cli.App, argv []string) ([]string, error) {
+	a := arrangement{app: app, given: map[string]bool{}}
+	rest := argv[1:]
+	for len(rest) > 0 {
+		word := rest[0]
+		rest = rest[1:]
+		var err error
+		switch {
+		case word == "--":
+			a.positionals = append(a.positionals, rest...)
+			rest = nil
+		case strings.HasPrefix(word, "--"):
+			rest, err = a.long(word[2:], rest)
+		case strings.HasPrefix(word, "-") && word != "-":
+			rest, err = a.cluster(word[1:], rest)
+		default:
+			a.positionals = append(a.positionals, word)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return a.words(argv[0])
+}
+
+type arrangement struct {
+	app         *cli.App
+	flags       []given
+	given       map[string]bool
+	positionals []string
+}
+
+// given is a flag as found on the command line.
+type given struct {
+	name string   // the flag's first name
+	word string   // as written
+	set  []string // "" or the words that give it to urfave/cli
+}
+
+func (a *arrangement) long(word string, rest []string) ([]string, error) {
+	name, value, joined := strings.Cut(word, "=")
+	flag := a.find(name)
+	if flag == nil || len(name) == 1 {
+		return nil, usage("there is no flag --%s%s", name, a.didYouMean(name))
+	}
+	if arity(flag) == 0 {
+		if joined {
+			return nil, usage("--%s takes no value", name)
+		}
+		return rest, a.add(flag, "--"+name, "")
+	}
+	if !joined {
+		if len(rest) == 0 {
+			return nil, usage("--%s needs %s", name, wanted(flag))
+		}
+		value, rest = rest[0], rest[1:]
+	}
+	if arity(flag) == 2 {
+		if len(rest) == 0 {
+			return nil, usage("--%s needs %s", name, wanted(flag))
+		}
+		value, rest = value+"="+rest[0], rest[1:]
+	}
+	return rest, a.add(flag, "--"+name, value)
+}
+
+// cluster reads -v, -p 5, -p5, -p=5 and -vp5.
+func (a *arrangement) cluster(letters string, rest []string) ([]string, error) {
+	for i, letter := range letters {
+		name := string(letter)
+		flag := a.find(name)
+		if flag == nil {
+			return nil, usage("there is no flag -%s%s", name, a.didYouMean(letters))
+		}
+		if arity(flag) == 0 {
+			if err := a.add(flag, "-"+name, ""); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		value := strings.TrimPrefix(letters[i+len(name):], "=")
+		if value == "" {
+			if len(rest) == 0 {
+				return nil, usage("-%s needs %s", name, wanted(flag))
+			}
+			value, rest = rest[0], rest[1:]
+		}
+		return rest, a.add(flag, "-"+name, value)
+	}
+	return rest, nil
+}
+
+func (a *arrangement) add(flag cli.Flag, word, value string) error {
+	name := flag.Names()[0]
+	if arity(flag) == 0 {
+		a.flags = append(a.flags, given{name, word, []string{"--" + name}})
+		return nil
+	}
+	if _, repeatable := flag.(*cli.StringSliceFlag); a.given[name] && !repeatable {
+		return usage("%s is given twice", word)
+	}
+	a.given[name] = true
+	a.flags = append(a.flags, given{name, word, []string{"--" + name + "=" + value}})
+	return nil
+}
+
+// words puts everything in order, and refuses flags of other commands.
+func (a *arrangement) words(program string) ([]string, error) {
+	var command *cli.Command
+	if len(a.positionals) > 0 {
+		if command = a.app.Command(a.positionals[0]); command == nil {
+			return nil, usage("there is no command %q%s", a.positionals[0], a.nearCommand(a.positionals[0]))
+		}
+	}
+	global, local := []string{program}, []string{}
+	for _, flag := range a.flags {
+		switch {
+		case command != nil && (flag.name == "help" || named(command.Flags, flag.name) != nil):
+			local = append(local, flag.set...)
+		case named(a.app.Flags, flag.name) != nil || flag.name == "help":
+			global = append(global, flag.set...)
+		case command == nil:
+			return nil, usage("%s needs a command; `%s --help` lists them", flag.word, a.app.Name)
+		default:
+			return nil, usage("`%s` has no flag %s", command.Name, flag.word)
+		}
+	}
+	if command == nil {
+		return global, nil
+	}
+	words := append(append(global, command.Name), local...)
+	return append(append(words, "--"), a.positionals[1:]...), nil
+}
+
+// find looks a flag up among the global ones and those of all commands: where
+// flags may come first, the command is not known yet.
+func (a *arrangement) find(name string) cli.Flag {
+	if flag := named(a.app.Flags, name); flag != nil {
+		return flag
+	}
+	for _, command := range a.app.Commands {
+		if flag := named(command.Flags, name); flag != nil {
+			return flag
+		}
+	}
+	if slices.Contains(cli.HelpFlag.Names(), name) {
+		return cli.HelpFlag
+	}
+	return nil
+}
+
+func named(flags []cli.Flag, name string) cli.Flag {
+	for _, flag := range flags {
+		if slices.Contains(flag.Names(), name) {
+			return flag
+		}
+	}
+	return nil
+}
+
+// pairFlag takes two values; urfave/cli sees NAME=VALUE.
+const pairFlag = "nix-option"
+
+// arity is how many values follow a flag.
+func arity(flag cli.Flag) int {
+	if _, isBool := flag.(*cli.BoolFlag); isBool {
+		return 0
+	}
+	if flag.Names()[0] == pairFlag {
+		return 2
+	}
+	return 1
+}
+
+func wanted(flag cli.Flag) string {
+	if arity(flag) == 2 {
+		return "two values, NAME and VALUE"
+	}
+	return "a value"
+}
+
+func (a *arrangement) didYouMean(name string) string {
+	var names []string
+	for _, flags := range append([][]cli.Flag{a.app.Flags}, commandFlags(a.app)...) {
+		for _, flag := range flags {
+			names = append(names, flag.Names()...)
+		}
+	}
+	return near(name, names, "--")
+}
+
+func commandFlags(app *cli.App) (flags [][]cli.Flag) {
+	for _, command := range app.Commands {
+		flags = append(flags, command.Flags)
+	}
+	return flags
+}
+
+func (a *arrangement) nearCommand(name string) string {
+	var names []string
+	for _, command := range a.app.Commands {
+		names = append(names, command.Name)
+	}
+	return near(name, names, "")
+}
+
+// near suggests what may have been meant: a name of which the word is a part,
+// or one with the same first letters.
+func near(word string, names []string, prefix string) string {
+	for _, name := range names {
+		if len(word) > 1 && len(name) > 2 && (strings.HasPrefix(name, word) || strings.HasPrefix(word, name)) {
+			return ": did you mean " + prefix + name + "?"
+		}
+	}
+	for _, name := range names {
+		if len(word) > 3 && len(name) > 3 && name[:3] == word[:3] {
+			return ": did you mean " + prefix + name + "?"
+		}
+	}
+	return ""
+}

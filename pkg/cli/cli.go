@@ -1,0 +1,123 @@
+// Package cli is the command line: it turns arguments into options, runs the
+// other packages in order and turns what they return into an exit code.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+)
+
+// Version is the program's.
+const Version = "0.1.0"
+
+// Main runs the program and returns its exit code.
+func Main(args []string) int {
+	ctx, stop := interruptible(os.Stderr)
+	defer stop()
+	app := newApp(os.Stdout, os.Stderr)
+	args, err := arrange(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	show(err, os.Stderr)
+	return exitCode(err)
+}
+
+func newApp(stdout, stderr io.Writer) *cli.App {
+	return &cli.App{
+		Name:                   "colmena-go",
+		Usage:                  "deploy NixOS to many hosts and deliver their secrets",
+		Version:                Version,
+		Writer:                 stdout,
+		ErrWriter:              stderr,
+		HideHelpCommand:        false,
+		UseShortOptionHandling: false,
+		Flags:                  globalFlags(),
+		Commands: append([]*cli.Command{
+			applyCommand(), buildCommand(), uploadKeysCommand(), listCommand(),
+		}, unsupportedCommands()...),
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usage("there is no command %q; see colmena-go --help", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   onUsageError,
+	}
+}
+
+func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%v", err) }
+
+// unsupportedCommands are Colmena's that are not there yet.
+func unsupportedCommands() []*cli.Command {
+	var commands []*cli.Command
+	for _, name := range []string{"apply-local", "exec", "eval", "repl", "nix-info"} {
+		commands = append(commands, &cli.Command{
+			Name: name, Hidden: true, SkipFlagParsing: true, HideHelp: true,
+			Action: func(*cli.Context) error { return usage("%s is not supported yet", name) },
+		})
+	}
+	return commands
+}
+
+// interruptible is done after the first SIGINT or SIGTERM; the second ends the
+// program at once. What runs on a host by then goes on by itself.
+func interruptible(stderr io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for again := false; ; again = true {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			if again {
+				os.Exit(ExitInterrupted)
+			}
+			fmt.Fprintln(stderr, "interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")
+			cancel(errInterrupted)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+// show prints an error, unless the table or a note has told it already.
+func show(err error, stderr io.Writer) {
+	if err != nil && !errors.Is(err, errNodesFailed) && !errors.Is(err, errInterrupted) {
+		fmt.Fprintf(stderr, "colmena-go: %s\n", strings.TrimSpace(err.Error()))
+	}
+}
+
+// newLog is the log for diagnostics: warnings, or everything with --verbose.
+func newLog(c *cli.Context, verbose bool) (zerolog.Logger, error) {
+	level := zerolog.WarnLevel
+	if verbose {
+		level = zerolog.DebugLevel
+	}
+	switch format := c.String("log-format"); format {
+	case "json":
+		return zerolog.New(c.App.ErrWriter).Level(level).With().Timestamp().Logger(), nil
+	case "text":
+		console := zerolog.ConsoleWriter{Out: c.App.ErrWriter, NoColor: !bool(style(c)), PartsExclude: []string{zerolog.TimestampFieldName}}
+		return zerolog.New(console).Level(level), nil
+	default:
+		return zerolog.Logger{}, usage("--log-format is text or json, not %q", format)
+	}
+}

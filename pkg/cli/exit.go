@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+)
+
+// Exit codes. Scripts rely on them: they do not change.
+const (
+	ExitOK          = 0   // everything asked for was done
+	ExitFailed      = 1   // something failed: the hive, or at least one node
+	ExitUsage       = 2   // the command line is wrong; nothing was begun
+	ExitInterrupted = 130 // ended by ^C or SIGTERM before everything was done
+)
+
+// errNodesFailed is returned after the table, which has told everything.
+var errNodesFailed = errors.New("not every node succeeded")
+
+// errInterrupted is the cause of a context that a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+// usageError is a command line that cannot be understood or makes no sense.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usage(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+func exitCode(err error) int {
+	var wrong *usageError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &wrong):
+		return ExitUsage
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return ExitInterrupted
+	}
+	return ExitFailed
+}
+
+// verdict turns the results of a deployment into its error.
+func verdict(results []deploy.Result) error {
+	var err error
+	for _, r := range results {
+		switch r.Status {
+		case deploy.Cancelled:
+			return errInterrupted
+		case deploy.Failed:
+			err = errNodesFailed
+		}
+	}
+	return err
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/report"
+)
+
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "config", Aliases: []string{"f"}, Usage: "the hive: a `FILE`, a directory or a flake URI; by default the nearest flake.nix or hive.nix upwards"},
+		&cli.BoolFlag{Name: "show-trace", Usage: "show Nix's whole trace when the evaluation fails"},
+		&cli.BoolFlag{Name: "impure", Usage: "allow a flake to use what is not part of it"},
+		&cli.GenericFlag{Name: pairFlag, Value: &nixOptions{}, Usage: "set Nix's option NAME to VALUE for evaluation and builds; takes two values, `NAME VALUE`"},
+		&cli.StringFlag{Name: "color", Value: "auto", Usage: "`WHEN` to use colour: auto, always or never"},
+		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of diagnostics: text or json"},
+	}
+}
+
+// nixOptions collects --nix-option, which arrange writes as NAME=VALUE.
+type nixOptions struct{ list [][2]string }
+
+// Set implements cli.Generic.
+func (o *nixOptions) Set(text string) error {
+	name, value, found := strings.Cut(text, "=")
+	if !found || name == "" {
+		return usage("--%s takes two values: --%[1]s NAME VALUE", pairFlag)
+	}
+	o.list = append(o.list, [2]string{name, value})
+	return nil
+}
+
+// String implements cli.Generic.
+func (o *nixOptions) String() string { return "" }
+
+// style decides about colour (https://no-color.org for NO_COLOR).
+func style(c *cli.Context) report.Style {
+	switch c.String("color") {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	file, ok := c.App.ErrWriter.(*os.File)
+	return report.Style(ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())))
+}
+
+// source finds the hive.
+func source(c *cli.Context) (nix.Source, error) {
+	if text := c.String("config"); text != "" {
+		return nix.ParseSource(text)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nix.Source{}, err
+	}
+	return nix.Discover(dir)
+}
+
+// selector reads --on; without it all nodes are meant.
+func selector(c *cli.Context) (hive.Selector, error) {
+	if !c.IsSet("on") {
+		return hive.Selector{}, nil
+	}
+	s, err := hive.ParseSelector(c.String("on"))
+	if err != nil {
+		return s, usage("--on: %v", err)
+	}
+	return s, nil
+}
+
+func onFlag() cli.Flag {
+	return &cli.StringFlag{Name: "on", Usage: "only `NODES`: names, globs and @tags, separated by commas"}
+}
+
+func jsonFlag(what string) cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "print " + what + " as JSON on standard output"}
+}
+
+// deployFlags are those of every command that deploys, with Colmena's meaning.
+func deployFlags() []cli.Flag {
+	return []cli.Flag{
+		onFlag(),
+		&cli.IntFlag{Name: "parallel", Aliases: []string{"p"}, Value: 10, Usage: "work on at most `N` nodes at once; 0 means all"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print"},
+		jsonFlag("the results"),
+		&cli.BoolFlag{Name: "no-keys", Usage: "upload no keys"},
+		&cli.BoolFlag{Name: "keep-result", Usage: "keep the built systems from garbage collection, with links in .gcroots beside the hive"},
+		&cli.BoolFlag{Name: "no-substitute", Aliases: []string{"no-substitutes"}, Usage: "have hosts fetch nothing from their substituters"},
+		&cli.BoolFlag{Name: "force-replace-unknown-profiles", Usage: "replace systems that this machine does not know, whatever deployment.replaceUnknownProfiles says"},
+		// Colmena's, not there yet: see refuse.
+		&cli.BoolFlag{Name: "reboot", Hidden: true},
+		&cli.BoolFlag{Name: "build-on-target", Hidden: true},
+		&cli.BoolFlag{Name: "no-build-on-target", Usage: "build here, whatever deployment.buildOnTarget says"},
+		&cli.BoolFlag{Name: "no-gzip", Hidden: true},
+		&cli.StringFlag{Name: "eval-node-limit", Hidden: true},
+		&cli.StringFlag{Name: "evaluator", Hidden: true},
+	}
+}
+
+// refuse stops at flags whose effect would be missed, and warns of those whose
+// effect would not.
+func refuse(c *cli.Context, warn func(string)) error {
+	for _, name := range []string{"reboot", "build-on-target"} {
+		if c.Bool(name) {
+			return usage("--%s is not supported yet", name)
+		}
+	}
+	for name, why := range map[string]string{
+		"no-gzip":         "nothing is compressed on the way",
+		"eval-node-limit": "all selected nodes are evaluated at once",
+		"evaluator":       "there is only one",
+	} {
+		if c.IsSet(name) {
+			warn("--" + name + " has no effect: " + why)
+		}
+	}
+	if c.Int("parallel") < 0 {
+		return usage("--parallel is %d: 0 means no limit", c.Int("parallel"))
+	}
+	return nil
+}

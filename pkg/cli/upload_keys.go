@@ -1,0 +1,22 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+func uploadKeysCommand() *cli.Command {
+	return &cli.Command{
+		Name:         "upload-keys",
+		Usage:        "upload all keys of the nodes and do nothing else",
+		Flags:        deployFlags(),
+		OnUsageError: onUsageError,
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return runDeployment(c, hive.Keys)
+		},
+	}
+}
