@@ -57,7 +57,7 @@
         RemainAfterExit = true;
       };
       script = ''
-        read -r secret </var/lib/secrets/db-password
+        secret=$(cat /var/lib/secrets/db-password)
         echo "the password has ''${#secret} characters"
       '';
     };

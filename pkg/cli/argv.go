@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
 )
 
 // urfave/cli stops reading flags at the first positional argument and knows no
@@ -13,7 +14,8 @@ import (
 //	PROGRAM GLOBAL-FLAGS COMMAND COMMAND-FLAGS -- POSITIONALS
 //
 // A flag with two values becomes one with NAME=VALUE, -vp5 becomes -v -p=5.
-// What it cannot arrange is a usage error, so that no flag is lost.
+// What it cannot arrange is a usage error, so that no flag is lost. The app
+// must have been set up.
 func arrange(app *cli.App, argv []string) ([]string, error) {
 	a := arrangement{app: app, given: map[string]bool{}}
 	rest := argv[1:]
@@ -112,7 +114,7 @@ func (a *arrangement) add(flag cli.Flag, word, value string) error {
 		a.flags = append(a.flags, given{name, word, []string{"--" + name}})
 		return nil
 	}
-	if _, repeatable := flag.(*cli.StringSliceFlag); a.given[name] && !repeatable {
+	if a.given[name] && name != pairFlag {
 		return usage("%s is given twice", word)
 	}
 	a.given[name] = true
@@ -220,18 +222,16 @@ func (a *arrangement) nearCommand(name string) string {
 	return near(name, names, "")
 }
 
-// near suggests what may have been meant: a name of which the word is a part,
-// or one with the same first letters.
+// near suggests the name that was probably meant, if any is near.
 func near(word string, names []string, prefix string) string {
+	best, most := "", 0.8
 	for _, name := range names {
-		if len(word) > 1 && len(name) > 2 && (strings.HasPrefix(name, word) || strings.HasPrefix(word, name)) {
-			return ": did you mean " + prefix + name + "?"
+		if alike := smetrics.JaroWinkler(word, name, 0.7, 4); alike > most {
+			best, most = name, alike
 		}
 	}
-	for _, name := range names {
-		if len(word) > 3 && len(name) > 3 && name[:3] == word[:3] {
-			return ": did you mean " + prefix + name + "?"
-		}
+	if best == "" {
+		return ""
 	}
-	return ""
+	return "; did you mean " + prefix + best + "?"
 }

@@ -24,6 +24,7 @@ func Main(args []string) int {
 	ctx, stop := interruptible(os.Stderr)
 	defer stop()
 	app := newApp(os.Stdout, os.Stderr)
+	app.Setup()
 	args, err := arrange(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
@@ -33,27 +34,23 @@ func Main(args []string) int {
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {
-	return &cli.App{
-		Name:                   "colmena-go",
-		Usage:                  "deploy NixOS to many hosts and deliver their secrets",
-		Version:                Version,
-		Writer:                 stdout,
-		ErrWriter:              stderr,
-		HideHelpCommand:        false,
-		UseShortOptionHandling: false,
-		Flags:                  globalFlags(),
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version"} // -v is --verbose
+	app := &cli.App{
+		Name:      "colmena-go",
+		Usage:     "deploy NixOS to many hosts and deliver their secrets",
+		Version:   Version,
+		Writer:    stdout,
+		ErrWriter: stderr,
+		Flags:     globalFlags(),
 		Commands: append([]*cli.Command{
 			applyCommand(), buildCommand(), uploadKeysCommand(), listCommand(),
 		}, unsupportedCommands()...),
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usage("there is no command %q; see colmena-go --help", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
+		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
 	}
+	app.Setup() // which adds the flags for help and version
+	return app
 }
 
 func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%v", err) }
@@ -64,18 +61,18 @@ func unsupportedCommands() []*cli.Command {
 	for _, name := range []string{"apply-local", "exec", "eval", "repl", "nix-info"} {
 		commands = append(commands, &cli.Command{
 			Name: name, Hidden: true, SkipFlagParsing: true, HideHelp: true,
-			Action: func(*cli.Context) error { return usage("%s is not supported yet", name) },
+			Action: func(*cli.Context) error { return fmt.Errorf("%s is not supported yet", name) },
 		})
 	}
 	return commands
 }
 
-// interruptible is done after the first SIGINT or SIGTERM; the second ends the
+// interruptible is done after the first SIGINT, SIGTERM or SIGHUP; the second ends the
 // program at once. What runs on a host by then goes on by itself.
 func interruptible(stderr io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {
 		for again := false; ; again = true {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -163,7 +164,7 @@ func (d *deployment) gcRoot(node hive.Node) string {
 	if !d.c.Bool("keep-result") || dir == "" {
 		return ""
 	}
-	return filepath.Join(dir, ".gcroots", "node-"+node.Name)
+	return filepath.Join(dir, ".gcroots", "node-"+strings.ReplaceAll(node.Name, "/", "_"))
 }
 
 // whoAmI names this deployer to one who waits for it.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -109,7 +110,7 @@ func deployFlags() []cli.Flag {
 func refuse(c *cli.Context, warn func(string)) error {
 	for _, name := range []string{"reboot", "build-on-target"} {
 		if c.Bool(name) {
-			return usage("--%s is not supported yet", name)
+			return fmt.Errorf("--%s is not supported yet", name)
 		}
 	}
 	for name, why := range map[string]string{
