@@ -24,8 +24,8 @@ Description=Activate the NixOS system this host boots
 DefaultDependencies=no
 ConditionPathExists=!/run/current-system
 Conflicts=shutdown.target
-After=local-fs.target run-keys.mount
-Before=sysinit.target shutdown.target systemd-sysusers.service systemd-tmpfiles-setup.service
+After=systemd-remount-fs.service run-keys.mount
+Before=sysinit.target shutdown.target systemd-tmpfiles-setup.service
 
 [Service]
 Type=oneshot
@@ -38,7 +38,8 @@ UNIT
   ln -sf "../$boot" "$early/sysinit.target.wants/$boot"
 
   # NixOS activates before systemd starts anything of the system's: here that
-  # must be said to the units that would not wait for sysinit.target.
+  # must be said to the units that would not wait for sysinit.target. Some come
+  # before local file systems, so the activation cannot come after those.
   grep -ls '^DefaultDependencies=\(false\|no\)' "$units"/*.service | while read -r unit; do
     dropin=$early/$(basename "$unit").d
     mkdir -p "$dropin"
