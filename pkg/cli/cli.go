@@ -24,7 +24,6 @@ func Main(args []string) int {
 	ctx, stop := interruptible(os.Stderr)
 	defer stop()
 	app := newApp(os.Stdout, os.Stderr)
-	app.Setup()
 	args, err := arrange(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
