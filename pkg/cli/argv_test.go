@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFlagsMayStandAnywhere(t *testing.T) {
+	for line, want := range map[string]string{
+		"apply":                                  "apply --",
+		"apply --on a":                           "apply --on=a --",
+		"apply switch --on a":                    "apply --on=a -- switch",
+		"--on a apply switch":                    "apply --on=a -- switch",
+		"apply switch -f x":                      "--config=x apply -- switch",
+		"apply --on a,b":                         "apply --on=a,b --",
+		"apply --on=a=b":                         "apply --on=a=b --",
+		"apply -p 5":                             "apply --parallel=5 --",
+		"apply -p5":                              "apply --parallel=5 --",
+		"apply -p=5":                             "apply --parallel=5 --",
+		"apply -vp5 boot":                        "apply --verbose --parallel=5 -- boot",
+		"apply --on -x":                          "apply --on=-x --",
+		"apply --no-substitutes":                 "apply --no-substitute --",
+		"--nix-option cores 2 list":              "--nix-option=cores=2 list --",
+		"list --nix-option a b=c --json":         "--nix-option=a=b=c list --json --",
+		"list --nix-option=a b":                  "--nix-option=a=b list --",
+		"list --nix-option a b --nix-option c d": "--nix-option=a=b --nix-option=c=d list --",
+		"apply -- -v":                            "apply -- -v",
+		"apply --help":                           "apply --help --",
+		"-h":                                     "--help",
+		"apply -h switch":                        "apply --help -- switch",
+		"--version":                              "--version",
+		"help apply":                             "help -- apply",
+		"":                                       "",
+	} {
+		got, err := arrange(newApp(io.Discard, io.Discard), append([]string{"colmena-go"}, strings.Fields(line)...))
+		if err != nil {
+			t.Errorf("%q: %v", line, err)
+			continue
+		}
+		if text := strings.Join(got[1:], " "); text != want {
+			t.Errorf("%q\n became %q\n   want %q", line, text, want)
+		}
+	}
+}
+
+func TestAWrongCommandLineIsNeverHalfUnderstood(t *testing.T) {
+	for line, want := range map[string]string{
+		"aplpy":                   `no command "aplpy"; did you mean apply?`,
+		"apply --verbos":          "no flag --verbos; did you mean --verbose?",
+		"apply --zzz":             "no flag --zzz",
+		"apply -x":                "no flag -x",
+		"apply -vx":               "no flag -x",
+		"apply --v":               "no flag --v",
+		"apply --on":              "--on needs a value",
+		"apply -p":                "-p needs a value",
+		"apply --on a --on b":     "--on is given twice",
+		"apply -p 1 --parallel 2": "--parallel is given twice",
+		"apply --verbose=yes":     "--verbose takes no value",
+		"apply --nix-option a":    "--nix-option needs two values, NAME and VALUE",
+		"apply --nix-option":      "--nix-option needs two values, NAME and VALUE",
+		"list --parallel 3":       "`list` has no flag --parallel",
+		"list -v":                 "`list` has no flag -v",
+		"--on a":                  "--on needs a command",
+	} {
+		got, err := arrange(newApp(io.Discard, io.Discard), append([]string{"colmena-go"}, strings.Fields(line)...))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q became %q, error %v; want one that says %s", line, got, err, want)
+			continue
+		}
+		if exitCode(err) != ExitUsage {
+			t.Errorf("%q: exit code %d, want %d", line, exitCode(err), ExitUsage)
+		}
+	}
+}
+
+// What is in order already stays as it is: no word is lost, and none turns into
+// something else.
+func FuzzArrange(f *testing.F) {
+	f.Add("apply\x00--on\x00a,b\x00switch")
+	f.Add("-vp5\x00upload-keys\x00--\x00--json")
+	f.Add("--color\x00\x00-\x00apply")
+	f.Add("apply\x00-\x00--\x00--")
+	f.Fuzz(func(t *testing.T, line string) {
+		if strings.Contains(line, pairFlag) {
+			return // its two values become one
+		}
+		app := newApp(io.Discard, io.Discard)
+		once, err := arrange(app, append([]string{"colmena-go"}, strings.Split(line, "\x00")...))
+		if err != nil {
+			return
+		}
+		twice, err := arrange(app, once)
+		if err != nil || !slices.Equal(once, twice) {
+			t.Errorf("%q became %q, then %q (%v)", line, once, twice, err)
+		}
+	})
+}
