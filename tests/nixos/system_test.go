@@ -62,6 +62,9 @@ func TestConfigurationsAnswerAsInNixpkgs(t *testing.T) {
 		"pkgs can be given": {
 			`{ nixpkgs.pkgs = import ` + nixenv.Nixpkgs(t) + ` { overlays = [ (final: prev: { mine = "m"; }) ]; }; }`,
 			"pkgs.mine", `"m"`},
+		"pkgs given to eval-config get the overlays of modules": {
+			`{ nixpkgs.overlays = [ (final: prev: { mine = prev.hello.name; }) ]; imports = [ { nixpkgs.pkgs = import ` + nixenv.Nixpkgs(t) + ` { }; } ]; }`,
+			"pkgs.mine", `"hello"`},
 		"a normal user has a home and the users group": {
 			`{ users.users.u.isNormalUser = true; }`,
 			"config.users.users.u.home", `"/home/u"`},

@@ -3,7 +3,7 @@
 {
   system ? builtins.currentSystem,
   pkgs ? null,
-  lib ? if pkgs != null then pkgs.lib else import ../../lib,
+  lib ? import ../../lib,
   baseModules ? import ../modules/module-list.nix,
   extraModules ? [ ],
   modules,
@@ -19,7 +19,7 @@ let
     key = _file;
     config = lib.mkMerge [
       (lib.mkIf (system != null) { nixpkgs.system = lib.mkDefault system; })
-      (lib.mkIf (pkgs != null) { _module.args.pkgs = lib.mkForce pkgs; })
+      (lib.mkIf (pkgs != null) { nixpkgs.pkgs = pkgs; })
     ];
   };
 
@@ -45,11 +45,14 @@ let
     lib.evalModules {
       inherit prefix;
       class = "nixos";
-      modules = baseModules ++ extraModules ++ [
+      modules = [
         pkgsModule
         argsModule
-        { _module.check = lib.mkDefault check; }
-      ] ++ more;
+      ]
+      ++ baseModules
+      ++ extraModules
+      ++ lib.optional (call ? check) { _module.check = lib.mkDefault check; }
+      ++ more;
       specialArgs = {
         modulesPath = toString ../modules;
       }

@@ -43,10 +43,18 @@ in
     };
   };
 
+  config.assertions = [
+    {
+      assertion = !(config.systemd.sysusers.enable && cfg.enable);
+      message = "You cannot use systemd-sysusers and Userborn at the same time";
+    }
+  ];
+
   config.systemd.services = lib.mkMerge [
     (lib.mkIf cfg.enable {
       userborn = makesUsers // {
         description = "Manage Users and Groups";
+        aliases = [ "systemd-sysusers.service" ];
       };
     })
     (lib.mkIf config.systemd.sysusers.enable {

@@ -25,6 +25,8 @@ USAGE
     exit 1;
 }
 
+# A vanished terminal does not end it, but a vanished reader of its output does.
+$SIG{HUP} = "IGNORE";
 $| = 1;
 $ENV{PATH} = "/usr/bin:/bin:/usr/sbin:/sbin";
 $ENV{NIXOS_ACTION} = $action;
@@ -216,8 +218,8 @@ sub say_units {
 sub fromActivation {
     my ($prefix) = @_;
     for my $unit (keys %{ { fromList("$prefix-restart-list") } }) {
-        if (($before->{$unit}{state} // "") eq "active" && !-e unitFile($out, $unit)) { $restart{$unit} = 1 }
-        elsif (($before->{$unit}{state} // "") =~ /^activ/) { changed($unit, parse(unitFile($out, $unit))) }
+        if (!$before->{$unit}) { $start{$unit} = 1 }
+        else                   { changed($unit, parse(unitFile($out, $unit))) }
     }
     for my $unit (keys %{ { fromList("$prefix-reload-list") } }) {
         $reload{$unit} = 1 if ($before->{$unit}{state} // "") eq "active" && !$restart{$unit} && !$stop{$unit};
@@ -265,7 +267,8 @@ run_units("stop", \%stopNow) if %stopNow;
 
 system("systemctl", "reset-failed");
 $result = 3 if system("systemctl", "daemon-reload") != 0;
-system("systemctl", "restart", "sysinit-reactivation.target");
+print STDERR "restarting sysinit-reactivation.target\n";
+$result = 4 if system("systemctl", "restart", "sysinit-reactivation.target") != 0;
 
 # What is no longer active has nothing to reload: it is started instead.
 if (%reload) {
