@@ -33,6 +33,9 @@ func arrange(app *cli.App, argv []string) ([]string, error) {
 			rest, err = a.cluster(word[1:], rest)
 		default:
 			a.positionals = append(a.positionals, word)
+			if c := app.Command(a.positionals[0]); c != nil && c.SkipFlagParsing {
+				a.positionals, rest = append(a.positionals, rest...), nil
+			}
 		}
 		if err != nil {
 			return nil, err

@@ -9,11 +9,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
 // Version is the program's.
@@ -28,22 +29,31 @@ func Main(args []string) int {
 	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
-	show(err, os.Stderr)
+	show(err, app)
 	return exitCode(err)
 }
+
+const description = `Hives and flakes written for Colmena work as they are. Without --config, the
+hive is the flake.nix or hive.nix of the working directory or of the nearest
+one above it. Flags may stand anywhere.
+
+Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.`
 
 func newApp(stdout, stderr io.Writer) *cli.App {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version"} // -v is --verbose
 	app := &cli.App{
-		Name:      "colmena-go",
-		Usage:     "deploy NixOS to many hosts and deliver their secrets",
-		Version:   Version,
-		Writer:    stdout,
-		ErrWriter: stderr,
-		Flags:     globalFlags(),
+		Name:        "colmena-go",
+		Usage:       "deploy NixOS to many hosts and deliver their secrets",
+		UsageText:   "colmena-go [flags] COMMAND [arguments]",
+		Description: description,
+		Version:     Version,
+		Writer:      stdout,
+		ErrWriter:   stderr,
+		Flags:       globalFlags(),
 		Commands: append([]*cli.Command{
 			applyCommand(), buildCommand(), uploadKeysCommand(), listCommand(),
 		}, unsupportedCommands()...),
+		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
@@ -95,25 +105,46 @@ func interruptible(stderr io.Writer) (context.Context, func()) {
 }
 
 // show prints an error, unless the table or a note has told it already.
-func show(err error, stderr io.Writer) {
-	if err != nil && !errors.Is(err, errNodesFailed) && !errors.Is(err, errInterrupted) {
-		fmt.Fprintf(stderr, "colmena-go: %s\n", strings.TrimSpace(err.Error()))
+func show(err error, app *cli.App) {
+	switch {
+	case err == nil, errors.Is(err, errNodesFailed), errors.Is(err, errInterrupted):
+	case app.Metadata[jsonLog] != nil:
+		log := zerolog.New(app.ErrWriter).With().Timestamp().Logger()
+		log.Error().Msg(err.Error())
+	default:
+		report.Error(app.ErrWriter, err)
 	}
 }
 
-// newLog is the log for diagnostics: warnings, or everything with --verbose.
-func newLog(c *cli.Context, verbose bool) (zerolog.Logger, error) {
-	level := zerolog.WarnLevel
+// jsonLog is set in the app's metadata when everything on stderr is JSON.
+const jsonLog = "json log"
+
+// prepare checks the global flags once the app has read them.
+func prepare(c *cli.Context) error {
+	switch when := c.String("color"); when {
+	case "auto", "always", "never":
+	default:
+		return usage("--color is auto, always or never, not %q", when)
+	}
+	switch format := c.String("log-format"); format {
+	case "text":
+	case "json":
+		c.App.Metadata[jsonLog] = true
+	default:
+		return usage("--log-format is text or json, not %q", format)
+	}
+	return nil
+}
+
+// newLog is the log for diagnostics; verbose makes it tell everything.
+func newLog(c *cli.Context, verbose bool) zerolog.Logger {
+	level := zerolog.InfoLevel
 	if verbose {
 		level = zerolog.DebugLevel
 	}
-	switch format := c.String("log-format"); format {
-	case "json":
-		return zerolog.New(c.App.ErrWriter).Level(level).With().Timestamp().Logger(), nil
-	case "text":
-		console := zerolog.ConsoleWriter{Out: c.App.ErrWriter, NoColor: !bool(style(c)), PartsExclude: []string{zerolog.TimestampFieldName}}
-		return zerolog.New(console).Level(level), nil
-	default:
-		return zerolog.Logger{}, usage("--log-format is text or json, not %q", format)
+	if c.App.Metadata[jsonLog] != nil {
+		return zerolog.New(c.App.ErrWriter).Level(level).With().Timestamp().Logger()
 	}
+	console := zerolog.ConsoleWriter{Out: c.App.ErrWriter, NoColor: !bool(style(c)), PartsExclude: []string{zerolog.TimestampFieldName}}
+	return zerolog.New(console).Level(level)
 }

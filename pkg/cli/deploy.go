@@ -33,10 +33,7 @@ type deployment struct {
 
 // newDeployment reads the flags.
 func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
-	log, err := newLog(c, c.Bool("verbose"))
-	if err != nil {
-		return nil, err
-	}
+	log := newLog(c, c.Bool("verbose"))
 	if err := refuse(c, func(text string) { log.Warn().Msg(text) }); err != nil {
 		return nil, err
 	}
@@ -44,6 +41,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		return nil, usage("--no-keys leaves nothing to do for the goal keys")
 	}
 	d := &deployment{c: c, goal: goal, log: log, nix: newNix(c, log)}
+	var err error
 	d.source, err = source(c)
 	return d, err
 }
@@ -66,17 +64,14 @@ func (d *deployment) run() error {
 	if err := d.check(h); err != nil {
 		return err
 	}
-	names := make([]string, len(h.Nodes))
-	for i, node := range h.Nodes {
-		names[i] = node.Name
-	}
-	verbose := d.c.Bool("verbose") || d.goal == hive.DryActivate
-	plain := report.NewPlain(d.c.App.ErrWriter, names, verbose, style(d.c))
+	sink := d.sink(h)
 	results := deploy.Run(ctx, h.Nodes, deploy.Options{
 		Goal: d.goal, Parallel: d.c.Int("parallel"), NoKeys: d.c.Bool("no-keys"),
 		ForceReplaceUnknownProfiles: d.c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
-	}, d.tools(h, plain), plain)
-	report.Table(d.c.App.ErrWriter, results, style(d.c))
+	}, d.tools(h, sink), sink)
+	if d.c.App.Metadata[jsonLog] == nil {
+		report.Table(d.c.App.ErrWriter, results, style(d.c))
+	}
 	if d.c.Bool("json") {
 		if err := report.JSON(d.c.App.Writer, results); err != nil {
 			return err
@@ -85,12 +80,26 @@ func (d *deployment) run() error {
 	return verdict(results)
 }
 
+// sink is what shows events while they happen.
+func (d *deployment) sink(h *hive.Hive) deploy.Sink {
+	// A dry activation is run for what it prints.
+	verbose := d.c.Bool("verbose") || d.goal == hive.DryActivate
+	if d.c.App.Metadata[jsonLog] != nil {
+		return report.NewLog(d.log, verbose)
+	}
+	names := make([]string, len(h.Nodes))
+	for i, node := range h.Nodes {
+		names[i] = node.Name
+	}
+	return report.NewPlain(d.c.App.ErrWriter, names, verbose, style(d.c))
+}
+
 func (d *deployment) evaluate(ctx context.Context) (*hive.Hive, error) {
 	on, err := selector(d.c)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(d.c.App.ErrWriter, "evaluating %s\n", d.source)
+	d.log.Info().Msgf("evaluating %s", d.source)
 	out, err := d.nix.Eval(ctx, d.source, nix.Request{
 		Selector: on, Toplevel: d.goal.NeedsToplevel(),
 		Keys: d.goal.UploadsKeys() && !d.c.Bool("no-keys"),

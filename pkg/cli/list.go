@@ -24,10 +24,7 @@ func listCommand() *cli.Command {
 }
 
 func list(c *cli.Context) error {
-	log, err := newLog(c, false)
-	if err != nil {
-		return err
-	}
+	log := newLog(c, false)
 	from, err := source(c)
 	if err != nil {
 		return err
