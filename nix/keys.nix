@@ -158,7 +158,8 @@ let
     fifo=$RUNTIME_DIRECTORY/ready
     rm -f "$fifo"
     mkfifo -m 0600 "$fifo"
-    inotifywait -t 600 -e create -e moved_to -e moved_from -e delete -e delete_self -e move_self -e unmount \
+    # What an upload does beside the keys is no news.
+    inotifywait -t 600 --exclude '/\.colmena-go\.' -e create -e moved_to -e moved_from -e delete -e delete_self -e move_self -e unmount \
       -- "''${!dirs[@]}" >/dev/null 2>"$fifo" &
     while read -r line; do
       case $line in *established*) break ;; esac

@@ -20,9 +20,8 @@ type keySet struct {
 	before phase // pre-activation
 	after  phase // post-activation
 
-	early    bool          // the post-activation phase ran while the switch waited for it
-	earlyErr error         // how that went
-	pending  []upload.Item // from before, held by root until their owner exists
+	early   bool          // the post-activation phase ran while the switch waited for it
+	pending []upload.Item // from before, held by root until their owner exists
 }
 
 // resolve gets the content of every key of every phase, before anything on the

@@ -11,6 +11,9 @@ systemctl set-default multi-user.target
 useradd -m -u 1000 -s /bin/bash alice
 useradd -m -u 1001 -s /bin/bash deployer
 useradd -m -u 1002 -s /usr/bin/fish fishy
+for user in alice deployer fishy; do
+  usermod -p '*' $user # no password, but not locked, or sshd lets nobody in
+done
 printf '%s ALL=(ALL) NOPASSWD: ALL\n' deployer fishy >/etc/sudoers.d/deployer
 chmod 0440 /etc/sudoers.d/deployer
 

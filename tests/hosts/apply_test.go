@@ -1,0 +1,266 @@
+package hosts_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+const fourHosts = `{
+  host1 = {
+    deployment.tags = [ "web" ];
+    users.users.acme = { isSystemUser = true; group = "acme"; };
+    users.groups.acme = { };
+    users.groups.nginx = { };
+    deployment.keys."acme-credentials.secret" = {
+      keyCommand = [ "printf" "%s" "from a $(command) with 'quotes'" ];
+      user = "acme"; group = "nginx"; permissions = "0640";
+    };
+  };
+  host2 = {
+    deployment.keys.file = { keyFile = ./file.key; destDir = "/var/lib/my secrets"; permissions = "400"; };
+    systemd.services.consumer = {
+      wantedBy = [ "multi-user.target" ];
+      requires = [ "file-key.service" ]; after = [ "file-key.service" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; };
+      script = "test -s '/var/lib/my secrets/file'";
+    };
+  };
+  host3.deployment.keys = {
+    text.text = "plain\n";
+    late = { text = "later"; uploadAt = "post-activation"; user = "1234"; };
+  };
+  host4 = { networking.hostName = "fourth"; };
+}`
+
+func TestOneApplyLandsEverythingAndASecondChangesNothing(t *testing.T) {
+	d := deploying(t, 4)
+	d.hive(fourHosts)
+	d.write("file.key", "binary \x00\xff content")
+	o := d.must("apply")
+	for host, key := range map[string]string{"host1": "acme-credentials.secret", "host2": "file", "host3": "late"} {
+		if got := o.results[host].change(key); got != "changed" {
+			t.Errorf("%s: %s is %s, want changed", host, key, got)
+		}
+	}
+	landed := func() {
+		t.Helper()
+		d.has("host1", "/run/keys/acme-credentials.secret", "from a $(command) with 'quotes'", "acme nginx 640")
+		d.has("host2", "/var/lib/my secrets/file", "binary \x00\xff content", "root root 400")
+		d.has("host3", "/run/keys/text", "plain\n", "root root 600")
+		d.has("host3", "/run/keys/late", "later", "UNKNOWN root 600")
+		for host, units := range map[string][]string{
+			"host1": {"acme-credentials.secret-key.service"}, "host2": {"file-key.service", "consumer.service"},
+			"host3": {"text-key.service", "late-key.service"},
+		} {
+			for _, unit := range units {
+				d.state(host, unit, "active")
+			}
+		}
+		if got := d.on("host4", "cat /etc/hostname; readlink -e /run/current-system /nix/var/nix/profiles/system | uniq | wc -l"); got != "fourth\n1" {
+			t.Errorf("host4: %q: its system is not the current one and the profile", got)
+		}
+		if got := d.on("host1", "stat -c '%U %G %a' /run/keys"); got != "root keys 750" {
+			t.Errorf("/run/keys is %s", got)
+		}
+	}
+	landed()
+
+	const history = `for u in $(systemctl list-units --all --plain --no-legend "*-key.service" consumer.service colmena-go-keys.service | cut -d" " -f1); do systemctl show -p Id -p InvocationID -- $u; done; stat -c '%i %Y' /run/keys/* '/var/lib/my secrets/'* 2>/dev/null || :`
+	before := map[string]string{}
+	for host := range o.results {
+		before[host] = d.on(host, history)
+	}
+	o = d.must("apply")
+	for host, r := range o.results {
+		for _, key := range r.Keys {
+			if key.Change != "unchanged" {
+				t.Errorf("again: %s: %s is %s", host, key.Name, key.Change)
+			}
+		}
+		if after := d.on(host, history); after != before[host] {
+			t.Errorf("%s: a unit flapped or a file was replaced:\n%s\nwas:\n%s", host, after, before[host])
+		}
+		d.untouched(host)
+	}
+	landed()
+}
+
+func TestOneDeadHostDelaysNoOther(t *testing.T) {
+	d := deploying(t, 4)
+	d.hive(`{ host1 = { }; host2 = { }; host3 = { }; host4 = { networking.hostName = "new"; }; }`)
+	if err := d.host("host2").StopSSHD(); err != nil {
+		t.Fatal(err)
+	}
+	defer d.host("host2").StartSSHD()
+	if err := d.host("host3").CutOff(); err != nil {
+		t.Fatal(err)
+	}
+	defer d.host("host3").Reconnect()
+	begin := time.Now()
+	// One slot: a host that is being dialled must not hold it.
+	o := d.run("apply", "--json", "-p", "1")
+	if o.code != 1 {
+		t.Errorf("exit %d, want 1", o.code)
+	}
+	for host, want := range map[string]string{"host1": "succeeded", "host2": "failed", "host3": "failed", "host4": "succeeded"} {
+		if got := o.results[host].Status; got != want {
+			t.Errorf("%s %s, want %s: %s", host, got, want, o.results[host].Error)
+		}
+	}
+	if got := o.results["host2"].Error; !strings.Contains(got, "cannot reach the host") {
+		t.Errorf("host2: %s", got)
+	}
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("a dead host took %v", took)
+	}
+	if got := d.on("host4", "cat /etc/hostname"); got != "new" {
+		t.Errorf("host4 is %s", got)
+	}
+}
+
+// switch-to-configuration waits for start jobs, and this one waits for a key
+// that is due only after it.
+func TestAServiceThatRequiresAPostActivationKeyDoesNotBlockTheSwitch(t *testing.T) {
+	d := deploying(t, 1)
+	const hive = `{ host1 = {
+    deployment.keys."late key" = { text = "%s"; uploadAt = "post-activation"; };
+    systemd.services.needs = {
+      wantedBy = [ "multi-user.target" ];
+      requires = [ "late\\x20key-key.service" ]; after = [ "late\\x20key-key.service" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; };
+      script = "test \"$(cat '/run/keys/late key')\" = %[1]s";
+    };
+  }; }`
+	d.hive(fmt.Sprintf(hive, "first"))
+	d.must("apply")
+	d.state("host1", "needs.service", "active")
+	d.has("host1", "/run/keys/late key", "first", "root root 600")
+}
+
+func TestGoalsThatUploadNoKeysChangeNone(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = { networking.hostName = "other"; deployment.keys.k.text = "v"; deployment.keys.p = { text = "v"; uploadAt = "post-activation"; }; }; }`)
+	before := d.on("host1", "readlink -e /run/current-system || :")
+	for _, args := range [][]string{{"build"}, {"apply", "build"}, {"apply", "push"}, {"apply", "dry-activate"}, {"apply", "--no-keys", "dry-activate"}} {
+		d.must(args...)
+		if got := d.on("host1", "ls -A /run/keys; cat /etc/hostname"); strings.Contains(got, "k\n") || strings.Contains(got, "other") {
+			t.Errorf("%v: %s", args, got)
+		}
+	}
+	if after := d.on("host1", "readlink -e /run/current-system || :"); after != before {
+		t.Errorf("the current system went from %s to %s", before, after)
+	}
+	d.must("apply", "--no-keys")
+	if got := d.on("host1", "ls -A /run/keys; cat /etc/hostname"); got != "other" {
+		t.Errorf("apply --no-keys: %s", got)
+	}
+}
+
+func TestBootTakesEffectWithTheNextBoot(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = {
+    networking.hostName = "after-boot";
+    users.users.booted = { isSystemUser = true; group = "booted"; };
+    users.groups.booted = { };
+    deployment.keys.volatile.text = "v";
+    deployment.keys.kept = { text = "k"; destDir = "/var/lib/kept"; user = "booted"; group = "booted"; };
+  }; }`)
+	o := d.must("apply", "boot")
+	if got := o.results["host1"].change("volatile"); got != "skipped" {
+		t.Errorf("the key in memory is %s, want skipped", got)
+	}
+	d.has("host1", "/var/lib/kept/kept", "k", "root root 600")
+	if got := d.on("host1", "cat /etc/hostname; ls -A /run/keys"); got == "after-boot" {
+		t.Error("boot has activated")
+	}
+	if err := d.host("host1").Reboot(); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.on("host1", "cat /etc/hostname"); got != "after-boot" {
+		t.Errorf("after the reboot the host is %s", got)
+	}
+	d.has("host1", "/var/lib/kept/kept", "k", "booted booted 600")
+	d.state("host1", "kept-key.service", "active")
+	d.must("upload-keys", "--on", "host1")
+	d.has("host1", "/run/keys/volatile", "v", "root root 600")
+}
+
+func TestOwnersThatActivationMakesGetTheirKeys(t *testing.T) {
+	for name, more := range map[string]string{"activation script": "", "userborn": "services.userborn.enable = true;"} {
+		t.Run(name, func(t *testing.T) {
+			d := deploying(t, 1)
+			user := "u" + strings.Fields(name)[0]
+			d.hive(fmt.Sprintf(`{ host1 = { %s
+        users.users.%s = { isSystemUser = true; group = "%[2]s"; };
+        users.groups.%[2]s = { };
+        deployment.keys.k = { text = "v"; user = "%[2]s"; group = "%[2]s"; permissions = "4750"; };
+        deployment.keys.theirs = { text = "w"; user = "%[2]s"; destDir = "/home/alice/keys"; };
+      }; }`, more, user))
+			d.on("host1", "install -d -o alice -m 0755 /home/alice/keys")
+			d.must("apply")
+			d.has("host1", "/run/keys/k", "v", user+" "+user+" 4750")
+			d.has("host1", "/home/alice/keys/theirs", "w", user+" root 600")
+			d.on("host1", "rm -rf /home/alice/keys")
+		})
+	}
+}
+
+func TestNodesWithoutAHostAreSkippedButBuilt(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = { }; nowhere.deployment.targetHost = null; }`)
+	o := d.must("apply")
+	if o.results["nowhere"].Status != "skipped" || o.results["host1"].Status != "succeeded" {
+		t.Errorf("%+v", o.results)
+	}
+	if o = d.must("build"); o.results["nowhere"].Status != "succeeded" {
+		t.Errorf("%+v", o.results)
+	}
+}
+
+func TestAllowApplyAllIsObeyed(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ meta.allowApplyAll = false; host1 = { deployment.keys.k.text = "v"; }; }`)
+	for _, args := range [][]string{{"apply"}, {"upload-keys"}, {"apply", "push"}} {
+		if o := d.run(args...); o.code == 0 || !strings.Contains(o.stderr, "allowApplyAll") {
+			t.Errorf("%v: exit %d: %s", args, o.code, o.stderr)
+		}
+	}
+	d.must("build")
+	d.must("upload-keys", "--on", "host1")
+}
+
+// The user's shell may be anything, and sudo does the rest.
+func TestOrdinaryUsersDeployWithSudo(t *testing.T) {
+	for _, user := range []string{"deployer", "fishy"} {
+		t.Run(user, func(t *testing.T) {
+			d := deploying(t, 1)
+			d.hive(fmt.Sprintf(`{ host1 = { networking.hostName = "by-%s"; deployment.targetUser = "%[1]s"; deployment.keys.k.text = "for %[1]s"; }; }`, user))
+			d.must("apply")
+			d.has("host1", "/run/keys/k", "for "+user, "root root 600")
+			if got := d.on("host1", "cat /etc/hostname"); got != "by-"+user {
+				t.Error(got)
+			}
+		})
+	}
+	d := deploying(t, 1)
+	d.hive(`{ host1 = { deployment.targetUser = "alice"; deployment.keys.k.text = "v"; }; }`)
+	if o := d.run("upload-keys"); o.code != 1 || !strings.Contains(o.stderr, "sudo") {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+}
+
+func TestUnknownProfilesAreReplacedOnlyWhenAllowed(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = { networking.hostName = "known"; }; }`)
+	d.must("apply")
+	d.on("host1", `p=/nix/store/00000000000000000000000000000000-foreign; mkdir -p $p; ln -sfn $p /run/current-system`)
+	d.hive(`{ host1 = { networking.hostName = "next"; deployment.replaceUnknownProfiles = false; }; }`)
+	if o := d.run("apply"); o.code != 1 || !strings.Contains(o.stderr, "--force-replace-unknown-profiles") {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+	d.must("apply", "--force-replace-unknown-profiles")
+	d.must("apply")
+	d.on("host1", "rm -rf /nix/store/00000000000000000000000000000000-foreign")
+}
