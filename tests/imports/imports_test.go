@@ -1,0 +1,88 @@
+// Package imports checks that packages know of each other only in the one
+// direction that docs/architecture.md draws.
+package imports
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/colmena-go/colmena-go/"
+
+// allowed says which packages of this module each package may import.
+var allowed = map[string][]string{
+	"pkg/secret":     {},
+	"pkg/hive":       {"pkg/secret"},
+	"pkg/plan":       {"pkg/hive", "pkg/secret"},
+	"pkg/nix":        {"nix", "pkg/hive"},
+	"pkg/keysource":  {"pkg/hive", "pkg/secret"},
+	"pkg/remote":     {},
+	"pkg/upload":     {"pkg/hive", "pkg/plan", "pkg/secret"},
+	"pkg/activation": {"pkg/hive"},
+	"pkg/deploy":     {"pkg/activation", "pkg/hive", "pkg/plan", "pkg/secret", "pkg/upload"},
+	"pkg/report":     {"pkg/deploy", "pkg/hive", "pkg/plan"},
+	"pkg/cli":        {"pkg/deploy", "pkg/hive", "pkg/keysource", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
+	"nix":            {},
+	"":               {"pkg/cli"},
+}
+
+// alone are dependencies that one package keeps to itself.
+var alone = map[string][]string{
+	"github.com/urfave/cli/v2": {"pkg/cli"},
+	"github.com/melbahja/goph": {"pkg/remote"},
+	"golang.org/x/crypto/ssh":  {"pkg/remote"},
+}
+
+// vague are names that say nothing about what is in a package.
+var vague = []string{"utils", "util", "common", "types", "errors", "helpers"}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestPackagesImportInOneDirection(t *testing.T) {
+	for _, p := range list(t) {
+		name := strings.Trim(strings.TrimPrefix(p.ImportPath+"/", module), "/")
+		may, known := allowed[name]
+		if !known {
+			t.Errorf("package %q is new: say here what it may import", name)
+		}
+		for _, path := range p.Imports {
+			if inside, ok := strings.CutPrefix(path, module); ok && !slices.Contains(may, inside) {
+				t.Errorf("%s must not import %s", name, inside)
+			}
+			if keepers, ok := alone[path]; ok && !slices.Contains(keepers, name) {
+				t.Errorf("%s must not import %s: it belongs to %s alone", name, path, strings.Join(keepers, ", "))
+			}
+		}
+		if base := name[strings.LastIndexByte(name, '/')+1:]; slices.Contains(vague, base) {
+			t.Errorf("the name of %s does not say what it is for", name)
+		}
+	}
+}
+
+// list is every package of the program, tests apart.
+func list(t *testing.T) (packages []listed) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", ".", "./nix", "./pkg/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
