@@ -9,7 +9,7 @@ build:
 setup:
 	@go run ./tests/fleet/cmd/fleet setup
 
-test: setup lint
+test: lint
 	@tests/run.sh
 
 demo:
