@@ -5,7 +5,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -122,46 +121,4 @@ func summary(results []deploy.Result) string {
 		}
 	}
 	return text
-}
-
-// printable takes the power over the terminal from a text that comes from a
-// host or a hive.
-func printable(text string) string {
-	text = strings.ToValidUTF8(text, "�")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case r == '\n', strconv.IsPrint(r):
-			return r
-		}
-		return -1
-	}, stripEscapes(text))
-}
-
-// stripEscapes removes terminal sequences (ECMA-48: CSI and OSC), so that what
-// was red on the host does not become "[31m" here.
-func stripEscapes(text string) string {
-	if !strings.Contains(text, "\x1b") {
-		return text
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		if text[i] != 0x1b || i+1 == len(text) {
-			b.WriteByte(text[i])
-			continue
-		}
-		switch i++; text[i] {
-		case '[':
-			for i++; i < len(text) && (text[i] < 0x40 || text[i] > 0x7e); i++ {
-			}
-		case ']':
-			for i++; i < len(text) && text[i] != 0x07 && text[i] != 0x1b; i++ {
-			}
-			if i+1 < len(text) && text[i] == 0x1b && text[i+1] == '\\' {
-				i++
-			}
-		}
-	}
-	return b.String()
 }
