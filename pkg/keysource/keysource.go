@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +19,11 @@ import (
 // Errors that callers tell apart with errors.Is; every one comes in an [Error].
 var (
 	// ErrCommand: a keyCommand could not be started, failed or was killed.
-	ErrCommand = errors.New("keyCommand failed")
+	ErrCommand = errors.New("the command failed")
 	// ErrTimeout: a keyCommand took too long and was killed.
-	ErrTimeout = errors.New("keyCommand took too long")
+	ErrTimeout = errors.New("the command took too long")
 	// ErrFile: a keyFile is missing, unreadable or no regular file.
-	ErrFile = errors.New("keyFile cannot be read")
+	ErrFile = errors.New("the file cannot be read")
 	// ErrTooLarge: a source holds more than [MaxSize].
 	ErrTooLarge = errors.New("too large for a key")
 	// ErrNoSource: the hive was evaluated without the key's text.
@@ -109,7 +108,7 @@ func local(key hive.Key) (secret.Secret, error) {
 
 // gather is all or nothing.
 func (r *Resolver) gather(node string, keys []hive.Key, contents []secret.Secret, errs []error) (map[string]secret.Secret, error) {
-	failed := &multierror.Error{ErrorFormat: oneEachLine}
+	failed := &multierror.Error{ErrorFormat: hive.ListErrors}
 	byAttr := make(map[string]secret.Secret, len(keys))
 	for i, key := range keys {
 		if errs[i] != nil {
@@ -137,12 +136,4 @@ func option(key hive.Key) string {
 		return "keyFile"
 	}
 	return "text"
-}
-
-func oneEachLine(errs []error) string {
-	lines := make([]string, len(errs))
-	for i, err := range errs {
-		lines[i] = err.Error()
-	}
-	return strings.Join(lines, "\n")
 }
