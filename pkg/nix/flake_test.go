@@ -118,7 +118,7 @@ func TestAFileThatGitDoesNotTrackIsNamed(t *testing.T) {
 // A secret that nix eval returns must stay in no cache of Nix.
 func TestTextsOfAFlakeStayOutOfNixsCaches(t *testing.T) {
 	const planted = "plantedSecretOfAFlake"
-	source := flake(t, fmt.Sprintf(`colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = "planted" + "SecretOfAFlake"; };`))
+	source := flake(t, `colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = "planted" + "SecretOfAFlake"; };`)
 	out, err := Tool{}.Eval(t.Context(), source, Request{Keys: true})
 	if err != nil || !strings.Contains(string(out), planted) {
 		t.Fatalf("%v: the secret does not even arrive", err)

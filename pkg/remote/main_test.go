@@ -20,8 +20,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server is a real sshd on a loopback port, with keys and files of its own.
 type server struct {
 	dir, port string
-	knownHost string // what known_hosts says of it
-	hostKeys  []string
 }
 
 // client options of a test's ssh_config, over which the test's own go.
