@@ -165,7 +165,7 @@ func (h *Host) StopSSHD() error {
 
 // KillConnections ends every SSH session, as seen from the host.
 func (h *Host) KillConnections() error {
-	_, err := h.Shell("pkill -KILL -f '^sshd-session|^sshd: ' || :")
+	_, err := h.Shell("pkill -KILL -f '^sshd-session' || :")
 	return err
 }
 

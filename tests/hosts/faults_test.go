@@ -1,0 +1,319 @@
+package hosts_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A key that cannot be delivered: every old secret of the node stays, nothing
+// is left behind, and the error names node and key.
+func TestAKeyThatFailsLeavesEveryOldSecretInPlace(t *testing.T) {
+	cases := []struct{ name, key, prepare, says string }{
+		{"keyCommand fails", `keyCommand = [ "false" ];`, "", "keyCommand"},
+		{"keyCommand is not there", `keyCommand = [ "no-such-program" ];`, "", "no-such-program"},
+		{"keyCommand fails half-way", `keyCommand = [ "sh" "-c" "echo half; exit 1" ];`, "", "exit status 1"},
+		{"keyFile is missing", `keyFile = "/no/such/file";`, "", "/no/such/file"},
+		{"no such user", `text = "new"; user = "no-such-user";`, "", "no-such-user"},
+		{"no such group", `text = "new"; group = "no-such-group";`, "", "no-such-group"},
+		{"destDir is a file", `text = "new"; destDir = "/srv/file";`, "touch /srv/file", "/srv/file"},
+		{"a full disk", `keyCommand = [ "head" "-c" "500000" "/dev/zero" ]; destDir = "/srv/full";`,
+			"mkdir -p /srv/full; mountpoint -q /srv/full || mount -t tmpfs -o size=100k tmpfs /srv/full", "/srv/full"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			d := deploying(t, 2)
+			const hive = `{
+  host1.deployment.keys = { good.text = "%[1]s"; late = { text = "%[1]s"; uploadAt = "post-activation"; }; %[2]s };
+  host2.deployment.keys.good.text = "%[1]s";
+}`
+			d.hive(fmt.Sprintf(hive, "old", ""))
+			d.must("upload-keys")
+			if c.prepare != "" {
+				d.on("host1", c.prepare)
+			}
+			defer d.on("host1", "umount /srv/full 2>/dev/null || :; rm -rf /srv/*")
+			d.hive(fmt.Sprintf(hive, "new", "bad = { "+c.key+" };"))
+			o := d.run("upload-keys", "--json")
+			if o.code != 1 || o.results["host1"].Status != "failed" || o.results["host2"].Status != "succeeded" {
+				t.Errorf("exit %d: %+v", o.code, o.results)
+			}
+			for _, word := range []string{c.says, "bad"} {
+				if !strings.Contains(o.results["host1"].Error, word) {
+					t.Errorf("%q does not say %q", o.results["host1"].Error, word)
+				}
+			}
+			d.has("host1", "/run/keys/good", "old", "root root 600")
+			d.has("host1", "/run/keys/late", "old", "root root 600")
+			d.has("host2", "/run/keys/good", "new", "root root 600")
+			d.untouched("host1")
+			if got := d.on("host1", "ls -A /run/keys /srv/full 2>/dev/null | grep -c bad || :"); got != "0" {
+				t.Error("the bad key is there")
+			}
+		})
+	}
+}
+
+// thirty keys of 300 kB, all of one generation.
+func (d *deployer) thirty(generation byte) {
+	d.t.Helper()
+	d.write("set.key", strings.Repeat(string(generation), 300_000))
+	d.hive(`{ host1.deployment.keys = builtins.listToAttrs (builtins.genList (i: {
+    name = "k${toString i}"; value = { keyFile = ./set.key; destDir = if i < 20 then "/run/keys" else "/srv/keys"; };
+  }) 30); }`)
+}
+
+// generation reads the set on host1: it must be whole and of one generation.
+func (d *deployer) generation() byte {
+	d.t.Helper()
+	var set byte
+	for i := range 30 {
+		dir := "/run/keys"
+		if i >= 20 {
+			dir = "/srv/keys"
+		}
+		text, err := os.ReadFile(d.host("host1").Path(fmt.Sprintf("%s/k%d", dir, i)))
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if len(text) != 300_000 || bytes.Count(text, text[:1]) != len(text) {
+			d.t.Fatalf("k%d is torn", i)
+		}
+		if i > 0 && text[0] != set {
+			d.t.Fatalf("k%d is of generation %c, others of %c", i, text[0], set)
+		}
+		set = text[0]
+	}
+	return set
+}
+
+// settled waits until no half of an upload runs on host1 any more.
+func (d *deployer) settled() {
+	d.t.Helper()
+	for range 100 {
+		if d.on("host1", `pgrep -f 'eval "\$\(head' || :`) == "" {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	d.t.Fatal("the host's half of an upload goes on for ever")
+}
+
+// interrupt runs `moments` uploads, each spoilt by harm at another moment, and
+// checks after each that the set on the host is whole.
+func (d *deployer) interrupt(moments int, harm func(*exec.Cmd)) {
+	d.t.Helper()
+	d.thirty('a')
+	d.must("upload-keys")
+	d.thirty('b')
+	begin := time.Now()
+	d.must("upload-keys")
+	usual := time.Since(begin)
+	spoilt := 0
+	for i := range moments {
+		before := d.generation()
+		next := byte('c' + i%20)
+		d.thirty(next)
+		cmd := d.command("upload-keys")
+		if err := cmd.Start(); err != nil {
+			d.t.Fatal(err)
+		}
+		time.Sleep(usual * time.Duration(i) / time.Duration(moments))
+		harm(cmd)
+		if cmd.Wait() != nil {
+			spoilt++
+		}
+		d.settled()
+		if got := d.generation(); got != before && got != next {
+			d.t.Fatalf("moment %d: generation %c, neither the old one nor the new", i, got)
+		}
+	}
+	if spoilt < moments/3 {
+		d.t.Errorf("only %d of %d uploads were spoilt: nothing much was tried", spoilt, moments)
+	}
+	d.must("upload-keys")
+	d.untouched("host1")
+	d.t.Logf("%d of %d uploads were spoilt", spoilt, moments)
+}
+
+func TestTheDeployerKilledAtAnyMomentLeavesAWholeSet(t *testing.T) {
+	d := deploying(t, 1)
+	d.interrupt(50, func(cmd *exec.Cmd) { cmd.Process.Signal(syscall.SIGKILL) })
+}
+
+func TestTheConnectionCutAtAnyMomentLeavesAWholeSet(t *testing.T) {
+	d := deploying(t, 1)
+	d.interrupt(50, func(*exec.Cmd) { d.host("host1").KillConnections() })
+}
+
+// A pulled cable tells nobody anything: both sides find out by themselves.
+func TestAPulledCableEndsTheUploadInBoundedTime(t *testing.T) {
+	d := deploying(t, 1)
+	d.thirty('a')
+	d.must("upload-keys")
+	d.hive(`{ host1.deployment.keys.slow.keyCommand = [ "sh" "-c" "sleep 1; head -c 30000000 /dev/zero" ]; }`)
+	cmd := d.command("upload-keys")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if err := d.host("host1").CutOff(); err != nil {
+		t.Fatal(err)
+	}
+	defer d.host("host1").Reconnect()
+	begin := time.Now()
+	if cmd.Wait() == nil {
+		t.Error("the upload succeeded without a cable")
+	}
+	if took := time.Since(begin); took > 90*time.Second {
+		t.Errorf("it took %v to notice", took)
+	}
+	if d.generation() != 'a' {
+		t.Error("the old keys are gone")
+	}
+}
+
+func TestTwoDeployersAtOnceTakeTurns(t *testing.T) {
+	d := deploying(t, 1)
+	d.thirty('a')
+	first, second := d.command("upload-keys"), d.command("upload-keys")
+	var said1, said2 bytes.Buffer
+	first.Stderr, second.Stderr = &said1, &said2
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err1, err2 := first.Wait(), second.Wait(); err1 != nil || err2 != nil {
+		t.Errorf("%v: %s\n%v: %s", err1, &said1, err2, &said2)
+	}
+	if d.generation() != 'a' {
+		t.Error("not the set that both sent")
+	}
+	// One who holds the lock for too long is named.
+	d.on("host1", `echo "bob@desk" >/run/colmena-go/holder; systemd-run -q --unit=holder flock /run/colmena-go/lock sleep 3`)
+	defer d.on("host1", "systemctl stop holder 2>/dev/null || :")
+	d.thirty('b')
+	o := d.run("upload-keys")
+	if o.code != 0 || !strings.Contains(o.stderr, "bob@desk") {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+}
+
+// ^C while the switch runs: the switch is finished, nothing new begins.
+func TestAnInterruptFinishesWhatIsUnderWay(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = {
+    networking.hostName = "interrupted";
+    system.activationScripts.slow = "sleep 2";
+    deployment.keys.late = { text = "v"; uploadAt = "post-activation"; };
+  }; }`)
+	d.must("build")
+	cmd := d.command("apply")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if d.on("host1", "pgrep -f '[s]witch-to-configuration switch' || :") != "" {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 0 && code != 130 {
+		t.Errorf("exit %d: %s", code, &said)
+	}
+	if got := d.on("host1", "cat /etc/hostname"); got != "interrupted" {
+		t.Errorf("the host is %s", got)
+	}
+	d.has("host1", "/run/keys/late", "v", "root root 600")
+}
+
+// A secret that occurs nowhere else is searched for after full runs.
+func TestASecretIsNowhereButInItsFile(t *testing.T) {
+	d := deploying(t, 1)
+	const planted = "xyzzyPlantedSecret"
+	// Put together only on the way, so that the hive's own text is no hit.
+	d.hive(`{ host1.deployment.keys = {
+    text.text = "xyzzyPlanted" + "Secret";
+    cmd = { keyCommand = [ "sh" "-c" "printf xyzzyPlanted; echo Secret" ]; uploadAt = "post-activation"; };
+  }; }`)
+	seen := make(chan string, 1)
+	stop := make(chan struct{})
+	go func() { seen <- d.watchCommandLines(planted, stop) }()
+	var said strings.Builder
+	for _, args := range [][]string{
+		{"apply", "-v", "--json", "--log-format", "json"}, {"apply", "-v", "--show-trace", "--log-format", "json"},
+		{"upload-keys", "-v", "--json"}, {"list", "--json"}, {"build", "-v", "--json"},
+	} {
+		o := d.run(args...)
+		said.WriteString(o.stdout + o.stderr)
+	}
+	d.hive(`{ host1.deployment.keys = { text.text = "xyzzyPlanted" + "Secret"; cmd.keyCommand = [ "sh" "-c" "echo xyzzyPlanted''Secret; exit 1" ]; }; }`)
+	o := d.run("apply", "-v", "--json")
+	said.WriteString(o.stdout + o.stderr)
+	close(stop)
+	if hit := <-seen; hit != "" {
+		t.Errorf("in a command line or environment: %s", hit)
+	}
+	if strings.Contains(said.String(), planted) {
+		t.Error("in the program's output")
+	}
+	d.has("host1", "/run/keys/text", planted, "root root 600")
+
+	d.write("planted", planted) // the search must find this one
+	var cache, home string
+	for _, v := range d.env {
+		if name, value, _ := strings.Cut(v, "="); name == "XDG_CACHE_HOME" {
+			cache = value
+		} else if name == "HOME" {
+			home = value
+		}
+	}
+	out, _ := exec.Command("sh", "-c", `grep -rlaFs -e "$1" --devices=skip "$2" "$3" "$4" /tmp/colmena-go-* /nix/var/nix/db 2>/dev/null; find /nix/store -newer "$5" -type f -size -2M -print0 | xargs -0 -r grep -laFs -e "$1"`,
+		"sh", planted, d.dir, cache, home, filepath.Join(d.dir, "hive.nix")).Output()
+	found := strings.Fields(string(out))
+	for _, path := range found {
+		if path != d.dir+"/planted" {
+			t.Errorf("here: %s", path)
+		}
+	}
+	if len(found) == 0 {
+		t.Error("the search here finds nothing at all")
+	}
+	hits := d.on("host1", fmt.Sprintf(`grep -rlaFs -e %s --devices=skip /run /etc /var /tmp /root /home /nix/var; find /nix/store -type f -size -2M -print0 | xargs -0 grep -laFs -e %[1]s; journalctl --no-pager | grep -c %[1]s || :`, planted))
+	if hits != "/run/keys/text\n/run/keys/cmd\n0" && hits != "/run/keys/cmd\n/run/keys/text\n0" {
+		t.Errorf("on the host: %q, want the two keys and no line of the journal", hits)
+	}
+}
+
+// watchCommandLines reads arguments and environments of every process, the
+// hosts' included, until stop.
+func (d *deployer) watchCommandLines(planted string, stop chan struct{}) string {
+	for {
+		select {
+		case <-stop:
+			return ""
+		default:
+		}
+		for _, kind := range []string{"cmdline", "environ"} {
+			files, _ := filepath.Glob("/proc/[0-9]*/" + kind)
+			for _, file := range files {
+				text, _ := os.ReadFile(file)
+				if bytes.Contains(text, []byte(planted)) {
+					return file + ": " + strings.ReplaceAll(string(text), "\x00", " ")
+				}
+			}
+		}
+	}
+}
