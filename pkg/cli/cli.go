@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -22,9 +23,9 @@ const Version = "0.1.0"
 
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
-	ctx, stop := interruptible(os.Stderr)
-	defer stop()
 	app := newApp(os.Stdout, os.Stderr)
+	ctx, stop := interruptible(func(text string) { tell(app, zerolog.WarnLevel, text) })
+	defer stop()
 	args, err := arrange(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
@@ -57,6 +58,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
+		Metadata:       map[string]any{jsonLog: new(atomic.Bool)},
 	}
 	app.Setup() // which adds the flags for help and version
 	return app
@@ -78,7 +80,7 @@ func unsupportedCommands() []*cli.Command {
 
 // interruptible is done after the first SIGINT, SIGTERM or SIGHUP; the second ends the
 // program at once. What runs on a host by then goes on by itself.
-func interruptible(stderr io.Writer) (context.Context, func()) {
+func interruptible(tell func(string)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
@@ -97,7 +99,7 @@ func interruptible(stderr io.Writer) (context.Context, func()) {
 			if again {
 				os.Exit(ExitInterrupted)
 			}
-			fmt.Fprintln(stderr, "interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")
+			tell("interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")
 			cancel(errInterrupted)
 		}
 	}()
@@ -110,18 +112,26 @@ func interruptible(stderr io.Writer) (context.Context, func()) {
 
 // show prints an error, unless the table or a note has told it already.
 func show(err error, app *cli.App) {
-	switch {
-	case err == nil, errors.Is(err, errNodesFailed), errors.Is(err, errInterrupted):
-	case app.Metadata[jsonLog] != nil:
-		log := zerolog.New(app.ErrWriter).With().Timestamp().Logger()
-		log.Error().Msg(err.Error())
-	default:
-		report.Error(app.ErrWriter, err)
+	if err != nil && !errors.Is(err, errNodesFailed) && !errors.Is(err, errInterrupted) {
+		tell(app, zerolog.ErrorLevel, err.Error())
 	}
 }
 
-// jsonLog is set in the app's metadata when everything on stderr is JSON.
+// tell says what concerns the whole run.
+func tell(app *cli.App, level zerolog.Level, text string) {
+	if inJSON(app) {
+		log := zerolog.New(app.ErrWriter).With().Timestamp().Logger()
+		log.WithLevel(level).Msg(text)
+		return
+	}
+	report.Message(app.ErrWriter, text)
+}
+
+// jsonLog is the name, in the app's metadata, of whether all on stderr is JSON.
+// A signal may come while flags are read, so it is atomic.
 const jsonLog = "json log"
+
+func inJSON(app *cli.App) bool { return app.Metadata[jsonLog].(*atomic.Bool).Load() }
 
 // prepare checks the global flags once the app has read them.
 func prepare(c *cli.Context) error {
@@ -133,7 +143,7 @@ func prepare(c *cli.Context) error {
 	switch format := c.String("log-format"); format {
 	case "text":
 	case "json":
-		c.App.Metadata[jsonLog] = true
+		c.App.Metadata[jsonLog].(*atomic.Bool).Store(true)
 	default:
 		return usage("--log-format is text or json, not %q", format)
 	}
@@ -146,7 +156,7 @@ func newLog(c *cli.Context, verbose bool) zerolog.Logger {
 	if verbose {
 		level = zerolog.DebugLevel
 	}
-	if c.App.Metadata[jsonLog] != nil {
+	if inJSON(c.App) {
 		return zerolog.New(c.App.ErrWriter).Level(level).With().Timestamp().Logger()
 	}
 	console := zerolog.ConsoleWriter{Out: c.App.ErrWriter, NoColor: !bool(style(c)), PartsExclude: []string{zerolog.TimestampFieldName}}

@@ -69,7 +69,7 @@ func (d *deployment) run() error {
 		Goal: d.goal, Parallel: d.c.Int("parallel"), NoKeys: d.c.Bool("no-keys"),
 		ForceReplaceUnknownProfiles: d.c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 	}, d.tools(h, sink), sink)
-	if d.c.App.Metadata[jsonLog] == nil {
+	if !inJSON(d.c.App) {
 		report.Table(d.c.App.ErrWriter, results, style(d.c))
 	}
 	if d.c.Bool("json") {
@@ -84,7 +84,7 @@ func (d *deployment) run() error {
 func (d *deployment) sink(h *hive.Hive) deploy.Sink {
 	// A dry activation is run for what it prints.
 	verbose := d.c.Bool("verbose") || d.goal == hive.DryActivate
-	if d.c.App.Metadata[jsonLog] != nil {
+	if inJSON(d.c.App) {
 		return report.NewLog(d.log, verbose)
 	}
 	names := make([]string, len(h.Nodes))
