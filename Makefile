@@ -15,8 +15,8 @@ test: lint
 demo:
 	@sh examples/demo/run.sh
 
-bench: build
-	@tests/bench/run.sh
+bench: setup
+	@go build -o .cache/bench ./tests/bench && .cache/bench
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt: $$(gofmt -l .)"; exit 1; }
