@@ -65,7 +65,7 @@ fi
 printf '%s\n' "${dir##*/}" >"$run/activation"
 umask 022
 cd /
-if [ "$3" = 1 ]; then
+if [ "$3" = 1 ] && [ "$(readlink -f /nix/var/nix/profiles/system)" != "$4" ]; then
   nix-env -p /nix/var/nix/profiles/system --set "$4" 8>&- 9>&- || end "profile $?" 1
 fi
 "$4/bin/switch-to-configuration" "$2" 8>&- 9>&-

@@ -1,10 +1,13 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -150,6 +153,9 @@ func (n *nodeRun) build(ctx context.Context) error {
 // push copies the closure through the host's one connection: nix talks to a
 // unix socket here, whose other end is nix-daemon on the host.
 func (n *nodeRun) push(ctx context.Context) error {
+	if n.hasToplevel(ctx) {
+		return nil
+	}
 	n.begin(StepPush, "copying "+n.result.Toplevel)
 	// os.MkdirTemp makes it 0700: whoever reaches the socket is root on the host.
 	dir, err := os.MkdirTemp("", "colmena-go-")
@@ -162,6 +168,16 @@ func (n *nodeRun) push(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(n.tools.Copy(ctx, n.result.Toplevel, socket, n.output), stop())
+}
+
+// hasToplevel reports whether the host's current system or its profile is the
+// toplevel already. Both are roots of the garbage collector (nix-store(1),
+// --gc), so its whole closure is there.
+func (n *nodeRun) hasToplevel(ctx context.Context) bool {
+	var out bytes.Buffer
+	// One that is missing makes readlink fail; the other counts all the same.
+	n.host.Run(ctx, "readlink -f /run/current-system /nix/var/nix/profiles/system", nil, &out, nil)
+	return slices.Contains(strings.Split(out.String(), "\n"), n.result.Toplevel)
 }
 
 func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcome, error) {

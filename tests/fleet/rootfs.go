@@ -41,9 +41,6 @@ func rootfs(ctx context.Context) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	for _, old := range glob(cache + "/rootfs-*") {
-		os.RemoveAll(old)
-	}
 	fmt.Fprintf(os.Stderr, "fleet: making the hosts' root file system (Debian %s), once, in about a minute\n", suite)
 	temp := dir + ".part"
 	if err := os.RemoveAll(temp); err != nil {
