@@ -66,7 +66,7 @@ func (d *deployment) run() error {
 	}
 	sink := d.sink(h)
 	results := deploy.Run(ctx, h.Nodes, deploy.Options{
-		Goal: d.goal, Parallel: d.c.Int("parallel"), NoKeys: d.c.Bool("no-keys"),
+		Goal: d.goal, Parallel: d.c.Int("parallel"), NoKeys: d.c.Bool("no-keys"), AlwaysBuild: d.c.Bool("keep-result"),
 		ForceReplaceUnknownProfiles: d.c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 	}, d.tools(h, sink), sink)
 	if !inJSON(d.c.App) {

@@ -40,6 +40,7 @@ type Options struct {
 	Goal                        hive.Goal
 	Parallel                    int // nodes at work at once; 0 means all. A node being dialled does not count.
 	NoKeys                      bool
+	AlwaysBuild                 bool // even what a host has already, for --keep-result
 	ForceReplaceUnknownProfiles bool
 	Who                         string // shown to whoever waits for a host's upload lock
 }

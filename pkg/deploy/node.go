@@ -49,12 +49,7 @@ func (n *nodeRun) goal(ctx context.Context) error {
 	defer release()
 
 	if goal.NeedsToplevel() {
-		if err := n.build(ctx); err != nil {
-			return err
-		}
-	}
-	if goal.NeedsToplevel() && goal.NeedsHost() {
-		if err := n.push(ctx); err != nil {
+		if err := n.provide(ctx); err != nil {
 			return err
 		}
 	}
@@ -130,6 +125,9 @@ func (n *nodeRun) refuseUnknownProfile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if current == n.node.Toplevel.OutPath {
+		return nil
+	}
 	known, err := n.tools.Known(ctx, current)
 	if err != nil {
 		return err
@@ -138,6 +136,21 @@ func (n *nodeRun) refuseUnknownProfile(ctx context.Context) error {
 		return fmt.Errorf("the host runs %s, which is not in this machine's store, and deployment.replaceUnknownProfiles is false: deploy from where it was built, or pass --force-replace-unknown-profiles", current)
 	}
 	return nil
+}
+
+// provide builds the toplevel and brings it to the host, unless it is there.
+func (n *nodeRun) provide(ctx context.Context) error {
+	remote := n.opts.Goal.NeedsHost()
+	there := remote && n.hasToplevel(ctx)
+	if !there || n.opts.AlwaysBuild {
+		if err := n.build(ctx); err != nil {
+			return err
+		}
+	}
+	if there || !remote {
+		return nil
+	}
+	return n.push(ctx)
 }
 
 func (n *nodeRun) build(ctx context.Context) error {
@@ -153,9 +166,6 @@ func (n *nodeRun) build(ctx context.Context) error {
 // push copies the closure through the host's one connection: nix talks to a
 // unix socket here, whose other end is nix-daemon on the host.
 func (n *nodeRun) push(ctx context.Context) error {
-	if n.hasToplevel(ctx) {
-		return nil
-	}
 	n.begin(StepPush, "copying "+n.result.Toplevel)
 	// os.MkdirTemp makes it 0700: whoever reaches the socket is root on the host.
 	dir, err := os.MkdirTemp("", "colmena-go-")
