@@ -1,0 +1,74 @@
+# A stand-in for nixpkgs, as far as flake.nix here needs one: its buildGoModule
+# really builds the program, with this machine's Go and its module cache.
+{
+  outputs =
+    { self }:
+    let
+      lib = {
+        genAttrs =
+          names: f:
+          builtins.listToAttrs (
+            map (name: {
+              inherit name;
+              value = f name;
+            }) names
+          );
+        cleanSource = source: source;
+        licenses.mit = { };
+      };
+
+      pkgsFor =
+        system:
+        let
+          buildGoModule =
+            args:
+            derivation {
+              inherit system;
+              name = "${args.pname}-${args.version}";
+              builder = "/bin/sh";
+              src = args.src;
+              args = [
+                "-euc"
+                ''
+                  export PATH=/usr/local/go/bin:/usr/bin:/bin HOME=$TMPDIR GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off CGO_ENABLED=0
+                  export GOMODCACHE=@modcache@ GOCACHE=$TMPDIR/cache
+                  cp -R "$src" src
+                  chmod -R u+w src
+                  cd src
+                  go build -o "$out/bin/colmena-go" .
+                ''
+              ];
+            };
+          writeShellScript =
+            name: text:
+            derivation {
+              inherit name system;
+              builder = "/bin/sh";
+              script = "#!/bin/sh\n" + text;
+              args = [
+                "-euc"
+                "printf %s \"$script\" >$out; /bin/chmod +x $out"
+              ];
+            };
+          pkgs = {
+            inherit lib buildGoModule writeShellScript;
+            callPackage =
+              file: args:
+              let
+                f = import file;
+              in
+              f (builtins.intersectAttrs (builtins.functionArgs f) pkgs // args);
+          };
+        in
+        pkgs;
+    in
+    {
+      inherit lib;
+      legacyPackages = lib.genAttrs [
+        "x86_64-linux"
+        "aarch64-linux"
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ] pkgsFor;
+    };
+}
