@@ -294,3 +294,31 @@ func TestACancelledUploadEndsAndChangesNothing(t *testing.T) {
 		t.Error("a cancelled upload took effect")
 	}
 }
+
+// A cut cable tells the host nothing: its half ends by a deadline of its own,
+// and takes its stage along.
+func TestTheHostsHalfEndsByItself(t *testing.T) {
+	fresh(t)
+	mustUpload(t, local{}, thirty('a')...)
+	req := Request{Keys: thirty('b'), Who: "test", LockWait: time.Second}
+	wanted, _, _ := contents(req.Keys)
+	dirs := byDirectory(wanted)
+	c := start(t.Context(), local{}, time.Second)
+	c.send(hostScript, lookList(req, randomID(), dirs).bytes())
+	if _, err := readLook(c.out, dirs, nil); err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := filepath.Glob("/run/keys/.colmena-go*"); len(list) == 0 {
+		t.Error("there is no stage: nothing is tested")
+	}
+	select {
+	case <-c.ended:
+	case <-time.After(10 * time.Second):
+		t.Error("it does not end")
+	}
+	tidy(t, "/srv/keys")
+	if generation(t) != 'a' {
+		t.Error("something changed")
+	}
+	c.finish()
+}
