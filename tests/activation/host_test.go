@@ -4,36 +4,36 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
+	"github.com/colmena-go/colmena-go/tests/fleet"
 )
+
+func TestMain(m *testing.M) { fleet.Main(m) }
 
 // booted is a host of the fleet, reached with the ssh program as root.
 type booted struct {
-	name string
-	path string // PATH there, "" for the login shell's own
+	name   string
+	config string // for ssh -F
+	path   string // PATH there, "" for the login shell's own
 }
 
 // host returns the first host of the fleet that the tests run in.
 func host(t *testing.T) *booted {
 	t.Helper()
-	names := strings.Fields(os.Getenv("FLEET_HOSTS"))
-	if len(names) == 0 {
-		t.Skip("needs a booted host: go run ./tests/fleet/cmd/fleet run -n 1 -- go test ./tests/activation")
-	}
-	return &booted{name: names[0]}
+	f := fleet.Require(t, 1)
+	return &booted{name: f.Hosts[0].Name, config: f.SSHConfig}
 }
 
 func (h *booted) ssh(ctx context.Context, command string) *exec.Cmd {
 	if h.path != "" {
 		command = "env PATH=" + h.path + " " + command
 	}
-	return exec.CommandContext(ctx, "ssh", "-F", os.Getenv("SSH_CONFIG_FILE"), "-T", "root@"+h.name, command)
+	return exec.CommandContext(ctx, "ssh", "-F", h.config, "-T", "root@"+h.name, command)
 }
 
 // exitError has the method that pkg/remote's has.
@@ -73,7 +73,7 @@ func (h *booted) Run(ctx context.Context, command string, stdin io.Reader, stdou
 // or not.
 func (h *booted) sh(t *testing.T, command string) string {
 	t.Helper()
-	out, err := (&booted{name: h.name}).ssh(context.Background(), command).CombinedOutput()
+	out, err := (&booted{name: h.name, config: h.config}).ssh(context.Background(), command).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%s: %v", command, err)
