@@ -67,7 +67,6 @@ systemctl daemon-reexec
 systemctl restart dbus.service systemd-journald.service
 systemctl reset-failed
 systemctl isolate multi-user.target
-systemctl restart.service
 echo done
 `)}, hooks(t, &lines))
 	if err != nil || o.Status != activation.Switched || !slices.Equal(lines, []string{"begun", "done"}) {
