@@ -214,7 +214,14 @@ func (h *Host) Processes() (map[string]int, error) {
 	return count, nil
 }
 
-func cgroupName(host string) string { return fmt.Sprintf("colmena-go-fleet-%s", host) }
+// cgroupName differs between fleets that run at once: their PID namespaces do.
+func cgroupName(host string) string {
+	ns, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		ns = strconv.Itoa(os.Getpid())
+	}
+	return fmt.Sprintf("colmena-go-fleet-%s-%s", strings.Trim(ns, "pid:[]"), host)
+}
 
 // sweepCgroups removes what ended hosts left: cgroups outlive namespaces.
 func sweepCgroups() {
