@@ -67,7 +67,8 @@ var harmless = []string{
 	"proxyusefdpass", "rekeylimit", "remotecommand", "requesttty", "sendenv", "setenv", "sessiontype", "stdinnull",
 	"streamlocalbindmask", "streamlocalbindunlink", "syslogfacility", "tag", "tcpkeepalive", "tunnel",
 	"tunneldevice", "updatehostkeys", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
-	"xauthlocation", "channeltimeout", "ignoreunknown", "requiredrsasize",
+	"xauthlocation", "casignaturealgorithms", "channeltimeout", "ignoreunknown", "pubkeyacceptedalgorithms", "requiredrsasize",
+	"verifyhostkeydns",
 }
 
 // options is the output of ssh -G: every option with its values in order.

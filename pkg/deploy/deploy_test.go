@@ -1,0 +1,207 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The hosts here are doubles that record what they are told; tests/hosts has
+// real ones. What is tested is the order of steps and who waits for whom.
+
+// double is a host without a machine.
+type double struct {
+	mu       sync.Mutex
+	commands []string
+	closed   bool
+}
+
+func (d *double) Run(_ context.Context, command string, _ io.Reader, stdout, _ io.Writer) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commands = append(d.commands, command)
+	return errors.New("a double runs nothing")
+}
+
+func (d *double) Forward(context.Context, string, string) (string, func() error, error) {
+	return "/socket", func() error { return nil }, nil
+}
+
+func (d *double) Close() error {
+	d.closed = true
+	return nil
+}
+
+// journal is a sink and a record of what the tools were asked.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) add(line string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, line)
+}
+
+func (j *journal) Emit(Event) {}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.lines, "; ")
+}
+
+func node(name string) hive.Node {
+	return hive.Node{Name: name, Target: &hive.Target{Host: name}, ReplaceUnknownProfiles: true,
+		Toplevel: &hive.Toplevel{DrvPath: "/drv-" + name, OutPath: "/out-" + name}}
+}
+
+func tools(j *journal, hosts map[string]*double) Tools {
+	return Tools{
+		Dial: func(_ context.Context, n hive.Node) (Host, error) {
+			j.add("dial " + n.Name)
+			return hosts[n.Name], nil
+		},
+		Build: func(_ context.Context, n hive.Node, _ func(string)) (string, error) {
+			j.add("build " + n.Name)
+			return n.Toplevel.OutPath, nil
+		},
+		Copy: func(_ context.Context, out, socket string, _ func(string)) error {
+			j.add("copy " + out + " to " + socket)
+			return nil
+		},
+		Known: func(context.Context, string) (bool, error) { return true, nil },
+		Resolve: func(context.Context, hive.Node, []hive.Key) (map[string]secret.Secret, error) {
+			j.add("resolve")
+			return nil, errors.New("the vault is sealed")
+		},
+	}
+}
+
+func TestStepsComeInOrderAndOnlyThoseOfTheGoal(t *testing.T) {
+	for goal, want := range map[hive.Goal]string{
+		hive.Build: "build web",
+		hive.Push:  "dial web; build web; copy /out-web to /socket",
+	} {
+		j, host := &journal{}, &double{}
+		results := Run(t.Context(), []hive.Node{node("web")}, Options{Goal: goal}, tools(j, map[string]*double{"web": host}), j)
+		if results[0].Status != Succeeded || j.String() != want {
+			t.Errorf("%s: %s, %v; %s, want %s", goal, results[0].Status, results[0].Err, j, want)
+		}
+		if goal.NeedsHost() && !host.closed {
+			t.Errorf("%s: the connection stays open", goal)
+		}
+	}
+}
+
+func TestKeysThatCannotBeResolvedStopTheNodeBeforeItsFirstChange(t *testing.T) {
+	j, host := &journal{}, &double{}
+	n := node("web")
+	n.Keys = []hive.Key{{Attr: "k", Command: []string{"vault"}}}
+	results := Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Keys}, tools(j, map[string]*double{"web": host}), j)
+	if results[0].Status != Failed || results[0].Step != StepResolve || len(host.commands) > 0 {
+		t.Errorf("%+v, commands %q", results[0], host.commands)
+	}
+	// Nor is anything resolved that is not to be uploaded.
+	j = &journal{}
+	Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Switch, NoKeys: true}, tools(j, map[string]*double{"web": host}), j)
+	if strings.Contains(j.String(), "resolve") {
+		t.Errorf("with NoKeys: %s", j)
+	}
+}
+
+func TestANodeThatIsDialledHoldsNoSlot(t *testing.T) {
+	j := &journal{}
+	ts := tools(j, map[string]*double{"quick": {}})
+	release := make(chan struct{})
+	dial := ts.Dial
+	ts.Dial = func(ctx context.Context, n hive.Node) (Host, error) {
+		if n.Name == "dead" {
+			<-release
+			return nil, errors.New("no answer")
+		}
+		return dial(ctx, n)
+	}
+	copied := ts.Copy
+	ts.Copy = func(ctx context.Context, out, socket string, output func(string)) error {
+		close(release) // the dead one is let go only after the quick one came this far
+		return copied(ctx, out, socket, output)
+	}
+	done := make(chan []Result)
+	go func() {
+		done <- Run(t.Context(), []hive.Node{node("dead"), node("quick")}, Options{Goal: hive.Push, Parallel: 1}, ts, j)
+	}()
+	select {
+	case results := <-done:
+		if results[0].Status != Failed || results[1].Status != Succeeded {
+			t.Errorf("%+v", results)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the dead node holds the only slot")
+	}
+}
+
+func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
+	j := &journal{}
+	hosts := map[string]*double{"a": {}, "b": {}, "c": {}}
+	ts := tools(j, hosts)
+	var mu sync.Mutex
+	now, most := 0, 0
+	ts.Build = func(_ context.Context, n hive.Node, _ func(string)) (string, error) {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		time.Sleep(20 * time.Millisecond)
+		mu.Lock()
+		now--
+		mu.Unlock()
+		return n.Toplevel.OutPath, nil
+	}
+	Run(t.Context(), []hive.Node{node("a"), node("b"), node("c")}, Options{Goal: hive.Push, Parallel: 2}, ts, j)
+	if most != 2 {
+		t.Errorf("%d at once, want 2", most)
+	}
+}
+
+func TestNodesWithoutAHostAreSkipped(t *testing.T) {
+	n := node("local")
+	n.Target = nil
+	j := &journal{}
+	for goal, want := range map[hive.Goal]Status{hive.Build: Succeeded, hive.Push: SkippedNode, hive.Switch: SkippedNode, hive.Keys: SkippedNode} {
+		if got := Run(t.Context(), []hive.Node{n}, Options{Goal: goal}, tools(j, nil), j)[0].Status; got != want {
+			t.Errorf("%s: %s, want %s", goal, got, want)
+		}
+	}
+	if strings.Contains(j.String(), "dial") {
+		t.Error("a host that does not exist was dialled")
+	}
+}
+
+func TestAnInterruptBeginsNothingNew(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("interrupted")
+	j := &journal{}
+	ts := tools(j, map[string]*double{"web": {}})
+	ts.Build = func(ctx context.Context, _ hive.Node, _ func(string)) (string, error) {
+		cancel(why)
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	}
+	result := Run(ctx, []hive.Node{node("web")}, Options{Goal: hive.Push}, ts, j)[0]
+	if result.Status != Cancelled || !errors.Is(result.Err, why) || strings.Contains(j.String(), "copy") {
+		t.Errorf("%+v; %s", result, j)
+	}
+}
