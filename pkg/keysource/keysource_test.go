@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -149,4 +150,53 @@ func TestCommandsAreBoundedAndEndWithTheContext(t *testing.T) {
 	if _, err := r.Resolve(ctx, "web", []hive.Key{command("sleep", "60")}); err == nil || time.Since(begin) > 3*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
+}
+
+func TestWhatACommandStartedEndsWithIt(t *testing.T) {
+	started := filepath.Join(t.TempDir(), "pid")
+	r := &Resolver{Timeout: 500 * time.Millisecond}
+	_, err := r.Resolve(t.Context(), "web", []hive.Key{command("sh", "-c", `sleep 60 & echo $! >"$1"; wait`, "sh", started)})
+	if !errors.Is(err, ErrTimeout) {
+		t.Fatalf("error %v, want ErrTimeout", err)
+	}
+	text, err := os.ReadFile(started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := "/proc/" + strings.TrimSpace(string(text)) + "/stat"
+	for range 100 {
+		state, err := os.ReadFile(stat)
+		if err != nil || strings.Contains(string(state), ") Z ") { // gone, or dead and not yet reaped by init
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("the command's own child still runs")
+}
+
+// With several commands at once none could be talked to; waiting in the
+// background for an answer that cannot come would last until the timeout.
+func TestACommandThatAsksForAPassphraseFailsAtOnce(t *testing.T) {
+	begin := time.Now()
+	_, err := new(Resolver).Resolve(t.Context(), "web", []hive.Key{command("sh", "-c", "read -r answer </dev/tty")})
+	if !errors.Is(err, ErrCommand) || time.Since(begin) > 10*time.Second {
+		t.Errorf("%v after %v, want ErrCommand at once", err, time.Since(begin))
+	}
+}
+
+func TestTheLimitHoldsForAllNodesTogether(t *testing.T) {
+	marks := t.TempDir()
+	r := &Resolver{Limit: 2}
+	var all sync.WaitGroup
+	for _, node := range []string{"a", "b", "c", "d", "e", "f"} {
+		all.Go(func() {
+			got, err := r.Resolve(t.Context(), node, []hive.Key{
+				command("sh", "-c", `mkdir "$1/$2"; ls "$1" | wc -l; sleep 0.2; rmdir "$1/$2"`, "sh", marks, node),
+			})
+			if n := strings.TrimSpace(string(got["k"].Reveal())); err != nil || n != "1" && n != "2" {
+				t.Errorf("%s: %v, %q commands at once, want at most 2", node, err, n)
+			}
+		})
+	}
+	all.Wait()
 }
