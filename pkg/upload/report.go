@@ -134,7 +134,7 @@ func addID(ids map[string]int, words []string) error {
 	if err != nil {
 		return errProtocol
 	}
-	ids[words[2]] = int(id)
+	ids[strings.Join(words[2:], " ")] = int(id)
 	return nil
 }
 
