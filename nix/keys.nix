@@ -9,7 +9,6 @@
 }:
 let
   keys = config.deployment.keys;
-  names = builtins.attrNames keys;
 
   # --- unit names -----------------------------------------------------------
   # What systemd does not take literally is written as \xNN, byte by byte, the
@@ -50,17 +49,22 @@ let
   escapeUnit =
     name:
     let
-      chars = lib.stringToCharacters name;
       escape = c: if builtins.elem c literal then c else escapes.${c};
-      first = builtins.head chars;
+      escaped = lib.concatMapStrings escape (lib.stringToCharacters name);
     in
-    (if first == "." then escapes."." else escape first) + lib.concatMapStrings escape (builtins.tail chars);
+    if lib.hasPrefix "." name then escapes."." + lib.removePrefix "." escaped else escaped;
 
   unit = name: "${escapeUnit name}-key";
 
   # A word of ExecStart= (systemd.service(5), "Command lines").
   execWord =
     text: "\"${builtins.replaceStrings [ "\\" "\"" "%" "$" ] [ "\\\\" "\\\"" "%%" "$$" ] text}\"";
+
+  # --- paths ------------------------------------------------------------------
+  # One spelling of each path, so that two can be compared and taken apart.
+  steps = path: builtins.filter (step: step != "" && step != ".") (lib.splitString "/" path);
+  clean = path: "/" + lib.concatStringsSep "/" (steps path);
+  paths = builtins.mapAttrs (_: key: clean key.path) keys;
 
   # Lines of words separated by tabs, for the scripts; no option that goes in
   # here may hold either, see the assertions.
@@ -69,64 +73,102 @@ let
     pkgs.writeText name (lib.concatMapStrings (row: lib.concatStringsSep "	" row + "\n") rows);
 
   script =
-    name: text:
+    name: inputs: text:
     pkgs.writeScript "colmena-go-${name}" ''
       #!${pkgs.runtimeShell}
-      PATH=${lib.makeBinPath [ pkgs.coreutils pkgs.inotify-tools (config.systemd.package or pkgs.systemd) ]}
+      ${lib.optionalString (inputs != [ ]) "PATH=${lib.makeBinPath inputs}"}
       set -fu
       ${text}
     '';
 
   # --- owners -----------------------------------------------------------------
-  early = lib.filterAttrs (_: key: key.uploadAt == "pre-activation") keys;
-
   owners = table "colmena-go-key-owners" (
     lib.mapAttrsToList (name: key: [
-      key.path
+      paths.${name}
       key.user
       key.group
       key.permissions
       name
-    ]) early
+    ]) keys
   );
 
   # The tool leaves a key to root whose owner is yet to be made. Only what
   # nobody but root can have put there is given away: in a directory that others
   # can write, the tool replaces the file itself once the owner exists.
-  own = script "own-keys" ''
-    IFS='	' failed=0 paths=()
-    guarded() {
-      local at=$1 list=()
-      while :; do
-        list+=("$at")
-        [ "$at" != / ] || break
-        at=''${at%/*}
-        at=''${at:-/}
-      done
+  own = script "own-keys" [ pkgs.coreutils ] ''
+    say() { printf 'colmena-go: key %s: %s\n' "$1" "$2" >&2; }
+
+    # rooted DIR: only root can change what is in it.
+    rooted() {
       local uid mode
-      while IFS=' ' read -r uid mode; do
-        [ "$uid" = 0 ] && (((0$mode & 022) == 0)) || return 1
-      done < <(stat -c '%u %a' -- "''${list[@]}")
+      IFS=' ' read -r uid mode < <(stat -c '%u %a' -- "$1") && [ "$uid" = 0 ] && ((! (0$mode & 022)))
     }
-    while read -r path user group mode name; do
-      if [ -f "$path" ] && [ ! -L "$path" ]; then paths+=("$path"); fi
-    done <"$1"
-    [ ''${#paths[@]} -gt 0 ] || exit 0
-    exec 3< <(stat -c '%u	%U	%g	%G	%h' -- "''${paths[@]}")
-    while read -r path user group mode name; do
-      [ -f "$path" ] && [ ! -L "$path" ] || continue
-      read -r uid owner gid team links <&3 || break
-      if [ "$user" = "$uid" ] || [ "$user" = "$owner" ]; then
-        if [ "$group" = "$gid" ] || [ "$group" = "$team" ]; then continue; fi
+
+    # walk DIR prints it without symlinks, if all the way there is rooted.
+    walk() {
+      local rest=$1 part target links=0 at=
+      while rooted "''${at:-/}"; do
+        while [[ $rest = /* ]]; do rest=''${rest#/}; done
+        if [ -z "$rest" ]; then
+          printf '%s.' "$at"
+          return
+        fi
+        part=''${rest%%/*} rest=''${rest#"$part"}
+        if [ "$part" = . ]; then
+          :
+        elif [ "$part" = .. ]; then
+          at=''${at%/*}
+        elif [ -L "$at/$part" ]; then
+          ((++links <= 40)) && target=$(readlink -n -- "$at/$part" && echo .) || return
+          rest=''${target%.}$rest
+          if [[ $rest = /* ]]; then at=; fi
+        elif [ -d "$at/$part" ]; then
+          at=$at/$part
+        else
+          return 1
+        fi
+      done
+      return 1
+    }
+
+    # give PATH USER GROUP MODE NAME
+    give() {
+      local dir=''${1%/*} real said
+      if [ -z "''${reals[$dir/]+known}" ]; then reals[$dir/]=$(walk "$dir"); fi
+      real=''${reals[$dir/]}
+      if [ -z "$real" ]; then
+        say "$5" "others than root can write on the way to $1, so only the next upload sets its owner"
+        return
       fi
-      if [ "$links" != 1 ] || ! guarded "$(readlink -f -- "''${path%/*}/")"; then
-        echo "key $name: its directory can be written by others than root; the owner is set by the next upload" >&2
+      real=''${real%.}/''${1##*/}
+      # A new owner takes the setuid and setgid bits off (chown(2)).
+      if ! said=$(chown -h -- "$2:$3" "$real" 2>&1 && { ((! (0$4 & 06000))) || chmod -- "$4" "$real" 2>&1; }); then
+        say "$5" "$1 could not be given to $2:$3 ($said); root keeps it. Declare the user and the group, or change the key's"
+        return 1
+      fi
+    }
+
+    if [ -d /run/keys ] && [ ! -L /run/keys ] && [ "$(stat -c %U:%G:%a /run/keys)" != root:keys:750 ]; then
+      chown root:keys /run/keys && chmod 0750 /run/keys
+    fi
+    declare -A found reals
+    failed=0 there=()
+    while IFS='	' read -r path _; do
+      if [ -f "$path" ] && [ ! -L "$path" ]; then there+=("$path"); fi
+    done <"$1"
+    [ ''${#there[@]} != 0 ] || exit 0
+    while IFS='	' read -r state path; do
+      found[$path]=$state
+    done < <(stat -c '%u %U %g %G %h	%n' -- "''${there[@]}")
+    while IFS='	' read -r path user group mode name; do
+      [ -n "''${found[$path]-}" ] || continue
+      IFS=' ' read -r uid owner gid team links <<<"''${found[$path]}"
+      if [[ $user = "$uid" || $user = "$owner" ]] && [[ $group = "$gid" || $group = "$team" ]]; then continue; fi
+      if [ "$links" != 1 ]; then
+        say "$name" "$path has other hard links, so only the next upload sets its owner"
         continue
       fi
-      if ! { chown -h -- "$user:$group" "$path" && chmod -- "$mode" "$path"; }; then
-        echo "key $name: $path cannot be given to $user:$group" >&2
-        failed=1
-      fi
+      give "$path" "$user" "$group" "$mode" "$name" || failed=1
     done <"$1"
     exit $failed
   '';
@@ -135,77 +177,102 @@ let
   usersByService = (config.services.userborn.enable or false) || (config.systemd.sysusers.enable or false);
 
   # --- units --------------------------------------------------------------------
-  waitFor = script "await-key" ''
-    until [ -e "$1" ]; do sleep 0.2; done
+  systemd = config.systemd.package or pkgs.systemd;
+
+  # With builtins alone: one process per job that waits, none once it is done.
+  await = script "await-key" [ ] ''
+    [ ! -e "$1" ] || exit 0
+    exec {never}<> <(:)
+    until [ -e "$1" ]; do read -rt 0.2 -u "$never"; done
+    exit 0
   '';
 
   watched = table "colmena-go-keys" (
-    lib.mapAttrsToList (name: key: [
+    lib.mapAttrsToList (name: path: [
       "${unit name}.service"
-      key.path
-    ]) keys
+      path
+    ]) paths
   );
+
+  # What is news: keys and the directories that lead to them, as a regular
+  # expression, so that whatever else happens in those wakes nobody.
+  news =
+    let
+      quote = builtins.replaceStrings specials (map (c: "\\${c}") specials);
+      specials = lib.stringToCharacters "\\.[]{}()*+?^$|";
+      # /a/b/c -> /a /a/b
+      above =
+        path: lib.genList (n: "/" + lib.concatStringsSep "/" (lib.take (n + 1) (steps path))) (builtins.length (steps path) - 1);
+      unique = list: builtins.attrNames (builtins.groupBy (x: x) list);
+      all = builtins.attrValues paths;
+      byDir = builtins.groupBy (path: lib.concatStringsSep "/" (lib.init ([ "" ] ++ steps path))) all;
+      names = dir: lib.concatMapStringsSep "|" (path: quote (lib.last (steps path))) byDir.${dir};
+    in
+    "^(" + lib.concatStringsSep "|" (map quote (unique (lib.concatMap above all)) ++ map (dir: "${quote dir}/(${names dir})") (builtins.attrNames byDir)) + ")/?$";
 
   # Watch first, then look, so that nothing comes or goes unseen; end, and leave
   # one process behind, which ends at the first event and has us run again.
-  watch = script "watch-keys" ''
-    declare -A dirs
+  watch = script "watch-keys" [ pkgs.coreutils pkgs.inotify-tools systemd ] ''
+    declare -A dirs=([/]=1) states=() started=() starting=()
+    # An upload's events come close together.
+    sleep 0.05
     while IFS='	' read -r unit path; do
-      dir=''${path%/*}
-      while [ ! -d "''${dir:-/}" ]; do dir=''${dir%/*}; done
-      dirs[''${dir:-/}]=1
+      while path=''${path%/*} && [ -n "$path" ] && [ -z "''${dirs[$path]-}" ]; do
+        if [ -d "$path" ]; then dirs[$path]=1; fi
+      done
     done <"$1"
-    fifo=$RUNTIME_DIRECTORY/ready
-    rm -f "$fifo"
-    mkfifo -m 0600 "$fifo"
-    # What an upload does beside the keys is no news.
-    inotifywait -t 600 --exclude '/\.colmena-go\.' -e create -e moved_to -e moved_from -e delete -e delete_self -e move_self -e unmount \
-      -- "''${!dirs[@]}" >/dev/null 2>"$fifo" &
-    while read -r line; do
-      case $line in *established*) break ;; esac
-    done <"$fifo"
-
-    look() {
-      local unit path key value id= state start=() stop=() units=()
-      declare -A states
-      waiting=
-      while IFS='	' read -r unit path; do units+=("$unit"); done <"$1"
-      while IFS='=' read -r key value; do
-        case $key in
-          Id) id=$value ;;
-          ActiveState) state=$value ;;
-        esac
-        if [ -n "$id" ] && [ -n "''${state-}" ]; then
-          states[$id]=$state
-          id= state=
-        fi
-      done < <(systemctl show -p Id -p ActiveState -- "''${units[@]}")
-      while IFS='	' read -r unit path; do
-        state=''${states[$unit]-inactive}
-        if [ -e "$path" ]; then
-          case $state in active | activating) ;; *) start+=("$unit") ;; esac
-        else
-          case $state in
-            active | reloading) stop+=("$unit") ;;
-            activating) waiting=1 ;;
-          esac
-        fi
-      done <"$1"
-      [ ''${#stop[@]} = 0 ] || systemctl stop --no-block -- "''${stop[@]}"
-      [ ''${#start[@]} = 0 ] || systemctl start --no-block -- "''${start[@]}"
-    }
-    look "$1"
-    # A unit that starts without its file waits for it, or has just missed that
-    # the file went again: the second look tells.
-    if [ -n "$waiting" ]; then
-      sleep 0.5
-      look "$1"
+    exec 3< <(exec inotifywait -t 600 --include "$2" \
+      -e create -e moved_to -e moved_from -e delete -e delete_self -e move_self -e unmount \
+      -- "''${!dirs[@]}" 2>&1 >/dev/null)
+    watching= said=
+    while read -r line <&3; do
+      case $line in
+        *established*) watching=1 && break ;;
+        Setting*) ;;
+        *) said+=" $line" ;;
+      esac
+    done
+    # As when there are too many inotify instances, or a directory just went.
+    if [ -z "$watching" ]; then
+      echo "<4>keys cannot be watched, they are looked at every 5 s:$said" >&2
+      sleep 5 &
     fi
+
+    # What an earlier run started is not waited for by anybody else.
+    if [ -e "$RUNTIME_DIRECTORY/started" ]; then
+      while read -r unit; do [ -z "$unit" ] || started[$unit]=1; done <"$RUNTIME_DIRECTORY/started"
+    fi
+    start=() stop=()
+    # One question to systemd, whose answers about single units are slow.
+    while IFS=' ' read -r unit _ state _; do
+      [ -z "$unit" ] || states[$unit]=$state
+    done < <(systemctl list-units --all --full --plain --no-legend --no-pager '*-key.service')
+    while IFS='	' read -r unit path; do
+      state=''${states[$unit]-inactive}
+      if [ -e "$path" ]; then
+        case $state in
+          active | reloading) ;;
+          activating) [ -z "''${started[$unit]-}" ] || starting[$unit]=1 ;;
+          *) start+=("$unit") starting[$unit]=1 ;;
+        esac
+      else
+        case $state in
+          active | reloading) stop+=("$unit") ;;
+          activating) [ -z "''${started[$unit]-}" ] || stop+=("$unit") ;;
+        esac
+      fi
+    done <"$1"
+    printf '%s\n' "''${!starting[@]}" >"$RUNTIME_DIRECTORY/started"
+    [ ''${#stop[@]} = 0 ] || systemctl stop --no-block -- "''${stop[@]}"
+    [ ''${#start[@]} = 0 ] || systemctl start --no-block -- "''${start[@]}"
+    exit 0
   '';
 
   # --- checks ---------------------------------------------------------------------
   control = text: builtins.match "[^[:cntrl:]]*" text == null;
   owner = text: builtins.match "[A-Za-z0-9_][A-Za-z0-9_.@+-]*\\$?" text != null;
+
+  byPath = builtins.groupBy (name: paths.${name}) (builtins.attrNames keys);
 
   check =
     name: key:
@@ -216,7 +283,7 @@ let
         key.keyFile
         key.keyCommand
       ];
-      twins = builtins.filter (other: other != name && keys.${other}.path == key.path) names;
+      twins = lib.remove name byPath.${paths.${name}};
     in
     [
       {
@@ -228,6 +295,11 @@ let
         message = "${at}: the attribute's name must not be empty or hold control characters, since a unit is named after it.";
       }
       {
+        # systemd takes 255 characters, Nix 211 for the unit's derivation.
+        assertion = builtins.stringLength (unit name) <= 190;
+        message = "${at}: the name is too long for a unit's, ${unit name}.service.";
+      }
+      {
         assertion =
           !(builtins.elem key.name [
             ""
@@ -235,8 +307,9 @@ let
             ".."
           ])
           && builtins.match "[^/]*" key.name != null
+          && builtins.stringLength key.name <= 255
           && !control key.name;
-        message = "${at}.name must be a file name: not empty, without a slash and control characters.";
+        message = "${at}.name must be a file name: 1 to 255 bytes, without a slash and control characters.";
       }
       {
         assertion = lib.hasPrefix "/" key.destDir && !(lib.hasInfix "/../" "${key.destDir}/") && !control key.destDir;
@@ -267,28 +340,21 @@ in
 
     system.activationScripts = {
       colmenaGoKeys = lib.mkIf (!usersByService) (
-        lib.stringAfter
-          (builtins.filter (name: config.system.activationScripts ? ${name}) [
-            "users"
-            "groups"
-          ])
-          ''
-            if [ -d /run/keys ] && [ "$(stat -c %G:%a /run/keys)" != keys:750 ]; then
-              chown root:keys /run/keys && chmod 0750 /run/keys
-            fi
-            ${own} ${owners}
-          ''
+        lib.stringAfter (builtins.filter (name: config.system.activationScripts ? ${name}) [
+          "users"
+          "groups"
+        ]) "${own} ${owners}"
       );
     };
 
     systemd.services = {
-      colmena-go-key-owners = lib.mkIf usersByService {
+      # After users that a service makes; and at boot, where the activation
+      # script has run before all file systems were mounted.
+      colmena-go-key-owners = {
         description = "Gives keys to their owners";
-        wantedBy = [
-          "sysinit.target"
-          "sysinit-reactivation.target"
-        ];
+        wantedBy = [ "sysinit.target" ] ++ lib.optional usersByService "sysinit-reactivation.target";
         after = [
+          "local-fs.target"
           "userborn.service"
           "systemd-sysusers.service"
         ];
@@ -302,6 +368,9 @@ in
         serviceConfig = {
           Type = "oneshot";
           ExecStart = "${own} ${owners}";
+        }
+        // lib.optionalAttrs (!usersByService) {
+          ExecCondition = "${pkgs.runtimeShell} -c '! ${systemd}/bin/systemctl -q is-active sysinit.target'";
         };
       };
 
@@ -313,19 +382,25 @@ in
         stopIfChanged = false;
         serviceConfig = {
           Type = "forking";
-          ExecStart = "${watch} ${watched}";
+          ExecStart = "${watch} ${watched} ${execWord news}";
           RuntimeDirectory = "colmena-go-keys";
           RuntimeDirectoryMode = "0700";
+          RuntimeDirectoryPreserve = "restart";
           Restart = "always";
-          RestartSec = "50ms";
-          SuccessExitStatus = "1 2";
+          # Not to be found waiting for a restart by switch-to-configuration,
+          # which takes that for a failure if the last exit status was not 0.
+          RestartSec = 0;
+          SuccessExitStatus = 2;
+          # An upload is not worth four lines of the journal.
+          LogLevelMax = "notice";
         };
       };
     }
     // lib.mapAttrs' (
-      name: key:
+      name: _:
       lib.nameValuePair (unit name) {
-        description = "Key ${builtins.replaceStrings [ "%" ] [ "%%" ] name}";
+        # Not at the end of the line, where a backslash would join it to the next.
+        description = "Key \"${builtins.replaceStrings [ "%" ] [ "%%" ] name}\"";
         unitConfig.StartLimitIntervalSec = 0;
         # It is active while the file is there, whatever else changes.
         restartIfChanged = false;
@@ -333,7 +408,9 @@ in
           Type = "oneshot";
           RemainAfterExit = true;
           TimeoutStartSec = "infinity";
-          ExecStart = "${waitFor} ${execWord key.path}";
+          # Stopped while it waits, it has not failed.
+          SuccessExitStatus = "TERM";
+          ExecStart = "${await} ${execWord paths.${name}}";
         };
       }
     ) keys;

@@ -57,6 +57,11 @@ func (v *validator) port(port int) {
 func (v *validator) attr(attr string) {
 	if attr == "" || control(attr) {
 		v.add("name", "cannot be made into a unit's name: an attribute of deployment.keys must not be empty or hold control characters")
+		return
+	}
+	// systemd takes 255 bytes; Nix 211 for the name of the derivation of a unit.
+	if unit := strings.TrimSuffix((Key{Attr: attr}).Unit(), ".service"); len(unit) > 190 {
+		v.add("name", "makes the name of its unit %d bytes long, of which 190 are allowed: give the attribute a shorter name, and set name to the file's", len(unit))
 	}
 }
 

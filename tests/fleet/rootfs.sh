@@ -49,3 +49,7 @@ systemctl enable run-keys.mount || ln -s ../run-keys.mount /etc/systemd/system/l
 mkdir -p /etc/systemd/system/local-fs.target.wants
 ln -sf ../run-keys.mount /etc/systemd/system/local-fs.target.wants/run-keys.mount
 rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /usr/share/doc/* /usr/share/man/*
+
+# Nothing is to be made up for at the first boot: else Debian's own
+# systemd-sysusers.service runs and lives on under the name of NixOS's.
+touch -r /usr /etc/.updated /var/.updated

@@ -1,0 +1,211 @@
+package keyunits_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAUnitFollowsItsFileAtOnce(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys.k.text = "v"; }`)
+	h.sh("echo v >/run/keys/k")
+	if took := h.becomes(unit("k"), "active"); took > time.Second {
+		t.Errorf("active after %v", took)
+	}
+	h.sh("rm /run/keys/k")
+	if took := h.becomes(unit("k"), "inactive"); took > time.Second {
+		t.Errorf("inactive after %v", took)
+	}
+}
+
+func TestAReplacedFileDoesNotFlapItsUnit(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys.k.text = "v"; systemd.services.user = { bindsTo = [ "k-key.service" ]; after = [ "k-key.service" ]; serviceConfig.ExecStart = "${pkgs.coreutils}/bin/sleep infinity"; }; }`)
+	h.sh("echo v >/run/keys/k; systemctl start user")
+	before := h.invocation(unit("k")) + h.invocation("user")
+	h.sh("for i in $(seq 50); do echo $i >/run/keys/.new; mv /run/keys/.new /run/keys/k; done")
+	h.settled()
+	if after := h.invocation(unit("k")) + h.invocation("user"); after != before {
+		t.Error("the unit was restarted")
+	}
+}
+
+func TestQuickRemovalsAndReturnsEndRight(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys.k.text = "v"; }`)
+	for _, pause := range []string{"0", "0.02", "0.07"} {
+		h.sh("for i in $(seq 30); do echo v >/run/keys/k; sleep " + pause + "; rm /run/keys/k; sleep " + pause + "; done")
+		h.settled()
+		h.becomes(unit("k"), "inactive")
+		h.sh("for i in $(seq 30); do rm -f /run/keys/k; sleep " + pause + "; echo v >/run/keys/k; sleep " + pause + "; done")
+		h.settled()
+		h.becomes(unit("k"), "active")
+		h.sh("rm /run/keys/k")
+		h.becomes(unit("k"), "inactive")
+	}
+}
+
+func TestTheWayToAKeyMayComeAndGo(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys.k = { text = "v"; destDir = "/srv//a/./b/"; }; deployment.keys.root = { text = "v"; destDir = "/"; }; }`)
+	steps := []struct{ script, state string }{
+		{"mkdir -p /srv/a/b; echo v >/srv/a/b/k", "active"},
+		{"mv /srv/a /srv/c", "inactive"},
+		{"mv /srv/c /srv/a", "active"},
+		{"rm -r /srv/a", "inactive"},
+		{"mkdir -p /srv/other/b; echo v >/srv/other/b/k; ln -s other /srv/a", "active"},
+		{"ln -sfn nowhere /srv/a", "inactive"},
+		{"ln -sfn other /srv/a", "active"},
+		{"mount -t tmpfs none /srv/other/b", "active"}, // nobody is told of a mount
+		{"umount /srv/other/b; rm /srv/other/b/k", "inactive"},
+	}
+	for _, step := range steps {
+		h.sh(step.script)
+		h.settled()
+		h.becomes(unit("k"), step.state)
+	}
+	h.sh("echo v >/root.key; mv /root.key /root.key.old; echo v >/root2; rm /root.key.old /root2")
+	h.becomes(unit("root"), "active") // the directory /root
+}
+
+func TestAJobWaitsForTheFileAndHoldsOneProcess(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys.k.text = "v"; systemd.services.needs = { requires = [ "k-key.service" ]; after = [ "k-key.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; script = "test -e /run/keys/k"; }; }`)
+	h.sh("systemctl start --no-block needs")
+	h.settled()
+	h.becomes(unit("k"), "activating")
+	if jobs := h.sh("systemctl list-jobs --no-legend"); !strings.Contains(jobs, "k-key.service start running") {
+		t.Errorf("jobs: %s", jobs)
+	}
+	if n := h.sh("pgrep -fc '[a]wait-key'"); n != "1" {
+		t.Errorf("%s processes wait", n)
+	}
+	h.sh("echo v >/run/keys/k")
+	h.becomes("needs.service", "active")
+}
+
+func TestTheWatcherMayDieAndNothingElseChanges(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys = { k.text = "v"; l.text = "v"; }; }`)
+	h.sh("echo v >/run/keys/k")
+	h.becomes(unit("k"), "active")
+	before := h.invocation(unit("k"))
+	h.sh("systemctl kill -s KILL colmena-go-keys; rm -f /run/keys/l; systemctl restart colmena-go-keys")
+	h.sh("kill -KILL $(systemctl show -P MainPID colmena-go-keys)")
+	h.sh("echo v >/run/keys/l")
+	h.becomes(unit("l"), "active")
+	h.becomes("colmena-go-keys.service", "active")
+	if h.invocation(unit("k")) != before {
+		t.Error("the watcher's end restarted a key's unit")
+	}
+}
+
+func TestKeysAreFollowedWhereInotifyIsUsedUp(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys.k.text = "v";
+  systemd.services.colmena-go-keys.serviceConfig = { SystemCallFilter = "~inotify_init inotify_init1"; SystemCallErrorNumber = "EMFILE"; }; }`)
+	h.sh("echo v >/run/keys/k")
+	if took := h.becomes(unit("k"), "active"); took < time.Second {
+		t.Errorf("active after %v, so inotify works here and nothing is tried", took)
+	}
+	h.sh("rm /run/keys/k")
+	h.becomes(unit("k"), "inactive")
+	if log := h.sh("journalctl -q -u colmena-go-keys"); !strings.Contains(log, "cannot be watched") {
+		t.Errorf("nothing is said: %s", log)
+	}
+	if n, _ := strconv.Atoi(h.sh("systemctl show -P NRestarts colmena-go-keys")); n > 10 {
+		t.Errorf("%d restarts", n)
+	}
+}
+
+// What happens beside the keys wakes nobody.
+func TestABusyDirectoryCostsNothing(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys = { k = { text = "v"; destDir = "/srv/busy"; }; "not.there" = { text = "v"; destDir = "/srv/busy/later"; }; }; }`)
+	h.sh("mkdir -p /srv/busy; echo v >/srv/busy/k")
+	h.becomes(unit("k"), "active")
+	h.settled()
+	pid := h.sh("systemctl show -P MainPID colmena-go-keys")
+	h.sh("for i in $(seq 100); do echo >/srv/busy/$i; echo >/srv/busy/not_there; mkdir /srv/busy/.colmena-go.x /srv/busy/later.; rmdir /srv/busy/.colmena-go.x /srv/busy/later.; done; echo more >>/srv/busy/k")
+	h.settled()
+	if now := h.sh("systemctl show -P MainPID colmena-go-keys"); now != pid || pid == "0" {
+		t.Errorf("the watcher was %s and is %s", pid, now)
+	}
+}
+
+func TestTwoHundredKeys(t *testing.T) {
+	h := onHost(t)
+	h.settled()
+	processes := func() int {
+		n, err := strconv.Atoi(h.sh("ps -e --no-headers | wc -l"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	bare := processes()
+	const many = `{ deployment.keys = builtins.listToAttrs (builtins.genList (i: { name = "key-number-${toString i}"; value = { text = "v"; user = "many"; %s }; }) 200);
+	  users.users.many = { isSystemUser = true; group = "many"; }; users.groups.many = { }; }`
+	h.sh("for i in $(seq 0 199); do echo v >/run/keys/key-number-$i; done; chmod 600 /run/keys/*")
+	begin := time.Now()
+	h.to(fmt.Sprintf(many, ""))
+	t.Logf("the switch that brings 200 keys, units and owners: %v", time.Since(begin))
+	const active = `systemctl list-units --no-legend --state=active 'key-number-*' | wc -l`
+	all := func(want string) time.Duration {
+		begin := time.Now()
+		for h.sh(active) != want {
+			if time.Since(begin) > 20*time.Second {
+				t.Fatalf("%s units are active, want %s", h.sh(active), want)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return time.Since(begin)
+	}
+	all("200")
+	if got := h.sh("stat -c '%U %a' /run/keys/key-number-* | sort | uniq -c"); got != "200 many 600" {
+		t.Errorf("owners: %s", got)
+	}
+	h.settled()
+	if more := processes() - bare; more > 1 {
+		t.Errorf("%d processes more than without keys:\n%s", more, h.sh("ps -eo args"))
+	}
+	t.Log("a run of the watcher takes ", h.sh("systemctl stop colmena-go-keys; TIMEFORMAT=%R; bash -c 'time systemctl start colmena-go-keys' 2>&1"))
+	t.Log("the watcher, RSS in kB: ", h.sh("ps -o rss= -p $(systemctl show -P MainPID colmena-go-keys)"))
+
+	const history = `systemctl show -p InvocationID "key-number-*" colmena-go-keys | sort`
+	before := h.sh(history)
+	system := h.built(fmt.Sprintf(many, ""))
+	begin = time.Now()
+	if exit, output := h.activate(system, "switch"); exit != 0 {
+		t.Fatal(output)
+	}
+	t.Logf("a switch that changes nothing: %v", time.Since(begin))
+	h.settled()
+	if h.sh(history) != before {
+		t.Error("a switch that changes nothing restarted units")
+	}
+	// What else a key is, and which others there are, is none of a unit's business.
+	history200 := h.sh(`systemctl show -p InvocationID "key-number-*" | sort`)
+	output := h.to("{ imports = [ " + fmt.Sprintf(many, `permissions = "0400";`) + ` { deployment.keys.other.text = "v"; } ]; }`)
+	if strings.Contains(output, "key-number-") {
+		t.Errorf("the switch speaks of unchanged units:\n%s", output)
+	}
+	h.settled()
+	if h.sh(`systemctl show -p InvocationID "key-number-*" | sort`) != history200 {
+		t.Error("another key restarted units")
+	}
+	h.sh("rm /run/keys/*")
+	t.Logf("200 units are gone after %v", all("0"))
+	h.sh("mkdir /run/keys/.new; for i in $(seq 0 199); do echo v >/run/keys/.new/key-number-$i; done; mv /run/keys/.new/* /run/keys")
+	t.Logf("200 units are active after %v", all("200"))
+	h.settled()
+	if more := processes() - bare; more > 1 {
+		t.Errorf("%d processes more than without keys:\n%s", more, h.sh("ps -eo args"))
+	}
+	if got := h.sh("systemctl is-system-running"); got != "running" {
+		t.Errorf("the system is %s", got)
+	}
+}
