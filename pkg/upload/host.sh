@@ -12,9 +12,9 @@ IFS='
 run=/run/colmena-go dirs=0 walking= stage= keep= undo=
 fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
 
-# A list is its length in bytes (12 digits), then words of one line each: their
+# A list is a line with its length in bytes, then words of one line each: their
 # number first and a full stop last, so that a list cut short is never acted on.
-length() { size=$(head -c 12); case $size in ????????????) ;; *) fail input 0 -;; esac; }
+length() { read -r size || fail input 0 -; }
 whole() {
   [ $# -gt 1 ] || fail input 0 -
   count=$1
@@ -24,10 +24,33 @@ whole() {
 
 # --- directories -----------------------------------------------------------
 
-# enter DIR makes DIR the working directory, component by component: missing
-# ones are made, links are followed only where nobody but root can have made
-# them, and everywhere else the parent must be the directory we came from.
+# enter DIR makes DIR the working directory, whose 'ID UID MODE' is then in `here`.
 enter() {
+  if trodden "$1"; then cd -P "$1"; else walk "$1"; fi
+}
+
+# trodden DIR: it exists, without symlinks, and on all the way to it only root
+# can replace anything. `here` is what one program says of it.
+trodden() {
+  rest=$1/ way= ways=/
+  while [ -n "$rest" ]; do
+    part=${rest%%/*} rest=${rest#*/}
+    case $part in '') continue ;; . | ..) return 1 ;; esac
+    way=$way/$part ways=$ways$IFS$way
+    [ -d "$way" ] && [ ! -L "$way" ] || return 1
+  done
+  here=$(stat -c '%d:%i %u %a' -- $ways) || return 1
+  while :; do
+    case $here in *"$IFS"*) ;; *) return 0 ;; esac
+    guarded "${here%%"$IFS"*}" || return 1
+    here=${here#*"$IFS"}
+  done
+}
+
+# walk goes component by component: missing ones are made, links are followed
+# only where nobody but root can have made them, and everywhere else the parent
+# must be the directory we came from.
+walk() {
   rest=${1#/} links=0
   cd /
   while [ -n "$rest" ]; do
@@ -45,6 +68,7 @@ enter() {
     guarded "$here" || [ "$(stat -c %d:%i ..)" = "${here%% *}" ] ||
       fail dir "$walking" "$part was swapped while it was entered"
   done
+  here=$(stat -c '%d:%i %u %a' .)
 }
 
 # guarded 'ID UID MODE': only root can replace root's entries in the directory.
@@ -79,7 +103,7 @@ create() {
       *' '[2367]???) if guarded "$here"; then chown 0:0 "./$part" && chmod g-s "./$part"; fi ;;
     esac
   fi
-  eval "made_$walking=\"$part\$IFS\$made_$walking\""
+  eval "made_$walking=\$part\$IFS\$made_$walking"
 }
 
 # --- the stage: a directory of root's own inside each destination ------------
@@ -89,10 +113,11 @@ open_stage() {
   printf '%s\n' "$(pwd -P)/$name" >>$run/stages
   mkdir -m 0700 "./$name" || fail dir "$walking" "cannot make a directory in $(pwd -P)"
   cd -P "./$name"
-  own=$(stat -c '%u %a %d:%i' .)
+  own=$(stat -c '%u %a %d:%i' . ..)
+  case ${own#*"$IFS"} in *" $1") ;; *) fail dir "$walking" 'the staging directory was moved' ;; esac
+  own=${own%%"$IFS"*}
   case $own in '0 700 '*) ;; *) fail dir "$walking" 'the staging directory was swapped' ;; esac
   eval "path_$walking=\$(pwd -P) own_$walking=\$own"
-  [ "$(stat -c %d:%i ..)" = "$1" ] || fail dir "$walking" 'the staging directory was moved'
   mkdir ./n ./o
 }
 
@@ -142,7 +167,6 @@ look() {
   dir=$1 n=$2 i=0 found=
   shift 2
   enter "$dir"
-  here=$(stat -c '%d:%i %u %a' .)
   set +f
   for old in ./.colmena-go.*; do
     case $old in "./$stage".*) ;; *) sweep "${old#./}" || : ;; esac
@@ -256,7 +280,7 @@ check() {
   walking=$block
   enter "$dir"
   walking=
-  [ "$(stat -c %d:%i .)" = "$at" ] || fail dir "$block" 'the directory was replaced'
+  [ "${here%% *}" = "$at" ] || fail dir "$block" 'the directory was replaced'
 }
 
 mend() {
@@ -320,7 +344,7 @@ words=$#
 whole "$@"
 who=$2 wait=$3 id=$4 volatile=$5
 shift 5
-mkdir -p -m 0700 $run || fail root 0 "$(id -un)"
+[ -d $run ] || mkdir -p -m 0700 $run || fail root 0 "$(id -un)"
 exec 9>>$run/lock
 if ! flock -n 9; then
   holder=
@@ -356,13 +380,13 @@ done
 echo observed
 
 length
-blocks=$(head -c "$size")
-set -- $blocks
-words=$#
-whole "$@"
-shift
-blocks="$*"
-if [ "$1" != . ]; then
+if [ "$size" != 0 ]; then
+  blocks=$(head -c "$size")
+  set -- $blocks
+  words=$#
+  whole "$@"
+  shift
+  blocks="$*"
   each_block receive "$@"
   each_block check "$@"
   # From here to the end nothing may stop us half-way, nor may we say a word.

@@ -92,7 +92,7 @@ func (l *lines) next(n int) ([]string, error) {
 // readLook reads the host's state up to `observed`.
 func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, error) {
 	seen := plan.Observed{
-		Users: map[string]int{}, Groups: map[string]int{},
+		Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},
 		Dirs: map[string]plan.DirState{}, Files: map[string]plan.FileState{},
 	}
 	at := -1

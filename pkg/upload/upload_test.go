@@ -266,6 +266,9 @@ func TestNamesAreData(t *testing.T) {
 				onHost(t, "/run/keys/"+name, fmt.Sprint(i), 0, 0, 0o600)
 				onHost(t, fmt.Sprintf("/srv/%s/%d", name, i), name, 0, 0, 0o600)
 			}
+			if list, _ := os.ReadDir("/srv"); len(list) != len(hostile) {
+				t.Errorf("%d directories in /srv, want %d: %v", len(list), len(hostile), list)
+			}
 			if list, _ := os.ReadDir("/run/keys"); len(list) != len(hostile) {
 				t.Errorf("%d files in /run/keys, want %d", len(list), len(hostile))
 			}

@@ -22,15 +22,19 @@ func (w *words) add(list ...string) { *w = append(*w, list...) }
 
 func (w *words) addInt(n int) { w.add(strconv.Itoa(n)) }
 
-// bytes frames the list: its length in 12 digits, the number of words, the
-// words, a full stop. A list cut short at any byte is not one.
+// bytes frames the list: a line with its length, the number of words, the
+// words, a full stop. A list cut short at any byte is not one. An empty list is
+// the length alone.
 func (w words) bytes() []byte {
+	if len(w) == 0 {
+		return []byte("0\n")
+	}
 	all := make([]string, 0, len(w)+2)
 	all = append(all, strconv.Itoa(len(w)+2))
 	all = append(all, w...)
 	all = append(all, ".")
 	body := strings.Join(all, "\n")
-	return []byte(fmt.Sprintf("%012d%s", len(body), body))
+	return []byte(fmt.Sprintf("%d\n%s", len(body), body))
 }
 
 // directory is a destination and the keys that go there.
@@ -91,9 +95,10 @@ func oneLine(text string) string {
 	return text
 }
 
+// distinct lists the owners that a host must be asked about.
 func distinct(keys []Item, field func(hive.Key) string) []string {
 	var names []string
-	seen := map[string]bool{}
+	seen := map[string]bool{"root": true}
 	for _, item := range keys {
 		if name := field(item.Key); !seen[name] {
 			seen[name] = true
