@@ -116,8 +116,7 @@ func Run(ctx context.Context, host Runner, req Request, hooks Hooks) (Outcome, e
 	return f.result(err)
 }
 
-// list is what host.sh reads behind itself: the length of the list in 12 digits,
-// then a word a line, their number first and a full stop last.
+// list is what host.sh reads behind itself: a line with the list's length, then a word a line, their number first and a full stop last.
 func list(id string, req Request) []byte {
 	profile := "0"
 	if req.Goal.SetsProfile() {
@@ -127,7 +126,7 @@ func list(id string, req Request) []byte {
 	words = append(words, ".")
 	words[0] = fmt.Sprint(len(words))
 	body := strings.Join(words, "\n")
-	return []byte(fmt.Sprintf("%012d%s", len(body), body))
+	return []byte(fmt.Sprintf("%d\n%s", len(body), body))
 }
 
 func randomID() string {

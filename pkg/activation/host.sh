@@ -39,19 +39,13 @@ sweep() {
 
 write_script() {
   cat >"$dir/script" <<'SCRIPT'
-# The main process of the activation's unit, and what systemd runs after it.
+# The main process of the activation's unit.
 set -u
 dir=${0%/*} run=${0%/*/*}
 end() {
-  printf '%s\n' "$1" >"$dir/status.new"
-  mv "$dir/status.new" "$dir/status"
+  printf '%s\n' "$1" >"$dir/status"
   exit "$2"
 }
-if [ "$1" = ended ]; then
-  : >"$dir/ended"
-  [ -e "$dir/status" ] || end "killed ${EXIT_CODE-never} ${EXIT_STATUS-started}" 0
-  exit 0
-fi
 # A caught signal waits for the running program; an ignored one would be inherited.
 trap : HUP INT TERM
 umask 077
@@ -65,7 +59,7 @@ fi
 printf '%s\n' "${dir##*/}" >"$run/activation"
 umask 022
 cd /
-if [ "$3" = 1 ] && [ "$(readlink -f /nix/var/nix/profiles/system)" != "$4" ]; then
+if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
   nix-env -p /nix/var/nix/profiles/system --set "$4" 8>&- 9>&- || end "profile $?" 1
 fi
 "$4/bin/switch-to-configuration" "$2" 8>&- 9>&-
@@ -87,7 +81,7 @@ start() {
       --description="Activation by colmena-go: $goal $toplevel" \
       -p Type=exec -p DefaultDependencies=no -p Conflicts=shutdown.target -p Before=shutdown.target \
       -p IgnoreOnIsolate=yes -p KillMode=process -p OOMPolicy=continue \
-      -p "ExecStopPost=/bin/sh $dir/script ended" \
+      -p "ExecStopPost=/bin/sh -c '[ -s $dir/status ] || [ ! -d $dir ] || echo killed \$\$EXIT_CODE \$\$EXIT_STATUS >$dir/status'" \
       -E "PATH=$PATH" -E HOME=/root -E USER=root -E LOGNAME=root -E NIXOS_INSTALL_BOOTLOADER= \
       "$@" </dev/null >"$dir/why" 2>&1 && managed=yes && return
     case $(systemctl is-system-running 2>/dev/null) in stopping) fail 'the host is shutting down' ;; esac
@@ -125,8 +119,7 @@ await() {
   done
 }
 
-size=$(head -c 12)
-case $size in ????????????) ;; *) exit 1 ;; esac
+read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
 [ $# -ge 6 ] && whole "$@" || exit 1
@@ -139,7 +132,7 @@ units=${units%"$newline"}
 [ -x "$toplevel/bin/switch-to-configuration" ] ||
   fail "$toplevel is not a NixOS system on this host: it has no bin/switch-to-configuration"
 run=/run/colmena-go unit=colmena-go-activate-$id
-mkdir -p -m 0700 $run || fail "cannot make $run"
+[ -d $run ] || mkdir -p -m 0700 $run || fail "cannot make $run"
 sweep
 dir=$run/activate-$id
 mkdir -m 0700 "$dir" || fail "cannot make $dir"
@@ -148,24 +141,36 @@ flock 6 && write_script && : >"$dir/running" || fail "cannot write and lock file
 say launch
 start
 
+# quit STATUS leaves the activation alone, and no process of ours.
+running= looking= copying= watcher=
+quit() {
+  for process in $running $looking $copying $watcher; do kill "$process" 2>/dev/null; done
+  exit "$1"
+}
+
 # The input ends when the deployer is gone: then nobody is left to follow for.
-trap 'exit 3' HUP INT TERM
+trap 'quit 3' HUP INT TERM
 (while read -r line; do :; done; kill $$) <&3 6>&- >/dev/null 2>&1 &
 watcher=$!
 
 await "$dir/log" 30 || await "$dir/status" 1 || { dir= && fail 'the activation did not start'; }
 : >>"$dir/log"
-exec 4<"$dir/log" 5<"$dir/running"
+exec 5<"$dir/running"
 say began
 seen=
-until flock -w 0.25 5; do
-  cat <&4 || exit 1
-  [ -z "$units" ] || look
-done
-cat <&4 || exit 1
+flock 5 >/dev/null 2>&1 &
+running=$!
+if [ -n "$units" ]; then
+  (while [ -n "$units" ] && sleep 0.25 >/dev/null 2>&1; do look; done) &
+  looking=$!
+fi
+# It reads once more when it has seen that the process is gone.
+tail -s 0.05 -c +1 -f --pid=$running "$dir/log" &
+copying=$!
+wait $copying || quit 1
 # A killed main process leaves its status to systemd, which needs a moment.
 status=lost
-if await "$dir/status" 5; then read -r status <"$dir/status"; fi
+if await "$dir/status" 5; then read -r status <"$dir/status" || status=lost; fi
 case $status in
   'exit 2' | 'exit 4')
     [ -z "$managed" ] ||
@@ -175,12 +180,10 @@ case $status in
 esac
 
 # Only a deployer that has the result lets us forget it.
+[ -z "$looking" ] || kill $looking
 kill $watcher
 wait $watcher 2>/dev/null
 say "$status"
-if [ -n "$(timeout 30 head -n 1 <&3)" ]; then
-  [ -z "$managed" ] || await "$dir/ended" 10
-  rm -rf "$dir"
-fi
+if [ -n "$(timeout 30 head -n 1 <&3)" ]; then rm -rf "$dir"; fi
 exit 0
 }
