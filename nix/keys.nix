@@ -68,9 +68,8 @@ let
 
   # Lines of words separated by tabs, for the scripts; no option that goes in
   # here may hold either, see the assertions.
-  table =
-    name: rows:
-    pkgs.writeText name (lib.concatMapStrings (row: lib.concatStringsSep "	" row + "\n") rows);
+  lines = lib.concatMapStrings (row: lib.concatStringsSep "	" row + "\n");
+  table = name: rows: pkgs.writeText name (lines rows);
 
   script =
     name: inputs: text:
@@ -187,6 +186,44 @@ let
     exit 0
   '';
 
+  # All in one package: as systemd.services, each would cost an evaluation some
+  # 60 options and a derivation. What a configuration adds to one of them in
+  # systemd.services becomes a drop-in.
+  units =
+    pkgs.runCommandLocal "colmena-go-key-units"
+      {
+        # Not at the end of a line, where a backslash would join it to the next.
+        list = lines (
+          lib.mapAttrsToList (name: path: [
+            (unit name)
+            "Key \"${builtins.replaceStrings [ "%" ] [ "%%" ] name}\""
+            (execWord path)
+          ]) paths
+        );
+        passAsFile = [ "list" ];
+      }
+      ''
+        dir=$out/lib/systemd/system
+        mkdir -p "$dir"
+        while IFS='	' read -r unit description path; do
+          cat >"$dir/$unit.service" <<UNIT
+        [Unit]
+        Description=$description
+        StartLimitIntervalSec=0
+
+        [Service]
+        # It is active while the file is there, whatever else changes.
+        X-RestartIfChanged=false
+        Type=oneshot
+        RemainAfterExit=true
+        TimeoutStartSec=infinity
+        # Stopped while it waits, it has not failed.
+        SuccessExitStatus=TERM
+        ExecStart=${await} $path
+        UNIT
+        done <"$listPath"
+      '';
+
   watched = table "colmena-go-keys" (
     lib.mapAttrsToList (name: path: [
       "${unit name}.service"
@@ -295,8 +332,8 @@ let
         message = "${at}: the attribute's name must not be empty or hold control characters, since a unit is named after it.";
       }
       {
-        # systemd takes 255 characters, Nix 211 for the unit's derivation.
-        assertion = builtins.stringLength (unit name) <= 190;
+        # What systemd takes, with the ".service".
+        assertion = builtins.stringLength (unit name) <= 247;
         message = "${at}: the name is too long for a unit's, ${unit name}.service.";
       }
       {
@@ -347,6 +384,8 @@ in
       );
     };
 
+    systemd.packages = [ units ];
+
     systemd.services = {
       # After users that a service makes; and at boot, where the activation
       # script has run before all file systems were mounted.
@@ -395,24 +434,6 @@ in
           LogLevelMax = "notice";
         };
       };
-    }
-    // lib.mapAttrs' (
-      name: _:
-      lib.nameValuePair (unit name) {
-        # Not at the end of the line, where a backslash would join it to the next.
-        description = "Key \"${builtins.replaceStrings [ "%" ] [ "%%" ] name}\"";
-        unitConfig.StartLimitIntervalSec = 0;
-        # It is active while the file is there, whatever else changes.
-        restartIfChanged = false;
-        serviceConfig = {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          TimeoutStartSec = "infinity";
-          # Stopped while it waits, it has not failed.
-          SuccessExitStatus = "TERM";
-          ExecStart = "${await} ${execWord paths.${name}}";
-        };
-      }
-    ) keys;
+    };
   };
 }

@@ -59,9 +59,9 @@ func (v *validator) attr(attr string) {
 		v.add("name", "cannot be made into a unit's name: an attribute of deployment.keys must not be empty or hold control characters")
 		return
 	}
-	// systemd takes 255 bytes; Nix 211 for the name of the derivation of a unit.
-	if unit := strings.TrimSuffix((Key{Attr: attr}).Unit(), ".service"); len(unit) > 190 {
-		v.add("name", "makes the name of its unit %d bytes long, of which 190 are allowed: give the attribute a shorter name, and set name to the file's", len(unit))
+	// A file name, of which systemd takes 255 bytes.
+	if unit := (Key{Attr: attr}).Unit(); len(unit) > 255 {
+		v.add("name", "makes the name of its unit %d bytes long, of which 255 are allowed: give the attribute a shorter name, and set name to the file's", len(unit))
 	}
 }
 

@@ -113,7 +113,7 @@ func TestTheSystemsAssertionsRefuseWhatGoRefuses(t *testing.T) {
 		`a = { };`: "exactly one", `a = { text = "v"; keyFile = "/x"; };`: "exactly one",
 		`a = { text = "v"; permissions = "9999"; };`: "permissions", `a = { text = "v"; name = ".."; };`: "name",
 		`a = { text = "v"; destDir = "/a/../b"; };`: "destDir", `a = { text = "v"; user = "a:b"; };`: "user",
-		`"a${builtins.concatStringsSep "" (builtins.genList (_: "é") 24)}".text = "v";`: "name",
+		`"a${builtins.concatStringsSep "" (builtins.genList (_: "é") 31)}".text = "v";`: "name",
 		`a.text = "v"; b = { text = "v"; name = "a"; };`: "/run/keys/a",
 	} {
 		d.hive(`{ host1.deployment.keys = { ` + key + ` }; }`)

@@ -89,6 +89,12 @@ in
       description = "Definition of systemd mount units.";
     };
 
+    packages = mkOption {
+      type = types.listOf types.package;
+      default = [ ];
+      description = "Packages providing systemd units and hooks.";
+    };
+
     globalEnvironment = mkOption {
       type = types.attrsOf (
         types.nullOr (
@@ -123,6 +129,6 @@ in
       description = "Reactivate sysinit units";
     };
 
-    environment.etc."systemd/system".source = unitText.directory cfg.units;
+    environment.etc."systemd/system".source = unitText.directory cfg.packages cfg.units;
   };
 }

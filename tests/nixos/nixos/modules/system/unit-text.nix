@@ -156,7 +156,7 @@ in
 
   # All units in one derivation: hosts with hundreds of keys have as many units.
   directory =
-    units:
+    packages: units:
     let
       quote = lib.escapeShellArg;
       links =
@@ -185,7 +185,12 @@ in
       ''
         mkdir $out
         cd $out
+        for file in ${lib.concatMapStringsSep " " (p: "${p}/etc/systemd/system/* ${p}/lib/systemd/system/*") packages}; do
+          [ ! -e "$file" ] || cp -rs --no-preserve=mode "$file" .
+        done
+        # What a package brings is changed by a drop-in.
         unit() {
+          if [ -e "./$1" ]; then set -- "$1.d/overrides.conf" "$2"; fi
           case $1 in */*) mkdir -p "./''${1%/*}" ;; esac
           printf %s "$2" > "./$1"
         }
