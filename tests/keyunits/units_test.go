@@ -23,8 +23,8 @@ func TestAUnitFollowsItsFileAtOnce(t *testing.T) {
 
 func TestAConfigurationMayAddToAKeysUnit(t *testing.T) {
 	h := onHost(t)
+	h.sh("mkdir -p /run/keys; echo v >/run/keys/k")
 	h.to(`{ deployment.keys.k.text = "v"; systemd.services."k-key" = { documentation = [ "https://example.org/k" ]; wantedBy = [ "multi-user.target" ]; }; }`)
-	h.sh("echo v >/run/keys/k")
 	h.becomes(unit("k"), "active")
 	if got := h.sh("systemctl show -P Documentation -P WantedBy k-key"); got != "https://example.org/k\nmulti-user.target" && got != "multi-user.target\nhttps://example.org/k" {
 		t.Errorf("the unit has %q", got)
