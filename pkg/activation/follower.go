@@ -92,7 +92,7 @@ func (f *follower) report(line string) {
 		}
 	case "failed":
 		f.listed = append(f.listed, rest)
-	case "exit", "busy", "profile", "killed", "lost", "fail":
+	case "exit", "busy", "profile", "killed", "fail":
 		f.status = report
 		f.ended()
 	}
@@ -119,14 +119,17 @@ func (f *follower) result(runErr error) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("%w; let it end first (what it prints is in /run/colmena-go/%s/log there)", ErrBusy, rest)
 	case "profile":
 		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, rest)
-	case "killed":
-		return Outcome{}, fmt.Errorf("%w (systemd says: %s)", ErrKilled, rest)
 	case "fail":
 		return Outcome{}, fmt.Errorf("%w: %s%s", ErrHost, rest, f.heard())
 	default:
-		return Outcome{}, ErrKilled
+		if f.detached {
+			return Outcome{}, ErrKilled
+		}
+		return Outcome{}, fmt.Errorf("%w (journalctl -u %s says more)", ErrKilled, f.unit())
 	}
 }
+
+func (f *follower) unit() string { return "colmena-go-activate-" + f.id + ".service" }
 
 func (f *follower) outcome(exit int) Outcome {
 	o := Outcome{Status: statusOf(exit), Exit: exit}
@@ -152,7 +155,7 @@ func (f *follower) unfinished(runErr error) error {
 	}
 	d := &Detached{Log: "/run/colmena-go/activate-" + f.id + "/log", Begun: f.begun, Cause: runErr}
 	if !f.detached {
-		d.Unit = "colmena-go-activate-" + f.id + ".service"
+		d.Unit = f.unit()
 	}
 	return d
 }

@@ -114,8 +114,8 @@ func TestErrorsSayWhetherAnythingRuns(t *testing.T) {
 		{"the follower was killed", "1d launch\n1d began\n", exited(137), ErrGoesOn, "/run/colmena-go/activate-1d/log"},
 		{"another one runs", "1d began\n1d busy activate-0c\n", nil, ErrBusy, "/run/colmena-go/activate-0c/log"},
 		{"no profile", "1d began\n1d profile 1\n", nil, ErrProfile, "nix-env ended with 1"},
-		{"the unit was killed", "1d began\n1d killed killed KILL\n", nil, ErrKilled, "killed KILL"},
-		{"it vanished", "1d began\n1d lost\n", nil, ErrKilled, "activate again"},
+		{"the unit was killed", "1d began\n1d killed\n", nil, ErrKilled, "activate again (journalctl -u colmena-go-activate-1d.service says more)"},
+		{"the process without a unit was killed", "1d detached x\n1d began\n1d killed\n", nil, ErrKilled, "activate again"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o, err := heard("", c.stderr, c.runErr, Hooks{})

@@ -81,7 +81,6 @@ start() {
       --description="Activation by colmena-go: $goal $toplevel" \
       -p Type=exec -p DefaultDependencies=no -p Conflicts=shutdown.target -p Before=shutdown.target \
       -p IgnoreOnIsolate=yes -p KillMode=process -p OOMPolicy=continue \
-      -p "ExecStopPost=/bin/sh -c '[ -s $dir/status ] || [ ! -d $dir ] || echo killed \$\$EXIT_CODE \$\$EXIT_STATUS >$dir/status'" \
       -E "PATH=$PATH" -E HOME=/root -E USER=root -E LOGNAME=root -E NIXOS_INSTALL_BOOTLOADER= \
       "$@" </dev/null >"$dir/why" 2>&1 && managed=yes && return
     case $(systemctl is-system-running 2>/dev/null) in stopping) fail 'the host is shutting down' ;; esac
@@ -168,9 +167,7 @@ fi
 tail -s 0.05 -c +1 -f --pid=$running "$dir/log" &
 copying=$!
 wait $copying || quit 1
-# A killed main process leaves its status to systemd, which needs a moment.
-status=lost
-if await "$dir/status" 5; then read -r status <"$dir/status" || status=lost; fi
+{ read -r status <"$dir/status"; } 2>/dev/null || status=killed
 case $status in
   'exit 2' | 'exit 4')
     [ -z "$managed" ] ||

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -221,8 +222,11 @@ func TestAKilledUnitIsToldFromAFailedSwitch(t *testing.T) {
 		h.sh(t, "systemctl kill -s KILL --kill-whom=main 'colmena-go-activate-*'")
 	}}
 	_, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
-	if !errors.Is(err, activation.ErrKilled) || !strings.Contains(err.Error(), "KILL") {
+	if !errors.Is(err, activation.ErrKilled) || !strings.Contains(err.Error(), "journalctl -u colmena-go-activate-") {
 		t.Errorf("got %v", err)
+	}
+	if log := h.sh(t, "journalctl -q -n 5 -u "+regexp.MustCompile("colmena-go-activate-[0-9a-f]+").FindString(err.Error())); !strings.Contains(log, "KILL") {
+		t.Errorf("the journal does not say how: %s", log)
 	}
 	h.clean(t)
 }

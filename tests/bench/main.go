@@ -280,6 +280,7 @@ func (b *bench) withUnits() error {
 	}
 	b.say("200 changed keys to 1 host with key units, delivery", delivery, floor, "ssh host true", 0)
 	b.say("  upload-keys with evaluation", whole, floor, "ssh host true", 0)
+	time.Sleep(2 * time.Second) // the watcher has looked at the last upload
 	count, err := host.Processes()
 	if err != nil {
 		return err

@@ -114,7 +114,7 @@ func TestTheSystemsAssertionsRefuseWhatGoRefuses(t *testing.T) {
 		`a = { text = "v"; permissions = "9999"; };`: "permissions", `a = { text = "v"; name = ".."; };`: "name",
 		`a = { text = "v"; destDir = "/a/../b"; };`: "destDir", `a = { text = "v"; user = "a:b"; };`: "user",
 		`"a${builtins.concatStringsSep "" (builtins.genList (_: "é") 31)}".text = "v";`: "name",
-		`a.text = "v"; b = { text = "v"; name = "a"; };`: "/run/keys/a",
+		`a.text = "v"; b = { text = "v"; name = "a"; };`:                                "/run/keys/a",
 	} {
 		d.hive(`{ host1.deployment.keys = { ` + key + ` }; }`)
 		if o := d.run("build"); o.code != 1 || !strings.Contains(o.stderr, says) {
