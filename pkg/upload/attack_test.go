@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // An ordinary user who owns destDir, or a directory above it, plays every trick
@@ -59,6 +62,20 @@ var tricks = map[string]func(home string){
 		os.Symlink("/srv/root", home+"/keys")
 		os.Remove(home + "/keys")
 		os.Rename(home+"/keys2", home+"/keys")
+	},
+	// A shell's plain cd goes by the name it remembers, not from where it is.
+	"destDir swapped for one with a stage of the attacker's": func(home string) {
+		for _, stage := range stages(home) {
+			for _, sub := range []string{"/n", "/o"} {
+				os.MkdirAll(home+"/mine/"+filepath.Base(stage)+sub, 0o777)
+				os.Symlink("/srv/root/file", home+"/mine/"+filepath.Base(stage)+sub+"/k")
+			}
+			os.Rename(home+"/keys", home+"/keys2")
+			os.Rename(home+"/mine", home+"/keys")
+			time.Sleep(100 * time.Microsecond)
+			os.Rename(home+"/keys", home+"/mine")
+			os.Rename(home+"/keys2", home+"/keys")
+		}
 	},
 	"another's secret under the key's name": func(home string) {
 		os.Rename(home+"/keys/k", home+"/keys/k2")
@@ -166,5 +183,100 @@ func startAttacker(t *testing.T, trick string) (stop func()) {
 			cmd.Process.Kill()
 			cmd.Wait()
 		}
+	}
+}
+
+// A shell's plain cd goes by the name it remembers, not from where it is. The
+// program that the shell runs right before it swaps the destination here, so
+// that the race is won every time.
+func TestADestDirSwappedInTheNarrowestMomentHarmsNothing(t *testing.T) {
+	for _, shell := range shells {
+		for _, change := range []string{"content", "mode"} {
+			t.Run(shell+" "+change, func(t *testing.T) {
+				fresh(t)
+				key := item("k", "old", in("/srv/home/keys"), owned("1000", "1000", 0o600))
+				if out, err := exec.Command("sh", "-ec", `mkdir -p /srv/home/keys /srv/root /srv/shim; echo root >/srv/root/file
+chmod 640 /srv/root/file; chown 1000:1000 /srv/home /srv/home/keys
+cat >/srv/shim/stat <<'SHIM'
+#!/bin/sh
+/usr/bin/stat "$@" || exit
+[ ! -e /srv/armed ] || { rm /srv/armed; mv /srv/home/keys /srv/home/keys2; mv /srv/home/mine /srv/home/keys; }
+SHIM
+chmod +x /srv/shim/stat`).CombinedOutput(); err != nil {
+					t.Fatal(err, string(out))
+				}
+				mustUpload(t, local{}, key)
+				t.Setenv("PATH", "/srv/shim:"+os.Getenv("PATH"))
+				if change == "content" {
+					key.Content = secret.New([]byte("new"))
+				} else {
+					key.Key.Mode = 0o666
+				}
+				before := treasure(t)
+				arm := func(r io.Reader) io.Reader { return &armed{r: r} }
+				_, err := Run(t.Context(), local{shell: shell, stdin: arm}, Request{Keys: []Item{key}, Who: "test"})
+				t.Log("the upload: ", err)
+				if _, err := os.Stat("/srv/home/keys2"); err != nil {
+					t.Fatal("nothing was swapped: nothing is tested")
+				}
+				if after := treasure(t); after != before {
+					t.Errorf("harm was done:\nbefore:\n%s\nafter:\n%s", before, after)
+				}
+				if out, _ := exec.Command("sh", "-c", "find /srv/home/keys -type f -o -user root").Output(); len(out) > 0 {
+					t.Errorf("root put something into the attacker's directory: %s", out)
+				}
+			})
+		}
+	}
+}
+
+// armed has the next stat swap the directory as soon as the second list is sent.
+type armed struct {
+	r     io.Reader
+	calls int
+}
+
+func (a *armed) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p)
+	if list := stages("/srv/home"); len(list) > 0 && a.calls == 0 {
+		a.calls++
+		for _, sub := range []string{"/n", "/o"} {
+			mine := "/srv/home/mine/" + filepath.Base(list[0]) + sub
+			os.MkdirAll(mine, 0o777)
+			os.Symlink("/srv/root/file", mine+"/k")
+			os.Chown(mine, 1000, 1000)
+			os.Chown(filepath.Dir(mine), 1000, 1000)
+			os.Chown("/srv/home/mine", 1000, 1000)
+			os.Lchown(mine+"/k", 1000, 1000)
+		}
+		os.WriteFile("/srv/armed", nil, 0o600)
+	}
+	return n, err
+}
+
+// Only where nobody else can swap a file under our eyes is it read in its place.
+func TestFilesThatOthersMaySwapAreReadInTheStage(t *testing.T) {
+	for mode, staged := range map[os.FileMode]bool{
+		0o700: false, 0o755: false, 0o750 | os.ModeSetgid: false,
+		0o775: true, 0o757: true, 0o777 | os.ModeSticky: true, 0o770 | os.ModeSetgid: true,
+	} {
+		fresh(t)
+		mustUpload(t, local{}, item("k", "v", in("/srv/d")))
+		if err := os.Chmod("/srv/d", mode); err != nil {
+			t.Fatal(err)
+		}
+		req := Request{Keys: []Item{item("k", "v", in("/srv/d"))}, Who: "test"}
+		wanted, _, _ := contents(req.Keys)
+		dirs := byDirectory(wanted)
+		c := start(t.Context(), local{}, time.Minute)
+		c.send(hostScript, lookList(req, randomID(), dirs).bytes())
+		if _, err := readLook(c.out, dirs, nil); err != nil {
+			t.Fatal(c.explain(err, dirs))
+		}
+		if list, _ := filepath.Glob("/srv/d/.colmena-go*"); (len(list) > 0) != staged {
+			t.Errorf("in a directory of mode %v there is %v", mode, list)
+		}
+		c.finish()
+		tidy(t, "/srv/d")
 	}
 }

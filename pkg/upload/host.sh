@@ -72,9 +72,11 @@ walk() {
 }
 
 # guarded 'ID UID MODE': only root can replace root's entries in the directory.
-guarded() {
+guarded() { case ${1#* } in '0 '[1357]???) ;; *) closed "$1" ;; esac; }
+
+# closed 'ID UID MODE': only root can change anything in the directory.
+closed() {
   case ${1#* } in
-    '0 '[1357]???) ;;
     '0 '*[2367]? | '0 '*[2367]) return 1 ;;
     '0 '*) ;;
     *) return 1 ;;
@@ -114,10 +116,11 @@ open_stage() {
   mkdir -m 0700 "./$name" || fail dir "$walking" "cannot make a directory in $(pwd -P)"
   cd -P "./$name"
   own=$(stat -c '%u %a %d:%i' . ..)
-  case ${own#*"$IFS"} in *" $1") ;; *) fail dir "$walking" 'the staging directory was moved' ;; esac
-  own=${own%%"$IFS"*}
-  case $own in '0 700 '*) ;; *) fail dir "$walking" 'the staging directory was swapped' ;; esac
+  parent=${own#*"$IFS"} own=${own%%"$IFS"*}
+  # A setgid parent hands its bit down.
+  case $own in '0 700 '* | '0 2700 '*) ;; *) fail dir "$walking" 'the staging directory was swapped' ;; esac
   eval "path_$walking=\$(pwd -P) own_$walking=\$own"
+  [ "${parent##* }" = "$1" ] || fail dir "$walking" 'the staging directory was moved'
   mkdir ./n ./o
 }
 
@@ -129,14 +132,14 @@ enter_stage() {
 # still_in ID: somebody moved the stage, but we have not left it.
 still_in() {
   [ -n "$1" ] || return 1
-  [ "$(stat -c '%u %a %d:%i' .)" = "$1" ] || { cd .. && [ "$(stat -c '%u %a %d:%i' .)" = "$1" ]; }
+  [ "$(stat -c '%u %a %d:%i' .)" = "$1" ] || { cd -P .. && [ "$(stat -c '%u %a %d:%i' .)" = "$1" ]; }
 }
 
 # sweep NAME removes a stage from the working directory, and nothing else.
 sweep() {
   [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] && cd -P "./$1" || return 0
-  case $(stat -c '%u %a' .) in '0 700') rm -rf ./n ./o ;; esac
-  cd .. && rmdir "./$1"
+  case $(stat -c '%u %a' .) in '0 700' | '0 2700') rm -rf ./n ./o ;; esac
+  cd -P .. && rmdir "./$1"
 }
 
 clean() {
@@ -146,25 +149,24 @@ clean() {
     i=$dirs dirs=$((dirs - 1))
     if enter_stage $i || still_in "$own"; then
       rm -rf ./n ./o
-      cd .. && rmdir "./$stage.$i"
+      cd -P .. && rmdir "./$stage.$i"
     elif [ $i != "$walking" ]; then
       continue
     fi
     [ -z "$keep" ] || continue
     eval "made=\$made_$i"
-    for part in $made; do cd .. && rmdir "./$part"; done
+    for part in $made; do cd -P .. && rmdir "./$part"; done
   done
   [ -z "$stage" ] || : >$run/stages
 }
 
 # --- looking -------------------------------------------------------------------
 
-# look DIR N (NAME SIZE)*N reports the directory and what is at each name. Old
-# files are linked into the stage and read there, where nobody can swap them.
+# look DIR N (NAME SIZE)*N reports the directory and what is at each name.
 look() {
   dirs=$((dirs + 1)) walking=$dirs
-  eval "made_$walking="
-  dir=$1 n=$2 i=0 found=
+  eval "made_$walking= old_$walking= path_$walking="
+  dir=$1 n=$2 i=0 names= found=
   shift 2
   enter "$dir"
   set +f
@@ -176,56 +178,77 @@ look() {
   [ "$volatile" = 0 ] || fstype=$(stat -f -c %T .)
   printf 'dir %s %s\n' "$fstype" "$here"
   eval "dir_$walking=\$dir at_$walking=\${here%% *}"
-  open_stage "${here%% *}"
   while [ $i -lt "$n" ]; do
     i=$((i + 1))
-    if [ -L "../$1" ]; then echo "blocked $i a symlink"
-    elif [ -f "../$1" ]; then found="$found$i$IFS$1$IFS$2$IFS"
-    elif [ -d "../$1" ]; then echo "blocked $i a directory"
-    elif [ -e "../$1" ]; then echo "blocked $i a device, pipe or socket"
+    if [ -L "./$1" ]; then echo "blocked $i a symlink"
+    elif [ -f "./$1" ]; then names="$names./$1$IFS" found="$found$i$IFS$2$IFS"
+    elif [ -d "./$1" ]; then echo "blocked $i a directory"
+    elif [ -e "./$1" ]; then echo "blocked $i a device, pipe or socket"
     fi
     shift 2
   done
-  if [ -n "$found" ]; then link_old $found; fi
+  if [ -n "$names" ] && closed "$here"; then
+    # Nobody can swap the files: they are read where they are, and linked only
+    # if there is something to do.
+    eval "old_$walking=\$names"
+  else
+    open_stage "${here%% *}"
+    if [ -n "$names" ]; then link_old; fi
+  fi
+  if [ -n "$names" ]; then report; fi
   walking=
 }
 
-# link_old (INDEX NAME SIZE)*
+# link ./NAME... links files of the directory above into o.
+link() {
+  above=
+  for name in "$@"; do above="$above.$name$IFS"; done
+  ln -P -t o -- $above
+}
+
+# link_old puts the names into the stage, to be read there, where nobody can
+# swap them, and goes on with those that are regular files.
 link_old() {
-  names=
-  triples="$*"
-  while [ $# -gt 0 ]; do names="$names../$2$IFS" && shift 3; done
-  set -- $names
-  ln -P -t o -- "$@" || :
-  cd o
-  names= indices= sizes=
-  set -- $triples
-  while [ $# -gt 0 ]; do
-    if [ -f "./$2" ] && [ ! -L "./$2" ]; then
-      names="$names./$2$IFS" indices="$indices$1$IFS" sizes="$sizes$3$IFS"
+  link $names || :
+  cd -P ./o
+  set -- $found
+  found= linked=
+  for name in $names; do
+    if [ -f "$name" ] && [ ! -L "$name" ]; then
+      linked="$linked$name$IFS" found="$found$1$IFS$2$IFS"
     else
       echo "blocked $1 a file that cannot be linked (immutable, or a mount point)"
     fi
-    shift 3
+    shift 2
   done
-  [ -n "$names" ] || return 0
+  names=$linked
+}
+
+# report says what the files `names` are; their `found` is (INDEX SIZE)*. Those
+# whose size is the wanted one are hashed.
+report() {
   stats=$(stat -c '%f %u %g %s' $names)
-  same_size
+  hash=
+  set -- $found
+  for name in $names; do
+    stat=${stats%%"$IFS"*} stats=${stats#*"$IFS"}
+    echo "file $1 $stat"
+    [ "${stat##* }" != "$2" ] || hash="$hash$name$IFS"
+    shift 2
+  done
   [ -z "$hash" ] || { echo sums; sha256sum $hash; echo end; }
 }
 
-# same_size reports every file and picks those whose size is the wanted one.
-same_size() {
-  hash=
-  set -- $names
-  names=$sizes sizes=$stats
-  for index in $indices; do
-    stat=${stats%%"$IFS"*} stats=${stats#*"$IFS"}
-    size=${names%%"$IFS"*} names=${names#*"$IFS"}
-    echo "file $index $stat"
-    [ "${stat##* }" != "$size" ] || hash="$hash$1$IFS"
-    shift
-  done
+# stage_late opens the stage of a directory that could be looked at without.
+stage_late() {
+  walking=$1
+  eval "dir=\$dir_$1 at=\$at_$1 names=\$old_$1"
+  [ -n "$names" ] || fail dir "$1" 'the staging directory was swapped'
+  enter "$dir"
+  [ "${here%% *}" = "$at" ] || fail dir "$1" 'the directory was replaced'
+  open_stage "$at"
+  link $names || fail dir "$1" 'a file cannot be linked (immutable, or a mount point)'
+  walking=
 }
 
 # --- doing ---------------------------------------------------------------------
@@ -238,7 +261,7 @@ each_block() {
   while [ "$1" != . ]; do
     block=$1 tar=$2 sums=$3 stats=$4 k=$5
     shift 5
-    enter_stage "$block" || fail dir "$block" 'the staging directory was swapped'
+    enter_stage "$block" || stage_late "$block"
     $act "$@"
     shift "$k"
     m=$1
@@ -256,7 +279,7 @@ first() {
 
 receive() {
   [ "$k" -gt 0 ] || return 0
-  cd n
+  cd -P ./n
   head -c "$tar" | tar -x -p -m --numeric-owner -f - || fail write "$block" 'cannot write the new files'
   head -c "$sums" | sha256sum -c --status --strict - || fail verify "$block" 'the files on the host are not the ones that were sent'
   first "$k" "$@"
@@ -287,7 +310,7 @@ mend() {
   shift "$k"
   m=$1
   shift
-  cd o
+  cd -P ./o
   while [ "$m" -gt 0 ]; do
     mask=$1 owner=$2 mode=$3 c=$4
     shift 4
@@ -304,7 +327,7 @@ place() {
   [ "$k" -gt 0 ] || return 0
   first "$k" "$@"
   undo="$undo$block$IFS"
-  cd n
+  cd -P ./n
   mv -f -t ../.. -- $first || put_back "$@"
 }
 
@@ -324,7 +347,7 @@ take_back() {
     fi
   done
   [ -n "$old" ] || return 0
-  cd o
+  cd -P ./o
   mv -f -t ../.. -- $old || :
 }
 
