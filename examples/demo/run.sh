@@ -44,9 +44,15 @@ landed() {
     for file in /run/keys/* /var/lib/secrets/*; do
       [ -f "$file" ] || continue
       unit="$(basename "$file")-key.service"
+      # The unit follows its file within moments.
+      for try in 1 2 3 4 5 6 7 8 9 10; do
+        ! systemctl -q is-active "$unit" && sleep 0.1 || break
+      done
       printf "   %-38s %-6s %-6s %s  %s: %s\n" "$file" $(stat -c "%U %G %a" "$file") "$unit" "$(systemctl is-active "$unit")"
     done
-    [ ! -e /etc/systemd/system/report.service ] || echo "   report.service: $(systemctl is-active report.service)"
+    for service in $(systemctl list-units --plain --no-legend "report.service" | cut -d" " -f1); do
+      printf "   %-38s %24s: %s\n" "which reads its key" "$service" "$(systemctl is-active "$service")"
+    done
   '
 }
 
