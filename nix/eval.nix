@@ -254,7 +254,7 @@ let
 
       # `path` is not returned, but setting it is an error that shall be seen.
       keyData =
-        key:
+        name: key:
         builtins.seq key.path {
           inherit (key)
             name
@@ -267,7 +267,15 @@ let
             uploadAt
             ;
         }
-        // (if keys then { inherit (key) text; } else { textLeftOut = true; });
+        // (if keys then { text = utf8 name key.text; } else { textLeftOut = true; });
+
+      # JSON cannot carry other bytes: some versions of Nix refuse them without
+      # saying where they come from, which is why they are asked here already.
+      utf8 =
+        name: text:
+        addErrorContext "colmena-go: while passing on the text of key ${builtins.toJSON name}" (
+          builtins.seq (builtins.toJSON text) text
+        );
 
       nodeData = name: {
         deployment =
@@ -286,7 +294,7 @@ let
               privilegeEscalationCommand
               sshOptions
               ;
-            keys = mapAttrs (_: keyData) d.keys;
+            keys = mapAttrs keyData d.keys;
           };
         toplevel =
           if toplevel then

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -156,7 +157,7 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
-		return nil, newEvalError(said, t.ShowTrace)
+		return nil, evalFailed(said, t.ShowTrace)
 	case err != nil:
 		return nil, err
 	}
@@ -189,17 +190,43 @@ func (e *EvalError) Error() string {
 // Is makes errors.Is(err, ErrEval) true.
 func (e *EvalError) Is(target error) bool { return target == ErrEval }
 
-var nodeInTrace = regexp.MustCompile(`colmena-go: while evaluating node "((?:[^"\\]|\\.)*)"`)
+var (
+	nodeInTrace = regexp.MustCompile(`colmena-go: while evaluating node ("(?:[^"\\]|\\.)*")`)
+	keyInTrace  = regexp.MustCompile(`colmena-go: while passing on the text of key ("(?:[^"\\]|\\.)*")`)
+	// How versions of Nix whose JSON library checks strings refuse one (2.19 on).
+	badUTF8 = regexp.MustCompile(`json\.exception.*UTF-8`)
+	// excerpt is a line of source code in a trace, or the mark below it.
+	excerpt = regexp.MustCompile(`^\s*(\d+)?\|`)
+)
+
+// evalFailed turns what Nix says into an error. Source code is never part of
+// it: a line of it may hold the text of a key.
+func evalFailed(said []string, all bool) error {
+	said = slices.DeleteFunc(said, func(line string) bool { return excerpt.MatchString(line) })
+	trace := strings.Join(said, "\n")
+	if node, key := inTrace(nodeInTrace, trace), inTrace(keyInTrace, trace); key != "" && badUTF8.MatchString(trace) {
+		return badText(node, key)
+	}
+	return newEvalError(said, all)
+}
+
+// inTrace is the name, written as JSON, that an expression finds in a trace, or "".
+func inTrace(pattern *regexp.Regexp, trace string) (name string) {
+	if found := pattern.FindStringSubmatch(trace); found != nil && json.Unmarshal([]byte(found[1]), &name) != nil {
+		return found[1]
+	}
+	return name
+}
+
+// badText: the text of a key is one that JSON cannot carry.
+func badText(node, key string) error {
+	return fmt.Errorf("%w: node %q, deployment.keys.%q: use keyFile or keyCommand for binary content", ErrEncoding, node, key)
+}
 
 // newEvalError finds the message and the node in Nix's trace. Nix 2.8 prints
 // the message first and then the trace; later versions the other way round.
 func newEvalError(said []string, all bool) *EvalError {
-	e := &EvalError{}
-	if found := nodeInTrace.FindStringSubmatch(strings.Join(said, "\n")); found != nil {
-		if json.Unmarshal([]byte(`"`+found[1]+`"`), &e.Node) != nil {
-			e.Node = found[1]
-		}
-	}
+	e := &EvalError{Node: inTrace(nodeInTrace, strings.Join(said, "\n"))}
 	said = withoutValues(said)
 	if all {
 		e.Message = strings.Join(said, "\n")
@@ -288,7 +315,7 @@ func encodingError(text []byte) error {
 	path := jsonPath(text[:at])
 	for i, name := range path {
 		if name == "nodes" && i+4 < len(path) && path[i+3] == "keys" {
-			return fmt.Errorf("%w: node %q, deployment.keys.%q: use keyFile or keyCommand for binary content", ErrEncoding, path[i+1], path[i+4])
+			return badText(path[i+1], path[i+4])
 		}
 		if name == "nodes" && i+1 < len(path) {
 			return fmt.Errorf("%w: node %q: %s", ErrEncoding, path[i+1], strings.Join(path[i+2:], "."))

@@ -140,6 +140,8 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"a syntax error", `{ web = `, []string{"syntax error"}},
 		{"a throw", `{ web = throw "my own words"; }`, []string{`node "web"`, "my own words"}},
 		{"text that is not UTF-8", "{ web.deployment.keys.\"a b\".text = \"s3cret\xff\"; }", []string{`"web"`, `"a b"`, "UTF-8", "keyFile"}},
+		{"a throw beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = throw "my own words"; }; }`, []string{`node "web"`, "my own words"}},
+		{"a syntax error beside a secret", `{ web = { deployment.keys.k.text = "s3cret" }; }`, []string{"syntax error"}},
 		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
 	}
 	for _, c := range cases {
@@ -153,8 +155,11 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 					t.Errorf("%v\ndoes not say %q", err, word)
 				}
 			}
-			if strings.Contains(err.Error(), "s3cret") {
-				t.Errorf("%v\nshows a secret", err)
+			_, traced := Tool{ShowTrace: true}.Eval(t.Context(), hiveFile(t, c.hive), Request{Keys: true})
+			for _, err := range []error{err, traced} {
+				if err != nil && strings.Contains(err.Error(), "s3cret") {
+					t.Errorf("%v\nshows a secret", err)
+				}
 			}
 		})
 	}

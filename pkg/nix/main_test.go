@@ -27,13 +27,19 @@ func withNix(t *testing.T) string {
 // evaluate writes a hive and evaluates it as a command would.
 func evaluate(t *testing.T, text, on string, request Request) (*hive.Hive, error) {
 	t.Helper()
+	return evalSource(t, hiveFile(t, text), on, request)
+}
+
+// hiveFile is a hive.nix with a text, beside a nixpkgs.
+func hiveFile(t *testing.T, text string) Source {
+	t.Helper()
 	nixpkgs := withNix(t)
 	t.Setenv("NIX_PATH", "nixpkgs="+nixpkgs)
 	file := filepath.Join(t.TempDir(), "hive.nix")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return evalSource(t, Source{File: file}, on, request)
+	return Source{File: file}
 }
 
 func evalSource(t *testing.T, source Source, on string, request Request) (*hive.Hive, error) {
