@@ -141,6 +141,7 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"a throw", `{ web = throw "my own words"; }`, []string{`node "web"`, "my own words"}},
 		{"text that is not UTF-8", "{ web.deployment.keys.\"a b\".text = \"s3cret\xff\"; }", []string{`"web"`, `"a b"`, "UTF-8", "keyFile"}},
 		{"a throw beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = throw "my own words"; }; }`, []string{`node "web"`, "my own words"}},
+		{"an undefined variable beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = [ unheardOf ]; }; }`, []string{"unheardOf"}},
 		{"a syntax error beside a secret", `{ web = { deployment.keys.k.text = "s3cret" }; }`, []string{"syntax error"}},
 		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
 	}

@@ -36,7 +36,7 @@ func hiveFile(t *testing.T, text string) Source {
 	nixpkgs := withNix(t)
 	t.Setenv("NIX_PATH", "nixpkgs="+nixpkgs)
 	file := filepath.Join(t.TempDir(), "hive.nix")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return Source{File: file}
