@@ -252,8 +252,8 @@ stage_late() {
 }
 
 # --- doing ---------------------------------------------------------------------
-# The second list is blocks: DIR TAR SUMS STATS K name*K M (MASK OWNER MODE C name*C)*M
-# where TAR, SUMS and STATS are sizes of the data that follow the list.
+# The second list is blocks: DIR TAR SUMS STATS K name*K M (MASK OWNER MODE OLD-OWNER
+# OLD-MODE C name*C)*M where TAR, SUMS and STATS are sizes of the data that follow the list.
 
 each_block() {
   act=$1
@@ -266,7 +266,7 @@ each_block() {
     shift "$k"
     m=$1
     shift
-    while [ "$m" -gt 0 ]; do m=$((m - 1)) && shift $((4 + $4)); done
+    while [ "$m" -gt 0 ]; do m=$((m - 1)) && shift $((6 + $6)); done
   done
 }
 
@@ -306,18 +306,24 @@ check() {
   [ "${here%% *}" = "$at" ] || fail dir "$block" 'the directory was replaced'
 }
 
-mend() {
-  shift "$k"
+mend() { own_as now "$@" || put_back 'cannot set owner and mode'; }
+unmend() { own_as before "$@" || :; }
+
+# own_as WHEN BLOCK... gives files owners and modes, never wider than before and
+# after, at any moment.
+own_as() {
+  when=$1
+  shift $((1 + k))
   m=$1
   shift
-  cd -P ./o
+  cd -P ./o || return 1
   while [ "$m" -gt 0 ]; do
-    mask=$1 owner=$2 mode=$3 c=$4
-    shift 4
+    mask=$1 owner=$2 mode=$3
+    [ $when = now ] || owner=$4 mode=$5
+    c=$6
+    shift 6
     first "$c" "$@"
-    # Never wider than before or after, at any moment.
-    chmod "$mask" -- $first && chown "$owner" -- $first && chmod "$mode" -- $first ||
-      fail mend "$block" 'cannot set owner and mode'
+    chmod "$mask" -- $first && chown "$owner" -- $first && chmod "$mode" -- $first || return 1
     shift "$c"
     m=$((m - 1))
   done
@@ -328,13 +334,15 @@ place() {
   first "$k" "$@"
   undo="$undo$block$IFS"
   cd -P ./n
-  mv -f -t ../.. -- $first || put_back "$@"
+  mv -f -t ../.. -- $first || put_back 'cannot rename the new files into place'
 }
 
-# put_back: a rename failed, so all that were done are undone.
+# put_back WHY undoes all that was done.
 put_back() {
+  failed=$block
   each_block take_back $blocks
-  fail place "$block" 'cannot rename the new files into place; the old ones are back'
+  each_block unmend $blocks
+  fail place "$failed" "$1; everything is as it was"
 }
 
 take_back() {

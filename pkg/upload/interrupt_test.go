@@ -178,7 +178,7 @@ func TestAFailedRenameIsUndone(t *testing.T) {
 	for _, shell := range shells {
 		t.Run(shell, func(t *testing.T) {
 			fresh(t)
-			mustUpload(t, local{}, thirty('a')...)
+			mustUpload(t, local{}, append(thirty('a'), item("mended", "m"))...)
 			before := tree(t)
 			dir, err := withSh(shell)
 			if err != nil {
@@ -197,9 +197,10 @@ exec /bin/mv "$@"
 			defer os.Remove(fake)
 			defer os.Remove("/run/failed")
 			defer os.Remove("/run/once")
-			items := append(thirty('b'), item("new1", "n"), item("new2", "n", in("/srv/keys")))
+			items := append(thirty('b'), item("new1", "n"), item("new2", "n", in("/srv/keys")),
+				item("mended", "m", owned("1000", "1000", 0o640)))
 			_, err = upload(t, local{shell: shell}, items...)
-			if err == nil || !strings.Contains(err.Error(), "the old ones are back") {
+			if err == nil || !strings.Contains(err.Error(), "everything is as it was") {
 				t.Errorf("error: %v", err)
 			}
 			if _, err := os.Stat("/run/failed"); err != nil {

@@ -223,10 +223,10 @@ func statsOf(steps []plan.KeyStep, content map[string]secret.Secret) []byte {
 }
 
 // mendWords groups in-place changes, so that the host runs few programs for
-// many keys. MASK is what both the old and the new mode allow.
+// many keys. mask is what both the old and the new mode allow.
 func mendWords(list *words, steps []plan.KeyStep) {
 	type change struct {
-		mask, owner, mode string
+		mask, owner, mode, oldOwner, oldMode string
 	}
 	var order []change
 	names := map[change][]string{}
@@ -235,6 +235,9 @@ func mendWords(list *words, steps []plan.KeyStep) {
 			mask:  fmt.Sprintf("%04o", step.Was.Mode&step.Mode&0o777),
 			owner: fmt.Sprintf("%d:%d", step.UID, step.GID),
 			mode:  fmt.Sprintf("%04o", step.Mode),
+
+			oldOwner: fmt.Sprintf("%d:%d", step.Was.UID, step.Was.GID),
+			oldMode:  fmt.Sprintf("%04o", step.Was.Mode),
 		}
 		if names[c] == nil {
 			order = append(order, c)
@@ -243,7 +246,7 @@ func mendWords(list *words, steps []plan.KeyStep) {
 	}
 	list.addInt(len(order))
 	for _, c := range order {
-		list.add(c.mask, c.owner, c.mode)
+		list.add(c.mask, c.owner, c.mode, c.oldOwner, c.oldMode)
 		list.addInt(len(names[c]))
 		list.add(names[c]...)
 	}
