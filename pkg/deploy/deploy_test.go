@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -22,15 +24,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // double is a host without a machine.
 type double struct {
+	run      func(command string, stdin io.Reader, stderr io.Writer) error
 	mu       sync.Mutex
 	commands []string
 	closed   bool
 }
 
-func (d *double) Run(_ context.Context, command string, _ io.Reader, stdout, _ io.Writer) error {
+func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.commands = append(d.commands, command)
+	d.mu.Unlock()
+	if d.run != nil {
+		return d.run(command, stdin, stderr)
+	}
 	return errors.New("a double runs nothing")
 }
 
@@ -203,5 +209,69 @@ func TestAnInterruptBeginsNothingNew(t *testing.T) {
 	result := Run(ctx, []hive.Node{node("web")}, Options{Goal: hive.Push}, ts, j)[0]
 	if result.Status != Cancelled || !errors.Is(result.Err, why) || strings.Contains(j.String(), "copy") {
 		t.Errorf("%+v; %s", result, j)
+	}
+}
+
+// switching is a host whose switch waits for a key and ends with a status, and
+// which refuses every upload.
+func switching(exit int, uploads chan struct{}) *double {
+	return &double{run: func(command string, stdin io.Reader, stderr io.Writer) error {
+		if strings.HasPrefix(command, "timeout") {
+			uploads <- struct{}{}
+			return errors.New("the host is locked")
+		}
+		var length, size int
+		if _, err := fmt.Sscanf(command, `sh -c 'eval "$(head -c %d)"'`, &length); err != nil {
+			return errors.New("nothing") // the question for the system that is there
+		}
+		io.CopyN(io.Discard, stdin, int64(length))
+		if _, err := fmt.Fscanf(stdin, "%d\n", &size); err != nil {
+			return err
+		}
+		list := make([]byte, size)
+		if _, err := io.ReadFull(stdin, list); err != nil {
+			return err
+		}
+		id := strings.Split(string(list), "\n")[1]
+		fmt.Fprintf(stderr, "%s launch\n%[1]s began\n", id)
+		if exit == 0 {
+			fmt.Fprintf(stderr, "%s job late-key.service\n", id)
+			<-uploads
+		}
+		fmt.Fprintf(stderr, "%s exit %d\n", id, exit)
+		return nil
+	}}
+}
+
+// switchWithLateKey switches a node that has one post-activation key.
+func switchWithLateKey(t *testing.T, host *double) Result {
+	n := node("web")
+	n.Toplevel.OutPath = "/nix/store/system"
+	n.Keys = []hive.Key{{Attr: "late", Name: "late", DestDir: "/run/keys", User: "root", Group: "root", Mode: 0o600, UploadAt: hive.PostActivation}}
+	j := &journal{}
+	with := tools(j, map[string]*double{"web": host})
+	with.Resolve = func(context.Context, hive.Node, []hive.Key) (map[string]secret.Secret, error) {
+		return map[string]secret.Secret{"late": secret.New([]byte("v"))}, nil
+	}
+	return Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Switch}, with, j)[0]
+}
+
+// A switch may end well although the key it waited for was not ours: then the
+// keys whose upload failed are still due, and a node without them has failed.
+func TestAnEarlyUploadThatFailsIsMadeUpForOrReported(t *testing.T) {
+	uploads := make(chan struct{}, 2)
+	r := switchWithLateKey(t, switching(0, uploads))
+	if r.Status != Failed || r.Step != StepUpload || !strings.Contains(fmt.Sprint(r.Err), "locked") {
+		t.Errorf("the node ended as %s in step %q: %v", r.Status, r.Step, r.Err)
+	}
+	if len(uploads) != 1 {
+		t.Error("the keys were not sent again after the switch")
+	}
+}
+
+func TestKeysOfASystemThatWaitsForARebootAreReportedAsSkipped(t *testing.T) {
+	r := switchWithLateKey(t, switching(100, nil))
+	if r.Status != Succeeded || !r.RebootNeeded || len(r.Keys) != 1 || r.Keys[0].Change != plan.Skipped || !strings.Contains(r.Keys[0].Note, "upload-keys") {
+		t.Errorf("%+v", r)
 	}
 }

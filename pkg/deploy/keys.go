@@ -92,9 +92,22 @@ func (s *keySet) owe(steps plan.KeyPlan) {
 // sendEarly uploads the post-activation keys while switch-to-configuration
 // waits for one of them.
 func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) error {
-	s.early = true
 	_, err := n.deliver(ctx, s.after)
+	s.early = err == nil // or else they are still due
 	return err
+}
+
+// waitForReboot records the post-activation keys of a system that takes effect
+// only with the next boot.
+func (s *keySet) waitForReboot(n *nodeRun) {
+	var steps plan.KeyPlan
+	for _, item := range s.after.items {
+		steps = append(steps, plan.KeyStep{Key: item.Key, Change: plan.Skipped,
+			Note: "its system takes effect with the next boot; run upload-keys after it"})
+	}
+	if !s.early {
+		n.record(steps)
+	}
 }
 
 func count[T any](keys []T) string {

@@ -86,6 +86,9 @@ func (n *nodeRun) change(ctx context.Context, keys keySet) error {
 		return activateErr
 	}
 	n.result.RebootNeeded = outcome.Status == activation.RebootNeeded
+	if outcome.Status == activation.RebootNeeded {
+		keys.waitForReboot(n)
+	}
 	if outcome.TookEffect() {
 		if _, err := n.upload(ctx, keys.due()); err != nil {
 			// Both count, but the step that failed first is the one to mend first.
@@ -194,10 +197,11 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 	n.begin(StepActivate, "activating: "+string(n.opts.Goal))
 	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.result.Toplevel, WaitFor: keys.units()}
 	var wanted sync.WaitGroup
-	defer wanted.Wait()
-	ctx, giveUp := context.WithCancelCause(ctx)
+	followed, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	return activation.Run(ctx, n.host, request, activation.Hooks{
+	// The upload may outlive the switch, which ends as soon as the key is there.
+	defer wanted.Wait()
+	return activation.Run(followed, n.host, request, activation.Hooks{
 		Output: n.output,
 		Note:   n.note,
 		KeyWanted: func(unit string) {

@@ -172,7 +172,7 @@ func lookup(name string, known map[string]int) (int, bool) {
 	if id, ok := known[name]; ok {
 		return id, true
 	}
-	id, err := strconv.ParseUint(name, 10, 31)
+	id, err := strconv.ParseUint(name, 10, 32)
 	return int(id), err == nil
 }
 

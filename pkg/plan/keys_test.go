@@ -70,6 +70,8 @@ func TestPlansReadAsWhatWillHappen(t *testing.T) {
 			"mended /home/u/k 0:0 0600"},
 		{"numbers are ids", wanted("k", "v", owner("1234", "77")), nil, strict,
 			"changed /run/keys/k 1234:77 0600"},
+		{"ids have 32 bits", wanted("k", "v", owner("3000000000", "root")), nil, strict,
+			"changed /run/keys/k 3000000000:0 0600"},
 		{"unless a user bears the number as a name", wanted("k", "v", owner("4", "root")), nil, strict,
 			"changed /run/keys/k 44:0 0600"},
 		{"root stands in for an owner who is yet to be made", wanted("k", "v", owner("later", "nginx")), nil, lenient,

@@ -105,24 +105,8 @@ func clientConfig(s settings, ids *identities, keys *hostKeys) *ssh.ClientConfig
 	if len(ids.signers) > 0 {
 		config.Auth = []ssh.AuthMethod{ssh.PublicKeys(ids.signers...)}
 	}
-	supported := ssh.SupportedAlgorithms()
-	config.Ciphers = common(s.ciphers, supported.Ciphers)
-	config.MACs = common(s.macs, supported.MACs)
-	config.KeyExchanges = common(s.kex, supported.KeyExchanges)
+	config.Ciphers, config.MACs, config.KeyExchanges = s.ciphers, s.macs, s.kex
 	return config
-}
-
-// common keeps what we can do of what ssh_config asks for.
-func common(wanted, supported []string) []string {
-	var both []string
-	for _, name := range wanted {
-		for _, other := range supported {
-			if name == other {
-				both = append(both, name)
-			}
-		}
-	}
-	return both
 }
 
 // handshake has a deadline of its own: a server that accepts and then says

@@ -120,6 +120,19 @@ func TestKeysOfTheAgentOpenTheDoor(t *testing.T) {
 	}
 }
 
+func TestAlgorithmsThatWeCannotDoAreNotReplacedByOthers(t *testing.T) {
+	s := serve(t)
+	for _, option := range []string{"Ciphers aes128-cbc", "MACs hmac-md5", "KexAlgorithms diffie-hellman-group1-sha1"} {
+		_, err := dial(t, s.config(t, option))
+		if name, _, _ := strings.Cut(option, " "); err == nil || !strings.Contains(err.Error(), strings.ToLower(name)) {
+			t.Errorf("%s: %v, want an error that names the option", option, err)
+		}
+	}
+	if _, err := dial(t, s.config(t, "Ciphers aes128-cbc,aes256-ctr")); err != nil {
+		t.Errorf("one of two ciphers is supported: %v", err)
+	}
+}
+
 func TestAnOptionWeDoNotFollowIsNamed(t *testing.T) {
 	s := serve(t)
 	_, err := dial(t, s.config(t, "ProxyCommand nc %h %p"))

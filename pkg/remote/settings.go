@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // settings is what OpenSSH would do for a host, as far as we do it too.
@@ -44,7 +46,7 @@ const (
 	defaultAliveCount     = 3
 )
 
-// ssh_config(5) options that are honoured; apply holds what each does.
+// ssh_config(5) options that are honoured; read holds what each does.
 var honoured = []string{
 	"host", "hostname", "user", "port", "identityfile", "identityagent", "identitiesonly", "certificatefile",
 	"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "hostkeyalgorithms",
@@ -169,6 +171,21 @@ func (o options) seconds(name string, unset time.Duration) time.Duration {
 	return unset
 }
 
+// common keeps what we can do of what ssh_config asks for. None of it is an
+// error: what nobody asked for must not take its place.
+func common(option string, wanted, supported []string) ([]string, error) {
+	var both []string
+	for _, name := range wanted {
+		if slices.Contains(supported, name) {
+			both = append(both, name)
+		}
+	}
+	if len(wanted) > 0 && both == nil {
+		return nil, fmt.Errorf("ssh_config sets %s to %s, none of which is supported; supported are %s", option, strings.Join(wanted, ","), strings.Join(supported, ","))
+	}
+	return both, nil
+}
+
 // read turns options into settings, tokens and home directories expanded.
 func read(found, defaults options) (settings, error) {
 	port, err := strconv.Atoi(found.one("port"))
@@ -190,9 +207,20 @@ func read(found, defaults options) (settings, error) {
 		s.aliveCount = n
 	}
 	s.hostKeyAlgorithms = chosen(found, defaults, "hostkeyalgorithms")
-	s.ciphers = chosen(found, defaults, "ciphers")
-	s.macs = chosen(found, defaults, "macs")
-	s.kex = chosen(found, defaults, "kexalgorithms")
+	supported := ssh.SupportedAlgorithms()
+	for _, a := range []struct {
+		option    string
+		supported []string
+		setting   *[]string
+	}{
+		{"ciphers", supported.Ciphers, &s.ciphers},
+		{"macs", supported.MACs, &s.macs},
+		{"kexalgorithms", supported.KeyExchanges, &s.kex},
+	} {
+		if *a.setting, err = common(a.option, chosen(found, defaults, a.option), a.supported); err != nil {
+			return settings{}, err
+		}
+	}
 	s.network = map[string]string{"inet": "tcp4", "inet6": "tcp6"}[found.one("addressfamily")]
 	if s.network == "" {
 		s.network = "tcp"
