@@ -85,7 +85,7 @@ func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 		run.result.Tail = run.tail
 	}
 	run.result.Elapsed = time.Since(begin)
-	run.emit(EventEnd, summary(run.result))
+	run.sink.Emit(Event{Time: time.Now(), Node: node.Name, Step: run.step, Kind: EventEnd, Text: summary(run.result), Status: run.result.Status})
 	return run.result
 }
 

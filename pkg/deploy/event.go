@@ -28,6 +28,8 @@ type Event struct {
 	Step Step
 	Kind EventKind
 	Text string
+	// Status is how the node ended; "" unless Kind is EventEnd.
+	Status Status
 }
 
 // EventKind says what an Event's Text is.

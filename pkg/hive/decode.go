@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-multierror"
+	"github.com/xrash/smetrics"
 
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -209,30 +210,9 @@ func (in keyInEval) key(attr string, v *validator) Key {
 func nearest(pattern string, names []string) string {
 	best, least := "", len(pattern)/3+1
 	for _, name := range names {
-		if d := distance(pattern, name); d <= least {
+		if d := smetrics.WagnerFischer(pattern, name, 1, 1, 1); d <= least {
 			best, least = name, d-1
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's, by bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		left := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := left
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			left = row[j]
-			row[j] = min(cost, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

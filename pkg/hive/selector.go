@@ -3,7 +3,6 @@ package hive
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -54,11 +53,6 @@ func ParseSelector(text string) (Selector, error) {
 		s.Patterns = append(s.Patterns, pattern)
 	}
 	return s, nil
-}
-
-// Match reports whether the pattern matches a name or, without its @, a tag.
-func (p Pattern) Match(text string) bool {
-	return regexp.MustCompile("^(?s:" + p.Regex + ")$").MatchString(text)
 }
 
 // globRegex translates *, ?, [abc], [a-z] and [!a]. Everything else is literal.
@@ -135,9 +129,4 @@ func writeLiteral(b *strings.Builder, c byte) {
 		b.WriteByte('\\')
 	}
 	b.WriteByte(c)
-}
-
-// Literal reports whether the pattern names one node without any glob.
-func (p Pattern) Literal() bool {
-	return p.Kind == ByName && !strings.ContainsAny(p.Text, "*?[")
 }

@@ -47,7 +47,7 @@ func (p *Plain) Emit(e deploy.Event) {
 		text, color = "warning: "+text, yellow
 	case deploy.EventEnd:
 		color = green
-		if strings.HasPrefix(text, "failed") || strings.HasPrefix(text, "cancelled") {
+		if e.Status == deploy.Failed || e.Status == deploy.Cancelled {
 			color = red
 		}
 	}

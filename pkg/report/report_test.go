@@ -25,7 +25,7 @@ func events() []deploy.Event {
 		{Node: "web", Step: deploy.StepBuild, Kind: deploy.EventOutput, Text: "cc -o it"},
 		{Node: "mail-1", Step: deploy.StepDial, Kind: deploy.EventNote, Text: "a new host key"},
 		{Node: "web", Step: deploy.StepBuild, Kind: deploy.EventWarn, Text: "disk is nearly full"},
-		{Node: "mail-1", Step: deploy.StepDial, Kind: deploy.EventEnd, Text: "failed: two things:\nthis\nthat"},
+		{Node: "mail-1", Step: deploy.StepDial, Kind: deploy.EventEnd, Text: "failed: two things:\nthis\nthat", Status: deploy.Failed},
 		{Node: "web", Step: deploy.StepActivate, Kind: deploy.EventEnd, Text: "switch done"},
 	}
 }
