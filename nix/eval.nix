@@ -234,7 +234,7 @@ let
       matches =
         pattern: name:
         if pattern.kind == "tag" then
-          any (tag: match pattern.regex tag != null) (deployment name).tags
+          at name (any (tag: match pattern.regex tag != null) (deployment name).tags)
         else
           match pattern.regex name != null;
 

@@ -208,10 +208,10 @@ func (in keyInEval) key(attr string, v *validator) Key {
 
 // nearest is the name that differs least from a mistyped one, "" if none is near.
 func nearest(pattern string, names []string) string {
-	best, least := "", len(pattern)/3+1
+	best, most := "", 0.75
 	for _, name := range names {
-		if d := smetrics.WagnerFischer(pattern, name, 1, 1, 1); d <= least {
-			best, least = name, d-1
+		if alike := smetrics.JaroWinkler(pattern, name, 0.7, 4); alike > most {
+			best, most = name, alike
 		}
 	}
 	return best

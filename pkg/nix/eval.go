@@ -195,6 +195,8 @@ var (
 	keyInTrace  = regexp.MustCompile(`colmena-go: while passing on the text of key ("(?:[^"\\]|\\.)*")`)
 	// How versions of Nix whose JSON library checks strings refuse one (2.19 on).
 	badUTF8 = regexp.MustCompile(`json\.exception.*UTF-8`)
+	// position is where in a file of the user's an error is.
+	position = regexp.MustCompile(`^at (/.*:\d+:\d+):$`)
 	// excerpt is a line of source code in a trace, or the mark below it.
 	excerpt = regexp.MustCompile(`^\s*(\d+)?\|`)
 )
@@ -245,6 +247,9 @@ func newEvalError(said []string, all bool) *EvalError {
 	message := []string{strings.TrimPrefix(strings.TrimSpace(said[last]), "error: ")}
 	for _, line := range said[last+1:] {
 		text := strings.TrimSpace(line)
+		if found := position.FindStringSubmatch(text); found != nil {
+			message[len(message)-1] += " at " + found[1]
+		}
 		if strings.HasPrefix(text, "…") || strings.HasPrefix(text, "at ") || strings.HasPrefix(text, "(use") {
 			break
 		}

@@ -123,6 +123,13 @@ func TestNothingIsEvaluatedThatIsNotAskedFor(t *testing.T) {
 	}
 }
 
+func TestATagThatThrowsNamesItsNode(t *testing.T) {
+	_, err := evaluate(t, `{ web.deployment.tags = [ "a" ]; db.deployment.tags = [ (throw "ow") ]; }`, "@a", Request{})
+	if err == nil || !strings.Contains(err.Error(), `node "db"`) {
+		t.Errorf("error %v, want one that names db", err)
+	}
+}
+
 func TestABrokenHiveIsExplained(t *testing.T) {
 	cases := []struct {
 		name, hive string
@@ -141,6 +148,7 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"a throw", `{ web = throw "my own words"; }`, []string{`node "web"`, "my own words"}},
 		{"text that is not UTF-8", "{ web.deployment.keys.\"a b\".text = \"s3cret\xff\"; }", []string{`"web"`, `"a b"`, "UTF-8", "keyFile"}},
 		{"a throw beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = throw "my own words"; }; }`, []string{`node "web"`, "my own words"}},
+		{"a syntax error has its place", "{ web = { };\n db = }", []string{"hive.nix:2:"}},
 		{"an undefined variable beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = [ unheardOf ]; }; }`, []string{"unheardOf"}},
 		{"a syntax error beside a secret", `{ web = { deployment.keys.k.text = "s3cret" }; }`, []string{"syntax error"}},
 		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
