@@ -76,10 +76,17 @@ func (ids *identities) askAgent(s settings) []ssh.Signer {
 // readFiles returns the public keys the files stand for and the signers of
 // those that can be read. A key that the agent has needs no passphrase.
 func (ids *identities) readFiles(paths []string, fromAgent []ssh.Signer) (wanted []ssh.PublicKey, signers []ssh.Signer) {
+	var absent []string
+	defer func() {
+		if len(paths) > 0 && len(absent) == len(paths) {
+			ids.note("none of %s is there", strings.Join(absent, ", "))
+		}
+	}()
 	for _, path := range paths {
 		public := readPublic(path + ".pub")
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
+			absent = append(absent, path)
 			if public != nil {
 				wanted = append(wanted, public)
 			}

@@ -99,8 +99,9 @@ func (h *hostKeys) learn(key ssh.PublicKey) error {
 		address = xknownhosts.HashHostname(address)
 	}
 	line := address + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + "\n"
-	if err := appendLine(h.userKnownHosts[0], line); err != nil {
-		return fmt.Errorf("%w: the key of %s cannot be recorded: %w", ErrHostKey, h.hostName, err)
+	if err := appendLine(h.userKnownHosts[0], line); err != nil { // as ssh does, which goes on too
+		h.note(fmt.Sprintf("new host: its key %s is accepted, but cannot be recorded, so that the next run accepts any again: %v", ssh.FingerprintSHA256(key), err))
+		return nil
 	}
 	h.note(fmt.Sprintf("new host: its key %s is now in %s", ssh.FingerprintSHA256(key), h.userKnownHosts[0]))
 	return nil

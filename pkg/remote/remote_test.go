@@ -69,6 +69,19 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 	}
 }
 
+func TestAKnownHostsFileThatCannotBeWrittenIsSaid(t *testing.T) {
+	s := serve(t)
+	config := s.config(t, "UserKnownHostsFile /proc/nowhere/known_hosts")
+	var notes []string
+	config.Note = func(text string) { notes = append(notes, text) }
+	if _, err := dial(t, config); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(strings.Join(notes, "\n"), "cannot be recorded") {
+		t.Errorf("notes: %q", notes)
+	}
+}
+
 func TestAuthenticationErrorsSayWhatWasTried(t *testing.T) {
 	s := serve(t)
 	keygen(t, s.path("wrong"), "-t", "ed25519")
