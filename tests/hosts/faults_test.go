@@ -2,6 +2,7 @@ package hosts_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -248,9 +249,14 @@ func TestASecretIsNowhereButInItsFile(t *testing.T) {
     text.text = "xyzzyPlanted" + "Secret";
     cmd = { keyCommand = [ "sh" "-c" "printf xyzzyPlanted; echo Secret" ]; uploadAt = "post-activation"; };
   }; }`)
+	// Digests of secrets are secret as well.
+	secrets := []string{planted}
+	for _, content := range []string{planted, planted + "\n"} {
+		secrets = append(secrets, fmt.Sprintf("%x", sha256.Sum256([]byte(content))))
+	}
 	seen := make(chan string, 1)
 	stop := make(chan struct{})
-	go func() { seen <- d.watchCommandLines(planted, stop) }()
+	go func() { seen <- d.watchCommandLines(secrets, stop) }()
 	var said strings.Builder
 	for _, args := range [][]string{
 		{"apply", "-v", "--json", "--log-format", "json"}, {"apply", "-v", "--show-trace", "--log-format", "json"},
@@ -266,8 +272,32 @@ func TestASecretIsNowhereButInItsFile(t *testing.T) {
 	if hit := <-seen; hit != "" {
 		t.Errorf("in a command line or environment: %s", hit)
 	}
-	if strings.Contains(said.String(), planted) {
-		t.Error("in the program's output")
+	for _, secret := range secrets {
+		if strings.Contains(said.String(), secret) {
+			t.Errorf("in the program's output: %s", secret)
+		}
+	}
+	for _, give := range []func(*exec.Cmd){
+		func(c *exec.Cmd) { c.Args = append(c.Args, planted) },
+		func(c *exec.Cmd) { c.Env = []string{"X=" + secrets[1]} },
+	} {
+		leak := exec.Command("sh", "-c", "read line") // until its input ends
+		give(leak)
+		input, err := leak.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := leak.Start(); err != nil {
+			t.Fatal(err)
+		}
+		giveUp := make(chan struct{})
+		timer := time.AfterFunc(5*time.Second, func() { close(giveUp) })
+		if d.watchCommandLines(secrets, giveUp) == "" {
+			t.Error("the search of command lines and environments does not find what is there")
+		}
+		timer.Stop()
+		input.Close()
+		leak.Wait()
 	}
 	d.has("host1", "/run/keys/text", planted, "root root 600")
 
@@ -291,6 +321,11 @@ func TestASecretIsNowhereButInItsFile(t *testing.T) {
 	if len(found) == 0 {
 		t.Error("the search here finds nothing at all")
 	}
+	for _, digest := range secrets[1:] {
+		if hits := d.on("host1", fmt.Sprintf(`grep -rlaFs -e %s --devices=skip /run /etc /var /tmp /root /home; journalctl --no-pager | grep -c %[1]s || :`, digest)); hits != "0" {
+			t.Errorf("a digest on the host: %q", hits)
+		}
+	}
 	hits := d.on("host1", fmt.Sprintf(`grep -rlaFs -e %s --devices=skip /run /etc /var /tmp /root /home /nix/var; find /nix/store -type f -size -2M -print0 | xargs -0 grep -laFs -e %[1]s; journalctl --no-pager | grep -c %[1]s || :`, planted))
 	if hits != "/run/keys/text\n/run/keys/cmd\n0" && hits != "/run/keys/cmd\n/run/keys/text\n0" {
 		t.Errorf("on the host: %q, want the two keys and no line of the journal", hits)
@@ -299,7 +334,7 @@ func TestASecretIsNowhereButInItsFile(t *testing.T) {
 
 // watchCommandLines reads arguments and environments of every process, the
 // hosts' included, until stop.
-func (d *deployer) watchCommandLines(planted string, stop chan struct{}) string {
+func (d *deployer) watchCommandLines(secrets []string, stop chan struct{}) string {
 	for {
 		select {
 		case <-stop:
@@ -310,8 +345,10 @@ func (d *deployer) watchCommandLines(planted string, stop chan struct{}) string 
 			files, _ := filepath.Glob("/proc/[0-9]*/" + kind)
 			for _, file := range files {
 				text, _ := os.ReadFile(file)
-				if bytes.Contains(text, []byte(planted)) {
-					return file + ": " + strings.ReplaceAll(string(text), "\x00", " ")
+				for _, secret := range secrets {
+					if bytes.Contains(text, []byte(secret)) {
+						return file + ": " + strings.ReplaceAll(string(text), "\x00", " ")
+					}
 				}
 			}
 		}
