@@ -7,27 +7,18 @@ package activation
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 //go:embed host.sh
 var hostScript []byte
-
-// Runner runs a command as root on a host; pkg/remote's Host is one. Run
-// returns when the command has ended and its output was written, or when ctx is
-// done, and does not wait for a Read of stdin that blocks.
-type Runner interface {
-	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
-}
 
 // Request is one activation on one host.
 type Request struct {
@@ -96,41 +87,29 @@ var safePath = regexp.MustCompile(`^(/[A-Za-z0-9+._?=-]+)+$`)
 // Run sets the system profile (goals switch and boot) and runs the toplevel's
 // switch-to-configuration. Unless the error is nil there is no exit status and
 // the Outcome is the zero one; an exit status other than 0 is not an error here.
-func Run(ctx context.Context, host Runner, req Request, hooks Hooks) (Outcome, error) {
+func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) (Outcome, error) {
 	if !req.Goal.Activates() {
 		return Outcome{}, fmt.Errorf("goal %q activates nothing", req.Goal)
 	}
 	if !safePath.MatchString(req.Toplevel) {
 		return Outcome{}, fmt.Errorf("%q is not the path of a system in the Nix store", req.Toplevel)
 	}
-	f := newFollower(randomID(), hooks)
+	f := newFollower(hostscript.ID(), hooks)
 	stdinR, stdinW := io.Pipe()
 	f.ended = func() { go stdinW.Write([]byte("done\n")) } // the host may forget now
 	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, req)), stdinR)
 
-	// The same for every login shell: single quotes, no variable outside them.
-	command := fmt.Sprintf(`sh -c 'eval "$(head -c %d)"'`, len(hostScript))
-	err := host.Run(ctx, command, input, f.stdout(), f.stderr())
+	err := host.Run(ctx, hostscript.Command(hostScript, 0), input, f.stdout(), f.stderr())
 	stdinR.Close()
 	stdinW.Close()
 	return f.result(err)
 }
 
-// list is what host.sh reads behind itself: a line with the list's length, then a word a line, their number first and a full stop last.
+// list is what host.sh reads behind itself.
 func list(id string, req Request) []byte {
 	profile := "0"
 	if req.Goal.SetsProfile() {
 		profile = "1"
 	}
-	words := append([]string{"", id, string(req.Goal), profile, req.Toplevel}, req.WaitFor...)
-	words = append(words, ".")
-	words[0] = fmt.Sprint(len(words))
-	body := strings.Join(words, "\n")
-	return []byte(fmt.Sprintf("%d\n%s", len(body), body))
-}
-
-func randomID() string {
-	var id [8]byte
-	rand.Read(id[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(id[:])
+	return hostscript.List(append([]string{id, string(req.Goal), profile, req.Toplevel}, req.WaitFor...)...)
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // ErrNoSystem: the host runs no NixOS system.
@@ -15,7 +17,7 @@ var ErrNoSystem = errors.New("the host has no /run/current-system, the link to t
 // CurrentSystem returns the store path of the system that runs on the host, so
 // that the caller can tell whether it knows it (deployment.replaceUnknownProfiles),
 // or [ErrNoSystem].
-func CurrentSystem(ctx context.Context, host Runner) (string, error) {
+func CurrentSystem(ctx context.Context, host hostscript.Runner) (string, error) {
 	var out bytes.Buffer
 	if err := host.Run(ctx, "readlink -e /run/current-system", nil, &out, io.Discard); err != nil {
 		var exit interface{ ExitStatus() int }

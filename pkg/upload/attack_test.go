@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -269,7 +270,7 @@ func TestFilesThatOthersMaySwapAreReadInTheStage(t *testing.T) {
 		wanted, _, _ := contents(req.Keys)
 		dirs := byDirectory(wanted)
 		c := start(t.Context(), local{}, time.Minute)
-		c.send(hostScript, lookList(req, randomID(), dirs).bytes())
+		c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
 		if _, err := readLook(c.out, dirs, nil); err != nil {
 			t.Fatal(c.explain(err, dirs))
 		}

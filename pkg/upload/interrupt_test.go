@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // A script cut short must not run its shorter self: every prefix of host.sh is
@@ -308,7 +310,7 @@ func TestTheHostsHalfEndsByItself(t *testing.T) {
 	wanted, _, _ := contents(req.Keys)
 	dirs := byDirectory(wanted)
 	c := start(t.Context(), local{}, time.Second)
-	c.send(hostScript, lookList(req, randomID(), dirs).bytes())
+	c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
 	if _, err := readLook(c.out, dirs, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -7,28 +7,20 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 //go:embed host.sh
 var hostScript []byte
-
-// Runner runs a command as root on a host; pkg/remote's Host is one. Run
-// returns when the command has ended and its output was written, and does not
-// wait for a Read of stdin that blocks.
-type Runner interface {
-	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
-}
 
 // Item is a key with its resolved content.
 type Item struct {
@@ -60,7 +52,7 @@ var (
 // Run delivers the keys. The returned plan says what became of each; with an
 // error it is nil. Secrets and digests travel on the command's stdin and stdout
 // only, and no error holds one.
-func Run(ctx context.Context, host Runner, req Request) (plan.KeyPlan, error) {
+func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan, error) {
 	if len(req.Keys) == 0 {
 		return nil, nil
 	}
@@ -75,7 +67,7 @@ func Run(ctx context.Context, host Runner, req Request) (plan.KeyPlan, error) {
 	c := start(ctx, host, deadline(req, size))
 	defer c.finish()
 
-	c.send(hostScript, lookList(req, randomID(), dirs).bytes())
+	c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
 	seen, err := readLook(c.out, dirs, req.Note)
 	if err != nil {
 		return nil, c.explain(err, dirs)
@@ -119,12 +111,6 @@ func deadline(req Request, size int) time.Duration {
 	return 2*time.Minute + req.LockWait + time.Duration(size/50_000)*time.Second
 }
 
-func randomID() string {
-	var id [8]byte
-	rand.Read(id[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(id[:])
-}
-
 // channel is the running host.sh with its two directions.
 type channel struct {
 	stdin  *io.PipeWriter
@@ -134,13 +120,12 @@ type channel struct {
 	runErr error         // how it ended; to be read after ended
 }
 
-// start runs host.sh. The command line is the same for every login shell:
-// single quotes, no variable outside them.
-func start(ctx context.Context, host Runner, limit time.Duration) *channel {
+// start runs host.sh.
+func start(ctx context.Context, host hostscript.Runner, limit time.Duration) *channel {
 	inR, inW := io.Pipe()
 	said := newInbox()
 	c := &channel{stdin: inW, out: &lines{bufio.NewReader(said)}, stderr: &tail{}, ended: make(chan struct{})}
-	command := fmt.Sprintf(`timeout %d sh -c 'eval "$(head -c %d)"'`, int(limit.Seconds()), len(hostScript))
+	command := hostscript.Command(hostScript, limit)
 	go func() {
 		c.runErr = host.Run(ctx, command, inR, said, c.stderr)
 		inR.CloseWithError(io.ErrClosedPipe)

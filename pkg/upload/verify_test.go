@@ -6,10 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // swapped replaces bytes in a stream by as many others.
@@ -82,8 +83,8 @@ func TestAReportThatNobodyReadsLeavesNothingBehind(t *testing.T) {
 	}
 	items := []Item{item("k", "v", in("/srv/keys"))}
 	wanted, _, _ := contents(items)
-	input := append(append([]byte{}, hostScript...), lookList(Request{Keys: items, Who: "test"}, randomID(), byDirectory(wanted)).bytes()...)
-	cmd := exec.Command("sh", "-c", `exec sh -c 'eval "$(head -c "$1")"' sh "$1"`, "sh", strconv.Itoa(len(hostScript)))
+	input := append(append([]byte{}, hostScript...), lookList(Request{Keys: items, Who: "test"}, hostscript.ID(), byDirectory(wanted)).bytes()...)
+	cmd := exec.Command("sh", "-c", hostscript.Command(hostScript, 0))
 	cmd.Stdin = io.MultiReader(bytes.NewReader(input), slow{})
 	r, w, err := os.Pipe()
 	if err != nil {

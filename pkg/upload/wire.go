@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -22,20 +23,7 @@ func (w *words) add(list ...string) { *w = append(*w, list...) }
 
 func (w *words) addInt(n int) { w.add(strconv.Itoa(n)) }
 
-// bytes frames the list: a line with its length, the number of words, the
-// words, a full stop. A list cut short at any byte is not one. An empty list is
-// the length alone.
-func (w words) bytes() []byte {
-	if len(w) == 0 {
-		return []byte("0\n")
-	}
-	all := make([]string, 0, len(w)+2)
-	all = append(all, strconv.Itoa(len(w)+2))
-	all = append(all, w...)
-	all = append(all, ".")
-	body := strings.Join(all, "\n")
-	return []byte(fmt.Sprintf("%d\n%s", len(body), body))
-}
+func (w words) bytes() []byte { return hostscript.List(w...) }
 
 // directory is a destination and the keys that go there.
 type directory struct {
