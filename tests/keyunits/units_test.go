@@ -21,13 +21,36 @@ func TestAUnitFollowsItsFileAtOnce(t *testing.T) {
 	}
 }
 
+// Such a change, as any other of the unit, does not restart it either.
 func TestAConfigurationMayAddToAKeysUnit(t *testing.T) {
 	h := onHost(t)
 	h.sh("mkdir -p /run/keys; echo v >/run/keys/k")
-	h.to(`{ deployment.keys.k.text = "v"; systemd.services."k-key" = { documentation = [ "https://example.org/k" ]; wantedBy = [ "multi-user.target" ]; }; }`)
+	h.to(`{ deployment.keys.k.text = "v"; }`)
 	h.becomes(unit("k"), "active")
-	if got := h.sh("systemctl show -P Documentation -P WantedBy k-key"); got != "https://example.org/k\nmulti-user.target" && got != "multi-user.target\nhttps://example.org/k" {
+	before := h.invocation(unit("k"))
+	h.to(`{ deployment.keys.k.text = "v"; systemd.services."k-key".documentation = [ "https://example.org/k" ]; }`)
+	if got := h.sh("systemctl show -P Documentation k-key"); got != "https://example.org/k" {
 		t.Errorf("the unit has %q", got)
+	}
+	h.settled()
+	if h.invocation(unit("k")) != before {
+		t.Error("the unit was restarted")
+	}
+}
+
+func TestOwnersAreSetOnlyWhereNobodyElseCanSwapTheFile(t *testing.T) {
+	h := onHost(t)
+	h.sh(`install -d -o 1000 /srv/theirs; mkdir /srv/ours /srv/aim
+for dir in theirs ours aim; do (umask 077; echo v >/srv/$dir/k); done; ln -s /srv/aim /srv/theirs/link; ln -s ours /srv/link; chmod g+w /srv/aim`)
+	key := func(dir string) string {
+		return fmt.Sprintf(`{ text = "v"; name = "k"; user = "many"; permissions = "0640"; destDir = "%s"; }`, dir)
+	}
+	h.to(`{ users.users.many = { isSystemUser = true; group = "many"; }; users.groups.many = { };
+  deployment.keys = { a = ` + key("/srv/theirs") + `; b = ` + key("/srv/link") + `; c = ` + key("/srv/theirs/link") + `; }; }`)
+	for path, want := range map[string]string{"/srv/ours/k": "many", "/srv/theirs/k": "root", "/srv/aim/k": "root"} {
+		if got := h.sh("stat -c %U " + path); got != want {
+			t.Errorf("%s belongs to %s, want %s", path, got, want)
+		}
 	}
 }
 
