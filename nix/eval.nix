@@ -217,11 +217,14 @@ let
   #   patterns  [ { kind = "name" | "tag"; text; regex; } ]; none selects all
   #   toplevel  whether each node's system is evaluated
   #   keys      whether the texts of keys are
+  #   guarded   whether meta.allowApplyAll is obeyed: without it and without
+  #             patterns no node is looked at, and the program refuses
   select =
     {
       patterns,
       toplevel,
       keys,
+      guarded,
     }:
     hive:
     let
@@ -245,7 +248,7 @@ let
 
       selected =
         if patterns == [ ] then
-          names
+          if guarded && !hive.meta.allowApplyAll then [ ] else names
         else
           let
             found = concatMap (m: m.names) matched;

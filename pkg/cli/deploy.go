@@ -102,7 +102,7 @@ func (d *deployment) evaluate(ctx context.Context) (*hive.Hive, error) {
 	d.log.Info().Msgf("evaluating %s", d.source)
 	out, err := d.nix.Eval(ctx, d.source, nix.Request{
 		Selector: on, Toplevel: d.goal.NeedsToplevel(),
-		Keys: d.goal.UploadsKeys() && !d.c.Bool("no-keys"),
+		Keys: d.goal.UploadsKeys() && !d.c.Bool("no-keys"), Guarded: d.goal != hive.Build,
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ type Request struct {
 	Selector hive.Selector
 	Toplevel bool // evaluate each node's system
 	Keys     bool // evaluate the texts of keys
+	Guarded  bool // without a selector, evaluate no node unless meta.allowApplyAll
 }
 
 // Errors that callers tell apart with errors.Is.
@@ -52,8 +53,8 @@ func selectExpression(request Request) string {
 	if err != nil || request.Selector.All() {
 		patterns = []byte("[]")
 	}
-	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; })",
-		quote(string(patterns)), request.Toplevel, request.Keys)
+	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; })",
+		quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded)
 }
 
 // quote writes a Nix string.

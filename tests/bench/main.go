@@ -200,7 +200,7 @@ func (b *bench) oneHost() error {
 	b.say("200 changed keys to 1 host, delivery", delivery, floor, "ssh host true", 1.5)
 	b.say("  the same", delivery, each, "one ssh per key", 0.01)
 	b.say("  upload-keys with evaluation", whole, floor, "ssh host true", 0)
-	fmt.Printf("  memory of the program at most %d MiB\n", memory)
+	fmt.Printf("  memory at most %d MiB, of the program or of Nix, whichever is larger\n", memory)
 	return nil
 }
 
@@ -211,7 +211,7 @@ func (b *bench) manyHosts() error {
 	}
 	b.say("201 changed keys to each of 21 hosts, delivery", delivery, floor, "21 ssh true at once", 2)
 	b.say("  upload-keys with evaluation", whole, floor, "21 ssh true at once", 5)
-	fmt.Printf("  memory of the program at most %d MiB\n", memory)
+	fmt.Printf("  memory at most %d MiB, of the program or of Nix, whichever is larger\n", memory)
 	return nil
 }
 

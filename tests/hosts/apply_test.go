@@ -221,13 +221,13 @@ func TestNodesWithoutAHostAreSkippedButBuilt(t *testing.T) {
 
 func TestAllowApplyAllIsObeyed(t *testing.T) {
 	d := deploying(t, 1)
-	d.hive(`{ meta.allowApplyAll = false; host1 = { deployment.keys.k.text = "v"; }; }`)
+	d.hive(`{ meta.allowApplyAll = false; host1 = { deployment.keys.k.text = "v"; }; broken = throw "evaluated for nothing"; }`)
 	for _, args := range [][]string{{"apply"}, {"upload-keys"}, {"apply", "push"}} {
 		if o := d.run(args...); o.code == 0 || !strings.Contains(o.stderr, "allowApplyAll") {
 			t.Errorf("%v: exit %d: %s", args, o.code, o.stderr)
 		}
 	}
-	d.must("build")
+	d.must("build", "--on", "host1")
 	d.must("upload-keys", "--on", "host1")
 }
 
