@@ -132,6 +132,23 @@ func goOn(t *testing.T) {
 	}
 }
 
+// On NixOS sh is bash.
+func TestBashFollowsAsDashDoes(t *testing.T) {
+	needHost(t)
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(bash, filepath.Join(dir, "sh")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	TestOutputArrivesWhileTheSwitchRuns(t)
+	os.Remove("/run/go-on")
+	TestACancelledDeploymentLeavesTheActivationRunning(t)
+}
+
 func TestACancelledDeploymentLeavesTheActivationRunning(t *testing.T) {
 	needHost(t)
 	ctx, cancel := context.WithCancel(t.Context())
