@@ -186,6 +186,19 @@ func common(option string, wanted, supported []string) ([]string, error) {
 	return both, nil
 }
 
+func (s *settings) chooseAlgorithms(found, defaults options) (err error) {
+	s.hostKeyAlgorithms = chosen(found, defaults, "hostkeyalgorithms")
+	supported := ssh.SupportedAlgorithms()
+	if s.ciphers, err = common("ciphers", chosen(found, defaults, "ciphers"), supported.Ciphers); err != nil {
+		return err
+	}
+	if s.macs, err = common("macs", chosen(found, defaults, "macs"), supported.MACs); err != nil {
+		return err
+	}
+	s.kex, err = common("kexalgorithms", chosen(found, defaults, "kexalgorithms"), supported.KeyExchanges)
+	return err
+}
+
 // read turns options into settings, tokens and home directories expanded.
 func read(found, defaults options) (settings, error) {
 	port, err := strconv.Atoi(found.one("port"))
@@ -206,20 +219,8 @@ func read(found, defaults options) (settings, error) {
 	if n, err := strconv.Atoi(found.one("serveralivecountmax")); err == nil && n > 0 {
 		s.aliveCount = n
 	}
-	s.hostKeyAlgorithms = chosen(found, defaults, "hostkeyalgorithms")
-	supported := ssh.SupportedAlgorithms()
-	for _, a := range []struct {
-		option    string
-		supported []string
-		setting   *[]string
-	}{
-		{"ciphers", supported.Ciphers, &s.ciphers},
-		{"macs", supported.MACs, &s.macs},
-		{"kexalgorithms", supported.KeyExchanges, &s.kex},
-	} {
-		if *a.setting, err = common(a.option, chosen(found, defaults, a.option), a.supported); err != nil {
-			return settings{}, err
-		}
+	if err := s.chooseAlgorithms(found, defaults); err != nil {
+		return settings{}, err
 	}
 	s.network = map[string]string{"inet": "tcp4", "inet6": "tcp6"}[found.one("addressfamily")]
 	if s.network == "" {
