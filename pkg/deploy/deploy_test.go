@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +41,10 @@ func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout,
 	return errors.New("a double runs nothing")
 }
 
-func (d *double) Forward(context.Context, string, string) (string, func() error, error) {
+func (d *double) Forward(_ context.Context, dir, _ string) (string, func() error, error) {
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		return "", nil, fmt.Errorf("whoever reaches the socket in %s is root on the host: %v, %v", dir, info.Mode(), err)
+	}
 	return "/socket", func() error { return nil }, nil
 }
 
@@ -266,6 +270,43 @@ func TestAnEarlyUploadThatFailsIsMadeUpForOrReported(t *testing.T) {
 	}
 	if len(uploads) != 1 {
 		t.Error("the keys were not sent again after the switch")
+	}
+}
+
+func TestAFailedUnitDoesNotKeepTheKeysBack(t *testing.T) {
+	uploads := make(chan struct{}, 2)
+	r := switchWithLateKey(t, switching(4, uploads))
+	if r.Status != Failed || len(uploads) != 1 || !strings.Contains(fmt.Sprint(r.Err), "locked") || !strings.Contains(fmt.Sprint(r.Err), "units failed") {
+		t.Errorf("%d uploads; the node ended as %s: %v", len(uploads), r.Status, r.Err)
+	}
+}
+
+func TestASystemThatIsNotActiveGetsNoLateKeys(t *testing.T) {
+	uploads := make(chan struct{}, 2)
+	if r := switchWithLateKey(t, switching(1, uploads)); r.Status != Failed || len(uploads) != 0 || len(r.Keys) != 0 {
+		t.Errorf("%d uploads; the node ended as %s: %+v", len(uploads), r.Status, r.Keys)
+	}
+}
+
+func TestNoLimitMeansAllAtOnce(t *testing.T) {
+	const n = 30
+	var meet sync.WaitGroup
+	meet.Add(n)
+	var nodes []hive.Node
+	for i := range n {
+		nodes = append(nodes, node(fmt.Sprint(i)))
+	}
+	j := &journal{}
+	with := tools(j, nil)
+	with.Build = func(ctx context.Context, n hive.Node, _ func(string)) (string, error) {
+		meet.Done()
+		meet.Wait() // for ever, if one is kept waiting
+		return n.Toplevel.OutPath, nil
+	}
+	for _, r := range Run(t.Context(), nodes, Options{Goal: hive.Build}, with, j) {
+		if r.Status != Succeeded {
+			t.Errorf("%+v", r)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		fmt.Fprintf(&shown, verb+" "+verb+" "+verb+" "+verb+"\n", s, &s, h, &h)
 		fmt.Fprintf(&shown, verb+"\n", s.Digest())
 	}
+	shown.WriteString(s.String() + s.GoString() + s.Digest().String() + s.Digest().GoString())
 	log := zerolog.New(&shown)
 	log.Info().Interface("key", s).Interface("holder", h).Any("digest", s.Digest()).Stringer("s", s).Msg("")
 	for _, leak := range []string{planted, fmt.Sprintf("%x", planted), hex[:12], "104 117 110"} {
@@ -64,6 +65,9 @@ func TestDigestsAreReadBackAndCompared(t *testing.T) {
 	a, b := New([]byte("a")).Digest(), New([]byte("b")).Digest()
 	if back, err := ParseDigest(a.Reveal()); err != nil || !back.Equal(a) || back.Equal(b) {
 		t.Error("a digest does not survive the wire")
+	}
+	if none := (Digest{}); none.Equal(none) || none.Equal(a) || a.Equal(none) {
+		t.Error("no digest equals one")
 	}
 	for _, bad := range []string{"", "00", strings.Repeat("zz", 32)} {
 		if _, err := ParseDigest(bad); err == nil {

@@ -285,6 +285,20 @@ func TestNamesAreData(t *testing.T) {
 	}
 }
 
+func TestDirectoriesThatAreMadeAreRootsWhateverTheParentHandsDown(t *testing.T) {
+	fresh(t)
+	if out, err := exec.Command("sh", "-ec", "mkdir -p /srv/shared; chgrp 1000 /srv/shared; chmod 2755 /srv/shared").CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	mustUpload(t, local{}, item("k", "v", in("/srv/shared/a/b")))
+	for _, dir := range []string{"/srv/shared/a", "/srv/shared/a/b"} {
+		if out, err := exec.Command("stat", "-c", "%u %g %a", dir).Output(); err != nil || string(out) != "0 0 755\n" {
+			t.Errorf("%s is %s, want 0 0 755 (%v)", dir, out, err)
+		}
+	}
+	onHost(t, "/srv/shared/a/b/k", "v", 0, 0, 0o600)
+}
+
 func TestRootsSymlinksInDestDirAreFollowed(t *testing.T) {
 	fresh(t)
 	if err := errors.Join(os.Mkdir("/srv/real", 0o755), os.Symlink("real/sub", "/srv/rel"), os.Symlink("/srv/rel", "/srv/abs")); err != nil {

@@ -310,7 +310,7 @@ func TestASecretIsNowhereButInItsFile(t *testing.T) {
 			home = value
 		}
 	}
-	out, _ := exec.Command("sh", "-c", `grep -rlaFs -e "$1" --devices=skip "$2" "$3" "$4" /tmp/colmena-go-* /nix/var/nix/db 2>/dev/null; find /nix/store -newer "$5" -type f -size -2M -print0 | xargs -0 -r grep -laFs -e "$1"`,
+	out, _ := exec.Command("sh", "-c", `grep -rlaFs -e "$1" --devices=skip "$2" "$3" "$4" /tmp/colmena-go-* /nix/var/nix/db 2>/dev/null; find /nix/store -cnewer "$5" -type f -size -2M -print0 | xargs -0 -r grep -laFs -e "$1"`,
 		"sh", planted, d.dir, cache, home, filepath.Join(d.dir, "hive.nix")).Output()
 	found := strings.Fields(string(out))
 	for _, path := range found {
