@@ -244,6 +244,7 @@ func TestAnInterruptFinishesWhatIsUnderWay(t *testing.T) {
 func TestASecretIsNowhereButInItsFile(t *testing.T) {
 	d := deploying(t, 1)
 	const planted = "xyzzyPlantedSecret"
+	begin := d.write("begin", "")
 	// Put together only on the way, so that the hive's own text is no hit.
 	d.hive(`{ host1.deployment.keys = {
     text.text = "xyzzyPlanted" + "Secret";
@@ -311,7 +312,7 @@ func TestASecretIsNowhereButInItsFile(t *testing.T) {
 		}
 	}
 	out, _ := exec.Command("sh", "-c", `grep -rlaFs -e "$1" --devices=skip "$2" "$3" "$4" /tmp/colmena-go-* /nix/var/nix/db 2>/dev/null; find /nix/store -cnewer "$5" -type f -size -2M -print0 | xargs -0 -r grep -laFs -e "$1"`,
-		"sh", planted, d.dir, cache, home, filepath.Join(d.dir, "hive.nix")).Output()
+		"sh", planted, d.dir, cache, home, begin).Output()
 	found := strings.Fields(string(out))
 	for _, path := range found {
 		if path != d.dir+"/planted" {
