@@ -31,8 +31,8 @@ substituters =
 flake-registry =
 CONF
 export NIX_CONF_DIR="$work/conf" HOME="$work/home" NIX_PATH="nixpkgs=$PWD/tests/nixos"
-mkdir -p /tmp/colmena-go-demo
-chmod 0700 /tmp/colmena-go-demo
+rm -rf /tmp/colmena-go-demo
+mkdir -m 0700 /tmp/colmena-go-demo # ours, or an error
 trap 'rm -rf /tmp/colmena-go-demo' EXIT
 head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n' >/tmp/colmena-go-demo/db-password
 colmena="$PWD/.cache/colmena-go --config $PWD/examples/demo/hive.nix"

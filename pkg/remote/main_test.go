@@ -46,6 +46,9 @@ func serve(t *testing.T, lines ...string) *server {
 	t.Helper()
 	sshd, err := exec.LookPath("/usr/sbin/sshd")
 	if err != nil {
+		if os.Getenv("COLMENA_GO_FLEET") == "require" {
+			t.Fatal("no sshd: install openssh-server")
+		}
 		t.Skip("no sshd: install openssh-server")
 	}
 	if os.Getuid() == 0 {

@@ -231,6 +231,50 @@ chmod +x /srv/shim/stat`).CombinedOutput(); err != nil {
 	}
 }
 
+// mkdir here is a stand-in that puts a directory of the attacker's where it has
+// just made the stage.
+func TestAStageThatIsSwappedBeforeItIsEnteredIsRefused(t *testing.T) {
+	for _, shell := range shells {
+		t.Run(shell, func(t *testing.T) {
+			fresh(t)
+			if out, err := exec.Command("sh", "-ec", `mkdir -p /srv/home/keys /srv/shim; chown 1000:1000 /srv/home /srv/home/keys
+cat >/srv/shim/mkdir <<'SHIM'
+#!/bin/sh
+/usr/bin/mkdir "$@" || exit
+case $3 in ./.colmena-go.*) mv "$3" /srv/home/taken; install -d -o 1000 -m 0700 "$3" "$3/n" "$3/o" ;; esac
+SHIM
+chmod +x /srv/shim/mkdir`).CombinedOutput(); err != nil {
+				t.Fatal(err, string(out))
+			}
+			t.Setenv("PATH", "/srv/shim:"+os.Getenv("PATH"))
+			_, err := upload(t, local{shell: shell}, item("k", "v", in("/srv/home/keys")))
+			if err == nil || !strings.Contains(err.Error(), "swapped") {
+				t.Errorf("error %v", err)
+			}
+			if _, err := os.Stat("/srv/home/taken"); err != nil {
+				t.Fatal("nothing was swapped: nothing is tested")
+			}
+			if out, _ := exec.Command("find", "/srv/home", "-type", "f").Output(); len(out) > 0 {
+				t.Errorf("something of root's is in the attacker's directory: %s", out)
+			}
+		})
+	}
+}
+
+// What only looks like a leftover of ours is not removed.
+func TestADirectoryThatIsNoStageOfOursStays(t *testing.T) {
+	fresh(t)
+	if out, err := exec.Command("sh", "-ec", `mkdir -p /srv/home/keys; cd /srv/home/keys
+mkdir -p .colmena-go.1.1/n .colmena-go.2.1/n; echo root >.colmena-go.1.1/n/f; echo theirs >.colmena-go.2.1/n/f
+chmod 755 .colmena-go.1.1; chmod 700 .colmena-go.2.1; chown -R 1000 .colmena-go.2.1; ln -s /srv/home/keys/.colmena-go.1.1 .colmena-go.3.1
+chown 1000:1000 . ..`).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	mustUpload(t, local{}, item("k", "v", in("/srv/home/keys")))
+	onHost(t, "/srv/home/keys/.colmena-go.1.1/n/f", "root\n", 0, 0, 0o644)
+	onHost(t, "/srv/home/keys/.colmena-go.2.1/n/f", "theirs\n", 1000, 0, 0o644)
+}
+
 // armed has the next stat swap the directory as soon as the second list is sent.
 type armed struct {
 	r     io.Reader

@@ -19,7 +19,7 @@ import (
 
 // The tests run host.sh with the real sh and coreutils of this machine, as
 // root, in a mount namespace of their own with a fresh /run and /srv: a host
-// without SSH in between. tests/keys does the same over SSH on booted hosts.
+// without SSH in between. tests/hosts does the same over SSH on booted hosts.
 
 const namespaceEnv = "COLMENA_GO_UPLOAD_TEST_NAMESPACE"
 

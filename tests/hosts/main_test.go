@@ -23,11 +23,10 @@ func TestMain(m *testing.M) { fleet.Main(m) }
 
 // program is the binary under test, built once.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "colmena-go-test-")
+	path, err := filepath.Abs("../../.cache/colmena-go-test")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "colmena-go")
 	out, err := exec.Command("go", "build", "-o", path, "../..").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
