@@ -91,7 +91,8 @@ func (d *deployment) sink(h *hive.Hive) deploy.Sink {
 	for i, node := range h.Nodes {
 		names[i] = node.Name
 	}
-	return report.NewPlain(d.c.App.ErrWriter, names, verbose, style(d.c))
+	// A log has room for everything, and whoever reads it cannot run again.
+	return report.NewPlain(d.c.App.ErrWriter, names, verbose || !onTerminal(d.c), style(d.c))
 }
 
 func (d *deployment) evaluate(ctx context.Context) (*hive.Hive, error) {

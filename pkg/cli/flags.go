@@ -48,8 +48,13 @@ func style(c *cli.Context) report.Style {
 	case "never":
 		return false
 	}
+	return report.Style(onTerminal(c) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+}
+
+// onTerminal reports whether a person watches; otherwise it becomes a log.
+func onTerminal(c *cli.Context) bool {
 	file, ok := c.App.ErrWriter.(*os.File)
-	return report.Style(ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())))
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // source finds the hive.
@@ -89,7 +94,7 @@ func deployFlags() []cli.Flag {
 	return []cli.Flag{
 		onFlag(),
 		&cli.IntFlag{Name: "parallel", Aliases: []string{"p"}, Value: 10, Usage: "work on at most `N` nodes at once; 0 means all"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print, as is done anyway where standard error is no terminal"},
 		jsonFlag("the results"),
 		&cli.BoolFlag{Name: "no-keys", Usage: "upload no keys"},
 		&cli.BoolFlag{Name: "keep-result", Usage: "keep the built systems from garbage collection, with links in .gcroots beside the hive"},
