@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/xrash/smetrics"
@@ -21,6 +22,8 @@ var (
 	ErrDecode = errors.New("the evaluation's result cannot be read")
 	// ErrNoMatch: a part of the selector matched no node.
 	ErrNoMatch = errors.New("no node matches")
+	// ErrEncoding: a string of the hive, other than a key's text, is not UTF-8.
+	ErrEncoding = errors.New("a string of the hive is not UTF-8")
 )
 
 // document is the JSON that nix/eval.nix makes.
@@ -53,20 +56,35 @@ type nodeInEvals struct {
 }
 
 type keyInEval struct {
-	Name        string         `json:"name"`
-	Text        *secret.Secret `json:"text"`
-	TextLeftOut bool           `json:"textLeftOut"` // the evaluation was not asked for texts
-	KeyFile     *string        `json:"keyFile"`
-	KeyCommand  []string       `json:"keyCommand"`
-	DestDir     string         `json:"destDir"`
-	User        string         `json:"user"`
-	Group       string         `json:"group"`
-	Permissions string         `json:"permissions"`
-	UploadAt    UploadAt       `json:"uploadAt"`
+	Name        string   `json:"name"`
+	Text        *rawText `json:"text"`
+	TextLeftOut bool     `json:"textLeftOut"` // the evaluation was not asked for texts
+	KeyFile     *string  `json:"keyFile"`
+	KeyCommand  []string `json:"keyCommand"`
+	DestDir     string   `json:"destDir"`
+	User        string   `json:"user"`
+	Group       string   `json:"group"`
+	Permissions string   `json:"permissions"`
+	UploadAt    UploadAt `json:"uploadAt"`
 }
 
+// rawText is a secret as it stands in the document. encoding/json would replace
+// what is not UTF-8 without a word.
+type rawText struct {
+	secret.Secret
+	bad bool
+}
+
+func (t *rawText) UnmarshalJSON(data []byte) error {
+	t.bad = !utf8.Valid(data)
+	return t.Secret.UnmarshalJSON(data)
+}
+
+// BadText is the [Problem] of a text that is not UTF-8.
+const BadText = "is not UTF-8, as evaluations have to be: use keyFile or keyCommand for binary content"
+
 // Decode reads and validates what an evaluation printed. It fails with
-// [ErrDecode], with [ErrNoMatch], or with a multierror of every [Problem]
+// [ErrDecode], [ErrNoMatch] or [ErrEncoding], or with a multierror of every [Problem]
 // found. No error quotes the document, which holds secrets.
 func Decode(text []byte) (*Hive, error) {
 	var doc document
@@ -93,6 +111,9 @@ func Decode(text []byte) (*Hive, error) {
 	}
 	if err := problems.ErrorOrNil(); err != nil {
 		return nil, err
+	}
+	if !utf8.Valid(text) {
+		return nil, ErrEncoding
 	}
 	return h, nil
 }
@@ -186,9 +207,13 @@ func (in keyInEval) key(attr string, v *validator) Key {
 	v.key = attr
 	defer func() { v.key = "" }()
 	key := Key{
-		Attr: attr, Name: in.Name, Text: in.Text, Command: in.KeyCommand,
+		Attr: attr, Name: in.Name, Command: in.KeyCommand,
 		DestDir: path.Clean(in.DestDir), User: in.User, Group: in.Group,
 		UploadAt: in.UploadAt,
+	}
+	if in.Text != nil {
+		key.Text = &in.Text.Secret
+		v.text(*in.Text)
 	}
 	if in.KeyFile != nil {
 		key.File = *in.KeyFile

@@ -65,6 +65,12 @@ func (v *validator) attr(attr string) {
 	}
 }
 
+func (v *validator) text(text rawText) {
+	if text.bad {
+		v.add("text", BadText)
+	}
+}
+
 func (v *validator) name(name string) {
 	switch {
 	case name == "", name == ".", name == "..":

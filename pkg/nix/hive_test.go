@@ -151,11 +151,22 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"a syntax error has its place", "{ web = { };\n db = }", []string{"hive.nix:2:"}},
 		{"an undefined variable beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = [ unheardOf ]; }; }`, []string{"unheardOf"}},
 		{"a syntax error beside a secret", `{ web = { deployment.keys.k.text = "s3cret" }; }`, []string{"syntax error"}},
+		{"a misspelt option with a secret", `{ web.deployement.keys.k.text = "s3cret"; }`, []string{`node "web"`, "deployement", "In `"}},
+		{"keys beside deployment", `{ web.keys.k.text = "s3cret"; }`, []string{"The option `keys' does not exist"}},
+		{"a set where a string belongs", `{ web.deployment.keys.k.text = "pw=" + { password = "s3cret"; }; }`, []string{"set"}},
+		{"a string that is called", `{ web.deployment.keys.k.text = "s3cret" { }; }`, []string{"not a function"}},
+		{"an attribute of a string", `{ web.deployment.keys.k.text = "s3cret".password; }`, []string{"a set", "string"}},
+		{"an assertion about a secret", `{ web.deployment.keys.k.text = assert "s3cret" == "other"; "v"; }`, []string{`node "web"`}},
+		{"a value that looks like a message", "{ web.deployment.keys.k.text = [\"one\nerror: s3cret\nat s3cret\n… s3cret\n- In `x': s3cret\n  s3cret\"]; }", []string{"not of type"}},
+		{"values of other options are shown", `{ web.networking.hostName = [ "shown" ]; }`, []string{"not of type", "shown"}},
+		{"failed assertions, whole and without the way there", "{ web.assertions = [ { assertion = false; message = \"first\nat second\"; } { assertion = false; message = \"third\"; } ]; }", []string{"Failed assertions:\n- first\nat second\n- third"}},
+		{"a throw in a module has its place", "{ web = { lib, ... }: {\n  networking.hostName = lib.mkForce (throw \"my own words\"); }; }", []string{"my own words", "networking.hostName"}},
 		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := evaluate(t, c.hive, "", Request{Keys: true})
+			request := Request{Keys: true, Toplevel: strings.Contains(c.hive, "networking") || strings.Contains(c.hive, "assertions")}
+			_, err := evaluate(t, c.hive, "", request)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -163,6 +174,9 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 				if !strings.Contains(err.Error(), word) {
 					t.Errorf("%v\ndoes not say %q", err, word)
 				}
+			}
+			if lines := strings.Count(err.Error(), "\n"); lines > 5 {
+				t.Errorf("%v\nhas %d lines", err, lines)
 			}
 			_, traced := Tool{ShowTrace: true}.Eval(t.Context(), hiveFile(t, c.hive), Request{Keys: true})
 			for _, err := range []error{err, traced} {

@@ -90,6 +90,8 @@ func (t Tool) Build(ctx context.Context, drvPath string, opts BuildOptions) (str
 	}
 	if opts.GCRoot != "" {
 		args = append(args, "--add-root", opts.GCRoot)
+	} else {
+		args = append(args, "--no-gc-warning")
 	}
 	cmd := t.command(ctx, "nix-store", args...)
 	var out bytes.Buffer

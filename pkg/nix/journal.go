@@ -1,0 +1,96 @@
+package nix
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"github.com/rs/zerolog"
+)
+
+// journal reads what Nix says with --log-format internal-json: each line is
+// "@nix " and an object, or else comes from a program that Nix runs, like git.
+type journal struct {
+	log   zerolog.Logger
+	last  *entry   // the last error
+	plain []string // the last lines that are no objects
+}
+
+// entry is an object of the log. These fields are those of Nix 2.8 and later.
+type entry struct {
+	Action string  `json:"action"`  // "msg", or something about an activity
+	Level  int     `json:"level"`   // 0 is an error, but also a trace; 1 a warning
+	Msg    string  `json:"msg"`     // for people, with source code
+	Raw    *string `json:"raw_msg"` // of an error or warning: what is wrong, and no more
+	Trace  []frame `json:"trace"`   // of an error, from the inside out
+	place
+}
+
+type frame struct {
+	Raw string `json:"raw_msg"`
+	place
+}
+
+// place is where in a file something is; File is "" if it is not known.
+type place struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+}
+
+// plainLines is how many lines of other programs are kept.
+const plainLines = 20
+
+// line is told each line of Nix's stderr.
+func (j *journal) line(text string) {
+	text = uncolored(text)
+	object, ok := strings.CutPrefix(text, "@nix ")
+	e := &entry{}
+	if !ok || json.Unmarshal([]byte(object), e) != nil {
+		j.plain = append(j.plain, text)
+		j.plain = j.plain[max(0, len(j.plain)-plainLines):]
+		j.log.Info().Msg(text)
+		return
+	}
+	if e.Action != "msg" {
+		return
+	}
+	e.uncolor()
+	if e.Raw != nil && e.Level == 0 {
+		j.last = e
+		return
+	}
+	j.tell(e.Msg)
+}
+
+// tell logs what is no error.
+func (j *journal) tell(text string) {
+	for _, kind := range []struct {
+		prefix string
+		level  zerolog.Level
+	}{
+		{"trace: ", zerolog.InfoLevel}, {"warning: ", zerolog.WarnLevel}, {"evaluation warning: ", zerolog.WarnLevel},
+		{"", zerolog.DebugLevel},
+	} {
+		if rest, ok := strings.CutPrefix(text, kind.prefix); ok {
+			j.log.WithLevel(kind.level).Msg(rest)
+			return
+		}
+	}
+}
+
+// color is how Nix marks words, whatever its output is.
+var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+func uncolored(text string) string { return color.ReplaceAllString(text, "") }
+
+func (e *entry) uncolor() {
+	e.Msg = strings.TrimSpace(uncolored(e.Msg))
+	if e.Raw != nil {
+		raw := strings.TrimSpace(uncolored(*e.Raw))
+		e.Raw = &raw
+	}
+	for i, f := range e.Trace {
+		e.Trace[i].Raw = strings.TrimSuffix(strings.TrimSpace(uncolored(f.Raw)), ":")
+	}
+}
