@@ -96,9 +96,9 @@ let
             what:
             throw "${option} is ${what}, which a flake cannot use: initialize it, as in `import nixpkgs { system = \"x86_64-linux\"; }`";
         in
-        if isAttrs value && value ? outputs then
+        if hermetic && isAttrs value && value ? outputs then
           refuse "a flake's input"
-        else if isPath value || builtins.isString value || (isAttrs value && value ? outPath && !(value ? lib)) then
+        else if isPath value || builtins.isString value || (isAttrs value && value ? outPath && !(value ? path)) then
           if hermetic then refuse "a path" else instantiate option (import value)
         else if isFunction value then
           if hermetic then refuse "a function" else value { overlays = [ ]; }
@@ -124,13 +124,23 @@ let
       # and config are added to it.
       nixpkgsModule =
         pkgs:
-        { lib, ... }:
+        { lib, options, ... }:
+        let
+          config = pkgs.config or { };
+        in
         {
           _file = "meta.nixpkgs";
           nixpkgs.overlays = lib.mkBefore (pkgs.overlays or [ ]);
-          # Typed, and so merged key by key, since 22.11.
-          nixpkgs.config = (if lib.versionAtLeast lib.version "22.11pre" then lib.mkBefore else lib.mkOptionDefault) (
-            pkgs.config or { }
+          # A node with a package set of its own must not set config (24.05).
+          nixpkgs.config = lib.mkIf (!(options.nixpkgs.pkgs.isDefined or false)) (
+            # A submodule in some revisions of 2026, where pkgs.config holds every
+            # default; merged key by key since 22.11; before that not at all.
+            if options.nixpkgs.config.type.name or null == "submodule" then
+              mapAttrs (_: lib.mkDefault) config
+            else if lib.versionAtLeast lib.version "22.11pre" then
+              lib.mkBefore config
+            else
+              lib.mkOptionDefault config
           );
         };
 
@@ -187,9 +197,9 @@ let
         configuration
       else
         configuration.extendModules {
-          specialArgs = { inherit name; };
           modules = [
-            options.deployment
+            # Not as a special argument, which might be one of theirs.
+            (args: options.deployment (args // { inherit name; }))
             keys
           ];
         }
@@ -205,13 +215,16 @@ let
       makeHive { hermetic = true; } value
     else if value.__schema or null == schema then
       value
-    else if value.__schema or null == "v0.5" then
+    else if value ? nodes && value ? metaConfig then
       {
         meta = value.metaConfig;
         inherit (value) nodes;
+        notes = [
+          "the flake's output colmenaHive was made by Colmena, so the hosts get Colmena's units and owners of keys, not ours"
+        ];
       }
     else
-      throw "the flake's output `colmenaHive` was not made by makeHive of colmena-go, nor by that of Colmena 0.5";
+      throw "the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
 
   # A hive and what a command wants of it -> data.
   #   patterns  [ { kind = "name" | "tag"; text; regex; } ]; none selects all
@@ -242,7 +255,7 @@ let
           match pattern.regex name != null;
 
       matched = map (pattern: {
-        inherit (pattern) text;
+        inherit (pattern) kind text;
         names = filter (matches pattern) names;
       }) patterns;
 
@@ -292,11 +305,10 @@ let
               targetUser
               tags
               buildOnTarget
-              allowLocalDeployment
               replaceUnknownProfiles
               privilegeEscalationCommand
-              sshOptions
               ;
+            sshOptions = d.sshOptions or [ ]; # new in Colmena 0.5
             keys = mapAttrs keyData d.keys;
           };
         toplevel =
@@ -306,8 +318,8 @@ let
             in
             # A set with an outPath would be printed as that path alone.
             {
-              drv = at name toplevel.drvPath;
-              out = builtins.unsafeDiscardStringContext toplevel.outPath;
+              drvPath = at name toplevel.drvPath;
+              outputPath = builtins.unsafeDiscardStringContext toplevel.outPath;
             }
           else
             null;
@@ -322,8 +334,15 @@ let
           allowApplyAll
           ;
       };
+      notes = hive.notes or [ ];
       inherit names;
       unmatched = map (m: m.text) (filter (m: m.names == [ ]) matched);
+      # What might have been meant; to know that no tag matches, all were read.
+      tags =
+        if any (m: m.kind == "tag" && m.names == [ ]) matched then
+          attrNames (builtins.groupBy (tag: tag) (concatMap (name: (deployment name).tags) names))
+        else
+          [ ];
       # All of a node at once, so that an error in any part of it names the node.
       nodes = genAttrs selected (
         name:

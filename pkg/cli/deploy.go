@@ -68,7 +68,7 @@ func (d *deployment) run() error {
 	results := deploy.Run(ctx, h.Nodes, deploy.Options{
 		Goal: d.goal, Parallel: d.c.Int("parallel"), NoKeys: d.c.Bool("no-keys"), AlwaysBuild: d.c.Bool("keep-result"),
 		ForceReplaceUnknownProfiles: d.c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
-	}, d.tools(h, sink), sink)
+	}, d.tools(h), sink)
 	if !inJSON(d.c.App) {
 		report.Table(d.c.App.ErrWriter, results, style(d.c))
 	}
@@ -128,21 +128,14 @@ func (d *deployment) check(h *hive.Hive) error {
 }
 
 // tools wires the packages to what a deployment asks for.
-func (d *deployment) tools(h *hive.Hive, sink deploy.Sink) deploy.Tools {
-	note := func(node string) func(string) {
-		return func(text string) {
-			sink.Emit(deploy.Event{Node: node, Step: deploy.StepDial, Kind: deploy.EventNote, Text: text})
-		}
-	}
-	resolver := &keysource.Resolver{Note: func(node, text string) {
-		sink.Emit(deploy.Event{Node: node, Step: deploy.StepResolve, Kind: deploy.EventWarn, Text: text})
-	}}
+func (d *deployment) tools(h *hive.Hive) deploy.Tools {
+	resolver := &keysource.Resolver{}
 	return deploy.Tools{
-		Dial: func(ctx context.Context, node hive.Node) (deploy.Host, error) {
+		Dial: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
 			t := node.Target
 			host, err := remote.Dial(ctx, remote.Config{
 				Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate,
-				SSHConfigFile: os.Getenv("SSH_CONFIG_FILE"), Note: note(node.Name),
+				SSHConfigFile: os.Getenv("SSH_CONFIG_FILE"), Note: note,
 				Log: d.log.With().Str("node", node.Name).Logger(),
 			})
 			if err != nil {
@@ -150,7 +143,7 @@ func (d *deployment) tools(h *hive.Hive, sink deploy.Sink) deploy.Tools {
 			}
 			return host, nil
 		},
-		Build: func(ctx context.Context, node hive.Node, output func(string)) (string, error) {
+		Build: func(ctx context.Context, node hive.Node, output func(string)) error {
 			return d.nix.Build(ctx, node.Toplevel.DrvPath, nix.BuildOptions{
 				MachinesFile: h.Meta.MachinesFile, GCRoot: d.gcRoot(node), Output: output,
 			})
@@ -159,8 +152,8 @@ func (d *deployment) tools(h *hive.Hive, sink deploy.Sink) deploy.Tools {
 			return d.nix.Copy(ctx, outPath, socket, nix.CopyOptions{Substitute: !d.c.Bool("no-substitute"), Output: output})
 		},
 		Known: d.nix.Known,
-		Resolve: func(ctx context.Context, node hive.Node, keys []hive.Key) (map[string]secret.Secret, error) {
-			return resolver.Resolve(ctx, node.Name, keys)
+		Resolve: func(ctx context.Context, node hive.Node, warn func(string)) (map[string]secret.Secret, error) {
+			return resolver.Resolve(ctx, node, warn)
 		},
 	}
 }

@@ -5,17 +5,17 @@ package deploy
 
 import (
 	"context"
-	"io"
 	"sync"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // Host is one open connection to a node's host; pkg/remote's Host is one.
 type Host interface {
-	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
+	hostscript.Runner
 	// Forward serves a unix socket whose connections become channels that run
 	// command on the host, until stop.
 	Forward(ctx context.Context, dir, command string) (socket string, stop func() error, err error)
@@ -24,15 +24,16 @@ type Host interface {
 
 // Tools are what a deployment works with on this machine.
 type Tools struct {
-	Dial func(ctx context.Context, node hive.Node) (Host, error)
-	// Build realises the node's toplevel and returns its out path.
-	Build func(ctx context.Context, node hive.Node, output func(line string)) (string, error)
+	// Dial connects to the node's host and tells what is worth knowing of that.
+	Dial func(ctx context.Context, node hive.Node, note func(text string)) (Host, error)
+	// Build realises the node's toplevel.
+	Build func(ctx context.Context, node hive.Node, output func(line string)) error
 	// Copy copies a closure to the store whose daemon listens on socket.
 	Copy func(ctx context.Context, outPath, socket string, output func(line string)) error
 	// Known reports whether a store path is valid on this machine.
 	Known func(ctx context.Context, path string) (bool, error)
-	// Resolve returns the content of every key, by attribute name.
-	Resolve func(ctx context.Context, node hive.Node, keys []hive.Key) (map[string]secret.Secret, error)
+	// Resolve returns the content of every key of the node, by attribute name.
+	Resolve func(ctx context.Context, node hive.Node, warn func(text string)) (map[string]secret.Secret, error)
 }
 
 // Options is what a deployment is asked to do.
@@ -76,7 +77,9 @@ func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 	for _, warning := range node.Warnings {
 		run.emit(EventWarn, warning)
 	}
-	switch err := run.goal(ctx); {
+	err := run.goal(ctx)
+	run.stopWaiting()
+	switch {
 	case err == nil:
 	case ctx.Err() != nil && !run.changing:
 		run.result.Status, run.result.Err = Cancelled, context.Cause(ctx)
@@ -85,7 +88,7 @@ func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 		run.result.Tail = run.tail
 	}
 	run.result.Elapsed = time.Since(begin)
-	run.sink.Emit(Event{Time: time.Now(), Node: node.Name, Step: run.step, Kind: EventEnd, Text: summary(run.result), Status: run.result.Status})
+	run.sink.Emit(Event{Node: node.Name, Step: run.step, Kind: EventEnd, Text: summary(run.result), Status: run.result.Status})
 	return run.result
 }
 

@@ -80,20 +80,20 @@ func node(name string) hive.Node {
 
 func tools(j *journal, hosts map[string]*double) Tools {
 	return Tools{
-		Dial: func(_ context.Context, n hive.Node) (Host, error) {
+		Dial: func(_ context.Context, n hive.Node, _ func(string)) (Host, error) {
 			j.add("dial " + n.Name)
 			return hosts[n.Name], nil
 		},
-		Build: func(_ context.Context, n hive.Node, _ func(string)) (string, error) {
+		Build: func(_ context.Context, n hive.Node, _ func(string)) error {
 			j.add("build " + n.Name)
-			return n.Toplevel.OutPath, nil
+			return nil
 		},
 		Copy: func(_ context.Context, out, socket string, _ func(string)) error {
 			j.add("copy " + out + " to " + socket)
 			return nil
 		},
 		Known: func(context.Context, string) (bool, error) { return true, nil },
-		Resolve: func(context.Context, hive.Node, []hive.Key) (map[string]secret.Secret, error) {
+		Resolve: func(context.Context, hive.Node, func(string)) (map[string]secret.Secret, error) {
 			j.add("resolve")
 			return nil, errors.New("the vault is sealed")
 		},
@@ -137,12 +137,12 @@ func TestANodeThatIsDialledHoldsNoSlot(t *testing.T) {
 	ts := tools(j, map[string]*double{"quick": {}})
 	release := make(chan struct{})
 	dial := ts.Dial
-	ts.Dial = func(ctx context.Context, n hive.Node) (Host, error) {
+	ts.Dial = func(ctx context.Context, n hive.Node, _ func(string)) (Host, error) {
 		if n.Name == "dead" {
 			<-release
 			return nil, errors.New("no answer")
 		}
-		return dial(ctx, n)
+		return dial(ctx, n, nil)
 	}
 	copied := ts.Copy
 	ts.Copy = func(ctx context.Context, out, socket string, output func(string)) error {
@@ -169,7 +169,7 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 	ts := tools(j, hosts)
 	var mu sync.Mutex
 	now, most := 0, 0
-	ts.Build = func(_ context.Context, n hive.Node, _ func(string)) (string, error) {
+	ts.Build = func(context.Context, hive.Node, func(string)) error {
 		mu.Lock()
 		now++
 		most = max(most, now)
@@ -178,11 +178,43 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 		mu.Lock()
 		now--
 		mu.Unlock()
-		return n.Toplevel.OutPath, nil
+		return nil
 	}
 	Run(t.Context(), []hive.Node{node("a"), node("b"), node("c")}, Options{Goal: hive.Push, Parallel: 2}, ts, j)
 	if most != 2 {
 		t.Errorf("%d at once, want 2", most)
+	}
+}
+
+// notes is a sink that keeps what is noted.
+type notes struct{ texts chan string }
+
+func (n notes) Emit(e Event) {
+	if e.Kind == EventNote {
+		n.texts <- e.Text
+	}
+}
+
+func TestAStepThatTakesLongSaysWhatItWaitsFor(t *testing.T) {
+	defer func(usual time.Duration) { firstWait = usual }(firstWait)
+	firstWait = 10 * time.Millisecond
+	said := notes{make(chan string, 100)}
+	ts := tools(&journal{}, nil)
+	ts.Build = func(context.Context, hive.Node, func(string)) error {
+		for range 2 {
+			if text := <-said.texts; !strings.HasPrefix(text, "still building /out-web (") {
+				t.Errorf("said %q", text)
+			}
+		}
+		return nil
+	}
+	Run(t.Context(), []hive.Node{node("web")}, Options{Goal: hive.Build}, ts, said)
+	for len(said.texts) > 0 {
+		<-said.texts
+	}
+	time.Sleep(50 * time.Millisecond)
+	if len(said.texts) > 0 {
+		t.Errorf("after the end: %q", <-said.texts)
 	}
 }
 
@@ -205,10 +237,10 @@ func TestAnInterruptBeginsNothingNew(t *testing.T) {
 	why := errors.New("interrupted")
 	j := &journal{}
 	ts := tools(j, map[string]*double{"web": {}})
-	ts.Build = func(ctx context.Context, _ hive.Node, _ func(string)) (string, error) {
+	ts.Build = func(ctx context.Context, _ hive.Node, _ func(string)) error {
 		cancel(why)
 		<-ctx.Done()
-		return "", context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	result := Run(ctx, []hive.Node{node("web")}, Options{Goal: hive.Push}, ts, j)[0]
 	if result.Status != Cancelled || !errors.Is(result.Err, why) || strings.Contains(j.String(), "copy") {
@@ -254,7 +286,7 @@ func switchWithLateKey(t *testing.T, host *double) Result {
 	n.Keys = []hive.Key{{Attr: "late", Name: "late", DestDir: "/run/keys", User: "root", Group: "root", Mode: 0o600, UploadAt: hive.PostActivation}}
 	j := &journal{}
 	with := tools(j, map[string]*double{"web": host})
-	with.Resolve = func(context.Context, hive.Node, []hive.Key) (map[string]secret.Secret, error) {
+	with.Resolve = func(context.Context, hive.Node, func(string)) (map[string]secret.Secret, error) {
 		return map[string]secret.Secret{"late": secret.New([]byte("v"))}, nil
 	}
 	return Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Switch}, with, j)[0]
@@ -298,10 +330,10 @@ func TestNoLimitMeansAllAtOnce(t *testing.T) {
 	}
 	j := &journal{}
 	with := tools(j, nil)
-	with.Build = func(ctx context.Context, n hive.Node, _ func(string)) (string, error) {
+	with.Build = func(context.Context, hive.Node, func(string)) error {
 		meet.Done()
 		meet.Wait() // for ever, if one is kept waiting
-		return n.Toplevel.OutPath, nil
+		return nil
 	}
 	for _, r := range Run(t.Context(), nodes, Options{Goal: hive.Build}, with, j) {
 		if r.Status != Succeeded {

@@ -23,7 +23,6 @@ const (
 // Event is something that happened on a node while the deployment runs. Text
 // never holds a secret or a digest of one.
 type Event struct {
-	Time time.Time
 	Node string
 	Step Step
 	Kind EventKind

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -32,7 +33,7 @@ func (n *nodeRun) resolve(ctx context.Context) (keySet, error) {
 		return set, nil
 	}
 	n.begin(StepResolve, "resolving "+count(n.node.Keys))
-	content, err := n.tools.Resolve(ctx, n.node, n.node.Keys)
+	content, err := n.tools.Resolve(ctx, n.node, n.warn)
 	if err != nil {
 		return set, err
 	}
@@ -130,6 +131,7 @@ func (n *nodeRun) upload(ctx context.Context, p phase) (plan.KeyPlan, error) {
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	steps, err := upload.Run(ctx, n.host, upload.Request{
 		Keys: p.items, Policy: p.policy, Who: n.opts.Who, Note: n.note,
+		Begin: func() { n.changing = true },
 	})
 	if err != nil {
 		return nil, err
@@ -138,9 +140,25 @@ func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	return steps, nil
 }
 
+// tellNotes says what there is to say of keys, each thing once for all of them.
+func (n *nodeRun) tellNotes(steps plan.KeyPlan) {
+	var notes []string
+	names := map[string][]string{}
+	for _, step := range steps {
+		if names[step.Note] == nil && step.Note != "" {
+			notes = append(notes, step.Note)
+		}
+		names[step.Note] = append(names[step.Note], strconv.Quote(step.Key.Attr))
+	}
+	for _, note := range notes {
+		n.note(fmt.Sprintf("%s %s: %s", count(names[note]), hive.FirstFew(names[note]), note))
+	}
+}
+
 // record adds a phase's outcome to the result. A key that comes twice, since
 // its owner was absent the first time, keeps the greater change.
 func (n *nodeRun) record(steps plan.KeyPlan) {
+	n.tellNotes(steps)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 next:

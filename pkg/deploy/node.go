@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -25,6 +24,7 @@ type nodeRun struct {
 	mu       sync.Mutex // output arrives from several goroutines
 	step     Step
 	tail     []string // the last lines of output of this step
+	waiting  *waiting // what tells that the step takes long; nil before the first
 	changing bool     // the host is being changed: no turning back
 }
 
@@ -60,15 +60,11 @@ func (n *nodeRun) goal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	// From here on the host changes; an interrupt must not leave it half-way.
-	n.changing = true
-	return n.change(context.WithoutCancel(ctx), keys)
+	return n.change(ctx, keys)
 }
 
-// change uploads and activates.
+// change uploads and activates. Once the host is being changed, ctx is obeyed
+// no more: an interrupt must not leave it half-way.
 func (n *nodeRun) change(ctx context.Context, keys keySet) error {
 	if n.opts.Goal == hive.Keys {
 		_, err := n.upload(ctx, keys.all())
@@ -78,6 +74,11 @@ func (n *nodeRun) change(ctx context.Context, keys keySet) error {
 	if err != nil {
 		return err
 	}
+	if ctx.Err() != nil && !n.changing {
+		return context.Cause(ctx)
+	}
+	n.changing = true
+	ctx = context.WithoutCancel(ctx)
 	if n.opts.Goal != hive.Boot { // with boot, owners come with the reboot
 		keys.owe(steps)
 	}
@@ -103,8 +104,8 @@ func (n *nodeRun) change(ctx context.Context, keys keySet) error {
 }
 
 func (n *nodeRun) dial(ctx context.Context) error {
-	n.begin(StepDial, "connecting to "+n.node.Target.Host)
-	host, err := n.tools.Dial(ctx, n.node)
+	n.begin(StepDial, "connecting to "+n.node.Target.String())
+	host, err := n.tools.Dial(ctx, n.node, n.note)
 	if err != nil {
 		return err
 	}
@@ -158,18 +159,13 @@ func (n *nodeRun) provide(ctx context.Context) error {
 
 func (n *nodeRun) build(ctx context.Context) error {
 	n.begin(StepBuild, "building "+n.node.Toplevel.OutPath)
-	out, err := n.tools.Build(ctx, n.node, n.output)
-	if err != nil {
-		return err
-	}
-	n.result.Toplevel = out
-	return nil
+	return n.tools.Build(ctx, n.node, n.output)
 }
 
 // push copies the closure through the host's one connection: nix talks to a
 // unix socket here, whose other end is nix-daemon on the host.
 func (n *nodeRun) push(ctx context.Context) error {
-	n.begin(StepPush, "copying "+n.result.Toplevel)
+	n.begin(StepPush, "copying "+n.node.Toplevel.OutPath)
 	// os.MkdirTemp makes it 0700: whoever reaches the socket is root on the host.
 	dir, err := os.MkdirTemp("", "colmena-go-")
 	if err != nil {
@@ -180,7 +176,7 @@ func (n *nodeRun) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(n.tools.Copy(ctx, n.result.Toplevel, socket, n.output), stop())
+	return errors.Join(n.tools.Copy(ctx, n.node.Toplevel.OutPath, socket, n.output), stop())
 }
 
 // hasToplevel reports whether the host's current system or its profile is the
@@ -190,12 +186,12 @@ func (n *nodeRun) hasToplevel(ctx context.Context) bool {
 	var out bytes.Buffer
 	// One that is missing makes readlink fail; the other counts all the same.
 	n.host.Run(ctx, "readlink -f /run/current-system /nix/var/nix/profiles/system", nil, &out, nil)
-	return slices.Contains(strings.Split(out.String(), "\n"), n.result.Toplevel)
+	return slices.Contains(strings.Split(out.String(), "\n"), n.node.Toplevel.OutPath)
 }
 
 func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcome, error) {
 	n.begin(StepActivate, "activating: "+string(n.opts.Goal))
-	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.result.Toplevel, WaitFor: keys.units()}
+	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.node.Toplevel.OutPath, WaitFor: keys.units()}
 	var wanted sync.WaitGroup
 	followed, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -224,6 +220,7 @@ func (n *nodeRun) begin(step Step, text string) {
 	n.mu.Unlock()
 	if text != "" {
 		n.emit(EventBegin, text)
+		n.waitFor(text)
 	}
 }
 
@@ -241,10 +238,11 @@ func (n *nodeRun) output(line string) {
 }
 
 func (n *nodeRun) note(text string) { n.emit(EventNote, text) }
+func (n *nodeRun) warn(text string) { n.emit(EventWarn, text) }
 
 func (n *nodeRun) emit(kind EventKind, text string) {
 	n.mu.Lock()
 	step := n.step
 	n.mu.Unlock()
-	n.sink.Emit(Event{Time: time.Now(), Node: n.node.Name, Step: step, Kind: kind, Text: text})
+	n.sink.Emit(Event{Node: n.node.Name, Step: step, Kind: kind, Text: text})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -34,25 +35,29 @@ type document struct {
 		MachinesFile  *string `json:"machinesFile"`
 		AllowApplyAll bool    `json:"allowApplyAll"`
 	} `json:"meta"`
-	Names     []string               `json:"names"`
-	Unmatched []string               `json:"unmatched"`
-	Nodes     map[string]nodeInEvals `json:"nodes"`
+	Notes     []string              `json:"notes"`
+	Names     []string              `json:"names"`
+	Tags      []string              `json:"tags"` // only when a tag matched nothing
+	Unmatched []string              `json:"unmatched"`
+	Nodes     map[string]nodeInEval `json:"nodes"`
 }
 
-type nodeInEvals struct {
+type nodeInEval struct {
 	Deployment struct {
 		TargetHost                 *string              `json:"targetHost"`
 		TargetPort                 *int                 `json:"targetPort"`
 		TargetUser                 *string              `json:"targetUser"`
 		Tags                       []string             `json:"tags"`
 		BuildOnTarget              bool                 `json:"buildOnTarget"`
-		AllowLocalDeployment       bool                 `json:"allowLocalDeployment"`
 		ReplaceUnknownProfiles     bool                 `json:"replaceUnknownProfiles"`
 		PrivilegeEscalationCommand []string             `json:"privilegeEscalationCommand"`
 		SSHOptions                 []string             `json:"sshOptions"`
 		Keys                       map[string]keyInEval `json:"keys"`
 	} `json:"deployment"`
-	Toplevel *Toplevel `json:"toplevel"`
+	Toplevel *struct {
+		DrvPath string `json:"drvPath"`
+		OutPath string `json:"outputPath"` // outPath would turn the set into a string (nix eval --json)
+	} `json:"toplevel"`
 }
 
 type keyInEval struct {
@@ -94,7 +99,7 @@ func Decode(text []byte) (*Hive, error) {
 	if err := unmatched(doc); err != nil {
 		return nil, err
 	}
-	h := &Hive{Meta: Meta{
+	h := &Hive{Notes: doc.Notes, Meta: Meta{
 		Name: doc.Meta.Name, Description: doc.Meta.Description,
 		AllowApplyAll: doc.Meta.AllowApplyAll,
 	}}
@@ -102,7 +107,7 @@ func Decode(text []byte) (*Hive, error) {
 		h.Meta.MachinesFile = *doc.Meta.MachinesFile
 	}
 	problems := &multierror.Error{ErrorFormat: ListErrors}
-	for _, name := range sortedKeys(doc.Nodes) {
+	for _, name := range slices.Sorted(maps.Keys(doc.Nodes)) {
 		node, err := doc.Nodes[name].node(name)
 		if err != nil {
 			problems = multierror.Append(problems, err)
@@ -135,20 +140,29 @@ func unmatched(doc document) error {
 	if len(doc.Unmatched) == 0 {
 		return nil
 	}
+	tags := make([]string, len(doc.Tags))
+	for i, tag := range doc.Tags {
+		tags[i] = "@" + tag
+	}
 	var hints []string
+	what, known := "", []string(nil)
 	for _, pattern := range doc.Unmatched {
-		if near := nearest(pattern, doc.Names); near != "" {
+		what, known = "nodes", doc.Names
+		if strings.HasPrefix(pattern, "@") {
+			what, known = "tags", tags
+		}
+		if near := nearest(pattern, known); near != "" {
 			hints = append(hints, near)
 		}
 	}
-	hint := "the hive has no nodes"
+	hint := "`list` shows the nodes and their tags"
 	switch {
 	case len(hints) > 0:
 		hint = "did you mean " + strings.Join(hints, ", ") + "?"
-	case len(doc.Names) > 0 && len(doc.Names) <= 20:
-		hint = "the nodes are " + strings.Join(doc.Names, ", ")
-	case len(doc.Names) > 0:
-		hint = "`colmena-go list` shows the nodes and their tags"
+	case len(known) == 0:
+		hint = "the hive has no " + what
+	case len(known) <= 20:
+		hint = "the " + what + " are " + strings.Join(known, ", ")
 	}
 	return fmt.Errorf("%w %s; %s", ErrNoMatch, strings.Join(quoteAll(doc.Unmatched), ", "), hint)
 }
@@ -161,23 +175,16 @@ func quoteAll(texts []string) []string {
 	return quoted
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // node validates one node's options; the error holds every [Problem].
-func (in nodeInEvals) node(name string) (Node, error) {
+func (in nodeInEval) node(name string) (Node, error) {
 	v := &validator{node: name, problems: &multierror.Error{ErrorFormat: ListErrors}}
 	d := in.Deployment
 	node := Node{
 		Name: name, Tags: d.Tags, BuildOnTarget: d.BuildOnTarget,
-		AllowLocalDeployment: d.AllowLocalDeployment, ReplaceUnknownProfiles: d.ReplaceUnknownProfiles,
-		Toplevel: in.Toplevel,
+		ReplaceUnknownProfiles: d.ReplaceUnknownProfiles,
+	}
+	if in.Toplevel != nil {
+		node.Toplevel = &Toplevel{DrvPath: in.Toplevel.DrvPath, OutPath: in.Toplevel.OutPath}
 	}
 	if d.TargetHost != nil {
 		node.Target = &Target{Host: *d.TargetHost, Escalate: d.PrivilegeEscalationCommand, SSHOptions: d.SSHOptions}
@@ -191,7 +198,7 @@ func (in nodeInEvals) node(name string) (Node, error) {
 		}
 		v.word("targetHost", *d.TargetHost)
 	}
-	for _, attr := range sortedKeys(d.Keys) {
+	for _, attr := range slices.Sorted(maps.Keys(d.Keys)) {
 		key := d.Keys[attr].key(attr, v)
 		node.Keys = append(node.Keys, key)
 		if strings.HasPrefix(key.File, "/nix/store/") {

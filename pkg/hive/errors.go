@@ -1,6 +1,9 @@
 package hive
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // ListErrors is how the multierrors of this program read: one error alone as it
 // is, several on a line each. It is a multierror.ErrorFormatFunc.
@@ -13,4 +16,13 @@ func ListErrors(errs []error) string {
 		return texts[0]
 	}
 	return "\n- " + strings.Join(texts, "\n- ")
+}
+
+// FirstFew lists names, of many only the first few and how many more there are.
+func FirstFew(names []string) string {
+	const most = 3
+	if len(names) > most {
+		names = append(names[:most:most], fmt.Sprintf("%d more", len(names)-most))
+	}
+	return strings.Join(names, ", ")
 }

@@ -2,12 +2,17 @@
 // their keys. It decodes, validates and selects; it does no I/O.
 package hive
 
-import "github.com/colmena-go/colmena-go/pkg/secret"
+import (
+	"fmt"
+
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
 
 // Hive is one evaluation's result: the hive-wide options and the selected nodes.
 type Hive struct {
 	Meta  Meta
-	Nodes []Node // sorted by name
+	Nodes []Node   // sorted by name
+	Notes []string // what the evaluation wants the user to know
 }
 
 // Meta holds the hive-wide options (meta.*) that matter after evaluation.
@@ -25,7 +30,6 @@ type Node struct {
 	Tags   []string
 
 	BuildOnTarget          bool
-	AllowLocalDeployment   bool
 	ReplaceUnknownProfiles bool
 
 	Keys []Key // sorted by attribute name
@@ -43,10 +47,22 @@ type Target struct {
 	SSHOptions []string // deployment.sshOptions
 }
 
+// String is [USER@]HOST[:PORT], as far as the hive says.
+func (t *Target) String() string {
+	text := t.Host
+	if t.User != "" {
+		text = t.User + "@" + text
+	}
+	if t.Port != 0 {
+		text = fmt.Sprintf("%s:%d", text, t.Port)
+	}
+	return text
+}
+
 // Toplevel is the node's system closure: system.build.toplevel.
 type Toplevel struct {
-	DrvPath string `json:"drv"`
-	OutPath string `json:"out"`
+	DrvPath string
+	OutPath string
 }
 
 // UploadAt says in which phase of a deployment a key is uploaded.

@@ -37,7 +37,6 @@ func (r *Resolver) command(ctx context.Context, argv []string) (secret.Secret, e
 	defer stop(nil)
 
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = r.Dir
 	// A session of its own can be killed whole and owns no terminal.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -40,10 +40,8 @@ const (
 // Resolver resolves the keys of all nodes of a deployment; one is shared by
 // all so that its limit holds for all of them. The zero value is ready.
 type Resolver struct {
-	Limit   int                     // keyCommands at once; 0 means DefaultLimit
-	Timeout time.Duration           // for each keyCommand; 0 means DefaultTimeout
-	Dir     string                  // where keyCommands run; "" is the working directory
-	Note    func(node, text string) // told of a source that gave nothing; may be nil
+	Limit   int           // keyCommands at once; 0 means DefaultLimit
+	Timeout time.Duration // for each keyCommand; 0 means DefaultTimeout
 
 	once  sync.Once
 	slots chan struct{}
@@ -63,19 +61,27 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Resolve returns the content of every key by attribute name, or nothing and a
-// multierror with an [*Error] for each that failed. When ctx is done it ends
+// Resolve returns the content of every key of the node by attribute name, or
+// nothing and a multierror with an [*Error] for each that failed. When ctx is done it ends
 // the commands it started and returns the cause. The last lines that a failing
 // command wrote to stderr are part of its error, without those that repeat its
-// stdout; its arguments are not.
-func (r *Resolver) Resolve(ctx context.Context, node string, keys []hive.Key) (map[string]secret.Secret, error) {
+// stdout; its arguments are not. warn is told of commands that take long and of
+// sources that gave nothing.
+func (r *Resolver) Resolve(ctx context.Context, node hive.Node, warn func(text string)) (map[string]secret.Secret, error) {
 	r.once.Do(r.prepare)
+	keys := node.Keys
 	contents := make([]secret.Secret, len(keys))
 	errs := make([]error, len(keys))
 	var commands sync.WaitGroup
 	for i, key := range keys {
 		if len(key.Command) > 0 {
-			commands.Go(func() { contents[i], errs[i] = r.command(ctx, key.Command) })
+			commands.Go(func() {
+				slow := time.AfterFunc(slowCommand, func() {
+					warn(fmt.Sprintf("deployment.keys.%q: the keyCommand %s takes long", key.Attr, key.Command[0]))
+				})
+				defer slow.Stop()
+				contents[i], errs[i] = r.command(ctx, key.Command)
+			})
 			continue
 		}
 		contents[i], errs[i] = local(key)
@@ -84,8 +90,16 @@ func (r *Resolver) Resolve(ctx context.Context, node string, keys []hive.Key) (m
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return r.gather(node, keys, contents, errs)
+	for i, key := range keys {
+		if errs[i] == nil && key.Text == nil && contents[i].Len() == 0 {
+			warn(fmt.Sprintf("deployment.keys.%q: its %s gave an empty secret", key.Attr, option(key)))
+		}
+	}
+	return gather(node, contents, errs)
 }
+
+// slowCommand is when the user should know what is waited for.
+const slowCommand = 8 * time.Second
 
 func (r *Resolver) prepare() {
 	limit := r.Limit
@@ -107,23 +121,17 @@ func local(key hive.Key) (secret.Secret, error) {
 }
 
 // gather is all or nothing.
-func (r *Resolver) gather(node string, keys []hive.Key, contents []secret.Secret, errs []error) (map[string]secret.Secret, error) {
+func gather(node hive.Node, contents []secret.Secret, errs []error) (map[string]secret.Secret, error) {
 	failed := &multierror.Error{ErrorFormat: hive.ListErrors}
-	byAttr := make(map[string]secret.Secret, len(keys))
-	for i, key := range keys {
+	byAttr := make(map[string]secret.Secret, len(contents))
+	for i, key := range node.Keys {
 		if errs[i] != nil {
-			failed = multierror.Append(failed, &Error{Node: node, Key: key.Attr, Option: option(key), Err: errs[i]})
-			continue
+			failed = multierror.Append(failed, &Error{Node: node.Name, Key: key.Attr, Option: option(key), Err: errs[i]})
 		}
 		byAttr[key.Attr] = contents[i]
 	}
 	if err := failed.ErrorOrNil(); err != nil {
 		return nil, err
-	}
-	for i, key := range keys {
-		if r.Note != nil && key.Text == nil && contents[i].Len() == 0 {
-			r.Note(node, fmt.Sprintf("deployment.keys.%q: its %s gave an empty secret", key.Attr, option(key)))
-		}
 	}
 	return byAttr, nil
 }

@@ -19,6 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func silent(string) {}
+
 func text(s string) hive.Key {
 	content := secret.New([]byte(s))
 	return hive.Key{Attr: "k", Text: &content}
@@ -52,7 +54,7 @@ func TestContentComesFromItsSourceAsItIs(t *testing.T) {
 		"a megabyte":                     {command("head", "-c", "1000000", "/dev/zero"), strings.Repeat("\x00", 1000000)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := new(Resolver).Resolve(t.Context(), "web", []hive.Key{c.key})
+			got, err := new(Resolver).Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{c.key}}, silent)
 			if err != nil || string(got["k"].Reveal()) != c.want {
 				t.Errorf("%v: %d bytes, want %d", err, got["k"].Len(), len(c.want))
 			}
@@ -90,7 +92,7 @@ func TestWithoutContentThereIsAnErrorThatNamesTheKey(t *testing.T) {
 			if name == "too slow" {
 				r.Timeout = time.Second
 			}
-			got, err := r.Resolve(t.Context(), "web", []hive.Key{text("fine"), c.key})
+			got, err := r.Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{text("fine"), c.key}}, silent)
 			if got != nil || err == nil {
 				t.Fatalf("%v, %v; want an error and no content", got, err)
 			}
@@ -111,7 +113,7 @@ func TestWithoutContentThereIsAnErrorThatNamesTheKey(t *testing.T) {
 
 func TestEveryKeyWithoutContentIsNamed(t *testing.T) {
 	a, b := command("false"), hive.Key{Attr: "other", File: "/no/such/file"}
-	_, err := new(Resolver).Resolve(t.Context(), "web", []hive.Key{a, b})
+	_, err := new(Resolver).Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{a, b}}, silent)
 	if err == nil || !strings.Contains(err.Error(), `"k"`) || !strings.Contains(err.Error(), `"other"`) {
 		t.Errorf("error %v, want both keys named", err)
 	}
@@ -119,8 +121,8 @@ func TestEveryKeyWithoutContentIsNamed(t *testing.T) {
 
 func TestAnEmptyContentIsWorthAWarning(t *testing.T) {
 	var warned string
-	r := &Resolver{Note: func(_, text string) { warned = text }}
-	if _, err := r.Resolve(t.Context(), "web", []hive.Key{command("true")}); err != nil || !strings.Contains(warned, `"k"`) {
+	r := &Resolver{}
+	if _, err := r.Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{command("true")}}, func(text string) { warned = text }); err != nil || !strings.Contains(warned, `"k"`) {
 		t.Errorf("%v, warning %q", err, warned)
 	}
 }
@@ -135,7 +137,7 @@ func TestCommandsAreBoundedAndEndWithTheContext(t *testing.T) {
 		key.Attr = name
 		keys = append(keys, key)
 	}
-	got, err := r.Resolve(t.Context(), "web", keys)
+	got, err := r.Resolve(t.Context(), hive.Node{Name: "web", Keys: keys}, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +149,7 @@ func TestCommandsAreBoundedAndEndWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	if _, err := r.Resolve(ctx, "web", []hive.Key{command("sleep", "60")}); err == nil || time.Since(begin) > 3*time.Second {
+	if _, err := r.Resolve(ctx, hive.Node{Name: "web", Keys: []hive.Key{command("sleep", "60")}}, silent); err == nil || time.Since(begin) > 3*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
@@ -155,7 +157,7 @@ func TestCommandsAreBoundedAndEndWithTheContext(t *testing.T) {
 func TestWhatACommandStartedEndsWithIt(t *testing.T) {
 	started := filepath.Join(t.TempDir(), "pid")
 	r := &Resolver{Timeout: 500 * time.Millisecond}
-	_, err := r.Resolve(t.Context(), "web", []hive.Key{command("sh", "-c", `sleep 60 & echo $! >"$1"; wait`, "sh", started)})
+	_, err := r.Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{command("sh", "-c", `sleep 60 & echo $! >"$1"; wait`, "sh", started)}}, silent)
 	if !errors.Is(err, ErrTimeout) {
 		t.Fatalf("error %v, want ErrTimeout", err)
 	}
@@ -178,7 +180,7 @@ func TestWhatACommandStartedEndsWithIt(t *testing.T) {
 // background for an answer that cannot come would last until the timeout.
 func TestACommandThatAsksForAPassphraseFailsAtOnce(t *testing.T) {
 	begin := time.Now()
-	_, err := new(Resolver).Resolve(t.Context(), "web", []hive.Key{command("sh", "-c", "read -r answer </dev/tty")})
+	_, err := new(Resolver).Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{command("sh", "-c", "read -r answer </dev/tty")}}, silent)
 	if !errors.Is(err, ErrCommand) || time.Since(begin) > 10*time.Second {
 		t.Errorf("%v after %v, want ErrCommand at once", err, time.Since(begin))
 	}
@@ -190,9 +192,9 @@ func TestTheLimitHoldsForAllNodesTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for _, node := range []string{"a", "b", "c", "d", "e", "f"} {
 		all.Go(func() {
-			got, err := r.Resolve(t.Context(), node, []hive.Key{
+			got, err := r.Resolve(t.Context(), hive.Node{Name: node, Keys: []hive.Key{
 				command("sh", "-c", `mkdir "$1/$2"; ls "$1" | wc -l; sleep 0.2; rmdir "$1/$2"`, "sh", marks, node),
-			})
+			}}, silent)
 			if n := strings.TrimSpace(string(got["k"].Reveal())); err != nil || n != "1" && n != "2" {
 				t.Errorf("%s: %v, %q commands at once, want at most 2", node, err, n)
 			}

@@ -65,6 +65,7 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	cmd := t.command(ctx, "nix", append(append(all, t.optionArgs()...), args...)...)
 	cmd.Dir = dir
 	cmd.Env = heapEnv()
+	cmd.WaitDelay = killGraceEval
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	said := &journal{log: t.Log}

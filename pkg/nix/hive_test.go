@@ -207,16 +207,15 @@ func TestASystemIsBuiltAndKnown(t *testing.T) {
 	}
 	top := h.Nodes[0].Toplevel
 	var said []string
-	out, err := Tool{}.Build(t.Context(), top.DrvPath, BuildOptions{Output: func(line string) { said = append(said, line) }})
-	if err != nil || out != top.OutPath {
-		t.Fatalf("%q, %v, want %s; %s", out, err, top.OutPath, strings.Join(said, "\n"))
+	if err := (Tool{}).Build(t.Context(), top.DrvPath, BuildOptions{Output: func(line string) { said = append(said, line) }}); err != nil {
+		t.Fatalf("%v; %s", err, strings.Join(said, "\n"))
 	}
-	for path, want := range map[string]bool{out: true, "/nix/store/00000000000000000000000000000000-none": false} {
+	for path, want := range map[string]bool{top.OutPath: true, "/nix/store/00000000000000000000000000000000-none": false} {
 		if known, err := (Tool{}).Known(t.Context(), path); err != nil || known != want {
 			t.Errorf("%s: %v, %v", path, known, err)
 		}
 	}
-	if _, err := (Tool{}).Build(t.Context(), "/nix/store/00000000000000000000000000000000-none.drv", BuildOptions{}); err == nil {
+	if err := (Tool{}).Build(t.Context(), "/nix/store/00000000000000000000000000000000-none.drv", BuildOptions{}); err == nil {
 		t.Error("a derivation that is not there was built")
 	}
 }

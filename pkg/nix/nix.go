@@ -30,22 +30,71 @@ type Tool struct {
 // ErrNoNix: there is no Nix on this machine.
 var ErrNoNix = errors.New("nix is not installed, or not in PATH")
 
-// killGrace is how long Nix may take to end after it was told to.
-const killGrace = 5 * time.Second
+// How long Nix may take to end after it was told to. An evaluation has nothing
+// to lose, and some versions do not listen while they evaluate.
+const (
+	killGrace     = 5 * time.Second
+	killGraceEval = time.Second
+)
 
 // command prepares a Nix program. Cancelling ctx ends it and all it started.
 func (t Tool) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	// On a terminal it stays in our process group, which may ask there (ssh for
+	// a passphrase, say) and hears of ^C itself; in one of its own it would stop.
+	group := !onTerminal()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: group}
+	cmd.Cancel = func() error {
+		if group {
+			return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		}
+		return cmd.Process.Signal(syscall.SIGTERM)
+	}
 	cmd.WaitDelay = killGrace
 	return cmd
 }
 
-// run starts a command and waits for it, giving each line of stderr to output.
+// onTerminal reports whether this process has a terminal to ask on.
+func onTerminal() bool {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	tty.Close()
+	return true
+}
+
+// failure is a Nix program that ended with an error, and what it said of it.
+type failure struct {
+	error
+	said []string
+}
+
+// reasonLines is how much of what Nix says of an error is kept.
+const reasonLines = 16
+
+func (f *failure) Error() string {
+	if len(f.said) == 0 {
+		return f.error.Error()
+	}
+	return strings.Join(f.said, "\n")
+}
+
+func (f *failure) Unwrap() error { return f.error }
+
+// run runs a command and waits for it, giving each line of stderr to output. The
+// error of one that failed is what it said, from its first "error:" on.
 func (t Tool) run(ctx context.Context, cmd *exec.Cmd, output func(string)) error {
 	t.Log.Debug().Str("program", cmd.Path).Int("arguments", len(cmd.Args)).Msg("running nix")
-	lines := &lineWriter{emit: output}
+	var said []string
+	lines := &lineWriter{emit: func(line string) {
+		if len(said) > 0 || strings.HasPrefix(line, "error: ") {
+			said = append(said, line)[:min(len(said)+1, reasonLines)]
+		}
+		if output != nil {
+			output(line)
+		}
+	}}
 	cmd.Stderr = lines
 	err := cmd.Run()
 	lines.flush()
@@ -54,12 +103,15 @@ func (t Tool) run(ctx context.Context, cmd *exec.Cmd, output func(string)) error
 	}
 	if ctx.Err() != nil {
 		// What outlived SIGTERM does not outlive us.
-		if cmd.Process != nil {
+		if cmd.Process != nil && cmd.SysProcAttr.Setpgid {
 			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}
 		return context.Cause(ctx)
 	}
-	return err
+	if err != nil {
+		return &failure{err, said}
+	}
+	return nil
 }
 
 // features that every call needs, whatever nix.conf says.
@@ -80,8 +132,8 @@ type BuildOptions struct {
 	Output       func(line string)
 }
 
-// Build realises a derivation and returns its out path.
-func (t Tool) Build(ctx context.Context, drvPath string, opts BuildOptions) (string, error) {
+// Build realises a derivation.
+func (t Tool) Build(ctx context.Context, drvPath string, opts BuildOptions) error {
 	// nix-store takes a plain .drv path in every version; `nix build` wants
 	// drv^* since 2.13 and does not know it before.
 	args := append([]string{"--realise", drvPath}, t.optionArgs()...)
@@ -93,24 +145,11 @@ func (t Tool) Build(ctx context.Context, drvPath string, opts BuildOptions) (str
 	} else {
 		args = append(args, "--no-gc-warning")
 	}
-	cmd := t.command(ctx, "nix-store", args...)
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	if err := t.run(ctx, cmd, opts.Output); err != nil {
-		return "", fmt.Errorf("building %s: %w", drvPath, err)
+	// It prints the path, which the evaluation has told already.
+	if err := t.run(ctx, t.command(ctx, "nix-store", args...), opts.Output); err != nil {
+		return fmt.Errorf("building %s: %w", drvPath, err)
 	}
-	path := strings.TrimSpace(out.String())
-	if opts.GCRoot != "" { // nix-store prints the link then
-		real, err := os.Readlink(path)
-		if err != nil {
-			return "", err
-		}
-		path = real
-	}
-	if !strings.HasPrefix(path, "/") || strings.Contains(path, "\n") {
-		return "", fmt.Errorf("building %s: nix-store did not say what it built", drvPath)
-	}
-	return path, nil
+	return nil
 }
 
 // CopyOptions are those of one copy.
@@ -193,7 +232,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 }
 
 func (w *lineWriter) line(text []byte) {
-	if len(text) > 0 && w.emit != nil {
+	if len(text) > 0 {
 		w.emit(string(text))
 	}
 }

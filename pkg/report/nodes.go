@@ -23,14 +23,7 @@ func target(t *hive.Target) string {
 	if t == nil {
 		return "-"
 	}
-	text := t.Host
-	if t.User != "" {
-		text = t.User + "@" + text
-	}
-	if t.Port != 0 {
-		text = fmt.Sprintf("%s:%d", text, t.Port)
-	}
-	return printable(text)
+	return printable(t.String())
 }
 
 func orDash(text string) string {

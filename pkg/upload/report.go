@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -53,19 +54,14 @@ func (r *refusal) explain(dirs []directory, stderr string) error {
 
 // names tells which keys a directory is for, the first few of them.
 func names(dir directory) string {
-	const most = 3
-	var list []string
+	list := make([]string, len(dir.keys))
 	for i, want := range dir.keys {
-		if i == most {
-			list = append(list, fmt.Sprintf("%d more", len(dir.keys)-most))
-			break
-		}
-		list = append(list, fmt.Sprintf("%q", want.Key.Attr))
+		list[i] = strconv.Quote(want.Key.Attr)
 	}
-	if len(dir.keys) == 1 {
+	if len(list) == 1 {
 		return "key " + list[0]
 	}
-	return "keys " + strings.Join(list, ", ")
+	return "keys " + hive.FirstFew(list)
 }
 
 // lines reads a host's report line by line.

@@ -35,6 +35,7 @@ type Request struct {
 	Who      string        // tells another deployer who holds the host's upload lock
 	LockWait time.Duration // how long to wait for that lock; zero means one minute
 	Note     func(string)  // called while waiting for the lock; may be nil
+	Begin    func()        // called when the host is about to be changed; may be nil
 }
 
 // Errors that callers tell apart with errors.Is.
@@ -50,8 +51,9 @@ var (
 )
 
 // Run delivers the keys. The returned plan says what became of each; with an
-// error it is nil. Secrets and digests travel on the command's stdin and stdout
-// only, and no error holds one.
+// error it is nil. When ctx is done before the host is about to be changed, Run
+// fails with its cause; after that ctx is not obeyed. Secrets and digests travel
+// on the command's stdin and stdout only, and no error holds one.
 func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan, error) {
 	if len(req.Keys) == 0 {
 		return nil, nil
@@ -62,9 +64,14 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	wanted, content, size := contents(req.Keys)
 	dirs := byDirectory(wanted)
 
-	ctx, cancel := context.WithTimeout(ctx, deadline(req, size)+10*time.Second)
+	limit := deadline(req, size)
+	running, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	running, cancel := context.WithTimeout(running, limit+10*time.Second)
 	defer cancel()
-	c := start(ctx, host, deadline(req, size))
+	stopObeying := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
+	defer stopObeying()
+	c := start(running, host, limit)
 	defer c.finish()
 
 	c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
@@ -75,6 +82,12 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	steps, err := plan.Keys(wanted, seen, req.Policy)
 	if err != nil {
 		return nil, err
+	}
+	if !stopObeying() {
+		return nil, context.Cause(ctx)
+	}
+	if req.Begin != nil && !steps.Idle() {
+		req.Begin()
 	}
 	todo, err := doList(blocks(dirs, steps), content)
 	if err != nil {

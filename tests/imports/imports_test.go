@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"pkg/hostscript": {},
 	"pkg/upload":     {"pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
 	"pkg/activation": {"pkg/hive", "pkg/hostscript"},
-	"pkg/deploy":     {"pkg/activation", "pkg/hive", "pkg/plan", "pkg/secret", "pkg/upload"},
+	"pkg/deploy":     {"pkg/activation", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/deploy", "pkg/hive", "pkg/plan"},
 	"pkg/cli":        {"pkg/deploy", "pkg/hive", "pkg/keysource", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
 	"nix":            {},
@@ -37,6 +37,12 @@ var alone = map[string][]string{
 	"github.com/urfave/cli/v2": {"pkg/cli"},
 	"github.com/melbahja/goph": {"pkg/remote"},
 	"golang.org/x/crypto/ssh":  {"pkg/remote"},
+
+	"github.com/skeema/knownhosts":       {"pkg/remote"},
+	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
+	"github.com/rs/zerolog":              {"pkg/cli", "pkg/nix", "pkg/remote", "pkg/report"},
+	"github.com/xrash/smetrics":          {"pkg/hive", "pkg/cli"},
+	"golang.org/x/term":                  {"pkg/cli"},
 }
 
 // vague are names that say nothing about what is in a package.
