@@ -22,7 +22,7 @@ let
         text = mkOption {
           type = types.nullOr types.str;
           default = null;
-          description = "The key's content, written out in the hive. One of text, keyFile and keyCommand must be set.";
+          description = "The key's content, written out in the hive; in a flake everybody can read it in the Nix store. One of text, keyFile and keyCommand must be set.";
         };
         keyFile = mkOption {
           type = types.nullOr types.path;

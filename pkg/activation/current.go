@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
@@ -18,8 +20,8 @@ var ErrNoSystem = errors.New("the host has no /run/current-system, the link to t
 // that the caller can tell whether it knows it (deployment.replaceUnknownProfiles),
 // or [ErrNoSystem].
 func CurrentSystem(ctx context.Context, host hostscript.Runner) (string, error) {
-	var out bytes.Buffer
-	if err := host.Run(ctx, "readlink -e /run/current-system", nil, &out, io.Discard); err != nil {
+	lines, err := ask(ctx, host, "readlink -e /run/current-system")
+	if err != nil {
 		var exit interface{ ExitStatus() int }
 		if errors.As(err, &exit) && exit.ExitStatus() == 1 {
 			return "", ErrNoSystem
@@ -27,10 +29,45 @@ func CurrentSystem(ctx context.Context, host hostscript.Runner) (string, error) 
 		return "", fmt.Errorf("cannot read /run/current-system, the link to the running system: %w", err)
 	}
 	// A login shell may talk before the answer.
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	path := lines[len(lines)-1]
 	if !safePath.MatchString(path) {
 		return "", fmt.Errorf("/run/current-system leads to %q, which is no store path", path)
 	}
 	return path, nil
+}
+
+// Has reports whether the host's current system or its profile is the toplevel
+// already. Both are roots of the garbage collector (nix-store(1), --gc), so its
+// whole closure is there.
+func Has(ctx context.Context, host hostscript.Runner, toplevel string) bool {
+	// One that is missing makes readlink fail; the other counts all the same.
+	lines, _ := ask(ctx, host, "readlink -f /run/current-system /nix/var/nix/profiles/system")
+	return slices.Contains(lines, toplevel)
+}
+
+// Limits of an answer to a question that takes no time.
+const (
+	askLimit  = 30 * time.Second
+	askLength = 64 << 10 // bytes
+)
+
+var errNoAnswer = errors.New("the host did not answer within " + askLimit.String() + ": does the login shell wait for something?")
+
+// ask runs a command and returns the lines it prints, as far as they came.
+func ask(ctx context.Context, host hostscript.Runner, command string) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, askLimit, errNoAnswer)
+	defer cancel()
+	var out answer
+	err := host.Run(ctx, command, nil, &out, io.Discard)
+	return strings.Split(strings.TrimSpace(out.String()), "\n"), err
+}
+
+// answer is a text that a host cannot make too long.
+type answer struct{ bytes.Buffer }
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.Len()+len(p) > askLength {
+		return 0, errors.New("the host says too much")
+	}
+	return a.Buffer.Write(p)
 }

@@ -23,20 +23,12 @@ func applyCommand() *cli.Command {
 			if c.Args().Present() {
 				var err error
 				if goal, err = hive.ParseGoal(c.Args().First()); err != nil {
-					return usage("%v", err)
+					return usage("%v; nodes are selected with --on", err)
 				}
 			}
 			return runDeployment(c, goal)
 		},
 	}
-}
-
-func runDeployment(c *cli.Context, goal hive.Goal) error {
-	d, err := newDeployment(c, goal)
-	if err != nil {
-		return err
-	}
-	return d.run()
 }
 
 // noArguments refuses what a command would ignore.

@@ -83,6 +83,9 @@ func unsupportedCommands() []*cli.Command {
 func interruptible(tell func(string)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
+	// A reader that goes away, as in `| head`, must not kill us while a host is
+	// being changed: with somebody to hear it, SIGPIPE is only a failed write.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) { // nohup(1), and shells for what runs in the background
 			signal.Notify(signals, s)
@@ -97,6 +100,7 @@ func interruptible(tell func(string)) (context.Context, func()) {
 			case <-signals:
 			}
 			if again {
+				tell("left at once: an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends")
 				os.Exit(ExitInterrupted)
 			}
 			tell("interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")

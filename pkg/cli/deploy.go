@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
@@ -24,103 +23,105 @@ import (
 // deployment is what apply, build and upload-keys have in common: argv is read,
 // the hive evaluated, its nodes taken to the goal and the results shown.
 type deployment struct {
-	c      *cli.Context
-	goal   hive.Goal
-	log    zerolog.Logger
-	source nix.Source
-	nix    nix.Tool
+	evaluation
+	deploy.Options
+	json, verbose, keepResult, substitute, buildHere bool
 }
 
-// newDeployment reads the flags.
-func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
-	log := newLog(c, c.Bool("verbose"))
-	if err := refuse(c, func(text string) { log.Warn().Msg(text) }); err != nil {
-		return nil, err
+// runDeployment takes the selected nodes to a goal.
+func runDeployment(c *cli.Context, goal hive.Goal) error {
+	d, err := newDeployment(c, goal)
+	if err != nil {
+		return err
 	}
-	if goal == hive.Keys && c.Bool("no-keys") {
-		return nil, usage("--no-keys leaves nothing to do for the goal keys")
-	}
-	d := &deployment{c: c, goal: goal, log: log, nix: newNix(c, log)}
-	var err error
-	d.source, err = source(c)
-	return d, err
-}
-
-func newNix(c *cli.Context, log zerolog.Logger) nix.Tool {
-	tool := nix.Tool{ShowTrace: c.Bool("show-trace"), Impure: c.Bool("impure"), Log: log}
-	if options, ok := c.Generic(pairFlag).(*nixOptions); ok {
-		tool.Options = options.list
-	}
-	return tool
-}
-
-// run does it.
-func (d *deployment) run() error {
-	ctx := d.c.Context
-	h, err := d.evaluate(ctx)
+	h, err := d.run(c, nix.Request{
+		Toplevel: goal.NeedsToplevel(), Keys: goal.UploadsKeys() && !d.NoKeys, Guarded: goal.NeedsHost(),
+	})
 	if err != nil {
 		return err
 	}
 	if err := d.check(h); err != nil {
 		return err
 	}
-	sink := d.sink(h)
-	results := deploy.Run(ctx, h.Nodes, deploy.Options{
-		Goal: d.goal, Parallel: d.c.Int("parallel"), NoKeys: d.c.Bool("no-keys"), AlwaysBuild: d.c.Bool("keep-result"),
-		ForceReplaceUnknownProfiles: d.c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
-	}, d.tools(h), sink)
-	if !inJSON(d.c.App) {
-		report.Table(d.c.App.ErrWriter, results, style(d.c))
+	d.warnOfTexts(h)
+	sink := d.sink(c, h)
+	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(h), sink)
+	if !inJSON(c.App) {
+		report.Table(c.App.ErrWriter, results, style(c))
 	}
-	if d.c.Bool("json") {
-		if err := report.JSON(d.c.App.Writer, results); err != nil {
+	if d.json {
+		if err := report.JSON(c.App.Writer, results); err != nil {
 			return err
 		}
 	}
 	return verdict(results)
 }
 
+// newDeployment reads the flags.
+func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
+	d := &deployment{
+		Options: deploy.Options{
+			Goal: goal, Parallel: c.Int("parallel"), NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result"),
+			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
+		},
+		json: c.Bool("json"), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
+		buildHere: c.Bool("no-build-on-target"),
+		verbose:   c.Bool("verbose") || goal == hive.DryActivate, // which is run for what it prints
+	}
+	log := newLog(c, c.Bool("verbose"))
+	if err := refuse(c, func(text string) { log.Warn().Msg(text) }); err != nil {
+		return nil, err
+	}
+	if goal == hive.Keys && d.NoKeys {
+		return nil, usage("--no-keys leaves nothing to do for the goal keys")
+	}
+	var err error
+	d.evaluation, err = newEvaluation(c, log)
+	return d, err
+}
+
 // sink is what shows events while they happen.
-func (d *deployment) sink(h *hive.Hive) deploy.Sink {
-	// A dry activation is run for what it prints.
-	verbose := d.c.Bool("verbose") || d.goal == hive.DryActivate
-	if inJSON(d.c.App) {
-		return report.NewLog(d.log, verbose)
+func (d *deployment) sink(c *cli.Context, h *hive.Hive) deploy.Sink {
+	if inJSON(c.App) {
+		return report.NewLog(d.tool.Log, d.verbose)
 	}
 	names := make([]string, len(h.Nodes))
 	for i, node := range h.Nodes {
 		names[i] = node.Name
 	}
 	// A log has room for everything, and whoever reads it cannot run again.
-	return report.NewPlain(d.c.App.ErrWriter, names, verbose || !onTerminal(d.c), style(d.c))
+	return report.NewPlain(c.App.ErrWriter, names, d.verbose || !onTerminal(c), style(c))
 }
 
-func (d *deployment) evaluate(ctx context.Context) (*hive.Hive, error) {
-	on, err := selector(d.c)
-	if err != nil {
-		return nil, err
+// warnOfTexts: the text of a key in a flake can come from nowhere but the flake,
+// all of which Nix copies into the store when it evaluates.
+func (d *deployment) warnOfTexts(h *hive.Hive) {
+	if d.source.File != "" || d.tool.Impure {
+		return
 	}
-	d.log.Info().Msgf("evaluating %s", d.source)
-	out, err := d.nix.Eval(ctx, d.source, nix.Request{
-		Selector: on, Toplevel: d.goal.NeedsToplevel(),
-		Keys: d.goal.UploadsKeys() && !d.c.Bool("no-keys"), Guarded: d.goal != hive.Build,
-	})
-	if err != nil {
-		return nil, err
+	var names []string
+	for _, node := range h.Nodes {
+		for _, key := range node.Keys {
+			if key.Text != nil {
+				names = append(names, fmt.Sprintf("%s: %q", node.Name, key.Attr))
+			}
+		}
 	}
-	return hive.Decode(out)
+	if len(names) > 0 {
+		d.tool.Log.Warn().Msgf("texts of keys that are written in a flake are in the Nix store, where every user of this machine can read them (%s): for what is secret, set keyFile to a quoted absolute path, or keyCommand", hive.FirstFew(names))
+	}
 }
 
 // check stops what the hive forbids and what is not there yet.
 func (d *deployment) check(h *hive.Hive) error {
-	if !h.Meta.AllowApplyAll && !d.c.IsSet("on") && d.goal != hive.Build {
+	if !h.Meta.AllowApplyAll && d.on.All() && d.Goal.NeedsHost() {
 		return errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
 	}
 	for _, node := range h.Nodes {
-		if node.BuildOnTarget && d.goal.NeedsToplevel() && !d.c.Bool("no-build-on-target") {
+		if node.BuildOnTarget && d.Goal.NeedsToplevel() && !d.buildHere {
 			return fmt.Errorf("node %q sets deployment.buildOnTarget, which is not supported yet: pass --no-build-on-target to build here", node.Name)
 		}
-		if node.Target != nil && len(node.Target.SSHOptions) > 0 && d.goal.NeedsHost() {
+		if node.Target != nil && len(node.Target.SSHOptions) > 0 && d.Goal.NeedsHost() {
 			return fmt.Errorf("node %q sets deployment.sshOptions, which is not supported yet: put the options into ssh_config", node.Name)
 		}
 	}
@@ -136,7 +137,7 @@ func (d *deployment) tools(h *hive.Hive) deploy.Tools {
 			host, err := remote.Dial(ctx, remote.Config{
 				Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate,
 				SSHConfigFile: os.Getenv("SSH_CONFIG_FILE"), Note: note,
-				Log: d.log.With().Str("node", node.Name).Logger(),
+				Log: d.tool.Log.With().Str("node", node.Name).Logger(),
 			})
 			if err != nil {
 				return nil, err // not a *remote.Host that is nil
@@ -144,14 +145,14 @@ func (d *deployment) tools(h *hive.Hive) deploy.Tools {
 			return host, nil
 		},
 		Build: func(ctx context.Context, node hive.Node, output func(string)) error {
-			return d.nix.Build(ctx, node.Toplevel.DrvPath, nix.BuildOptions{
+			return d.tool.Build(ctx, node.Toplevel.DrvPath, nix.BuildOptions{
 				MachinesFile: h.Meta.MachinesFile, GCRoot: d.gcRoot(node), Output: output,
 			})
 		},
 		Copy: func(ctx context.Context, outPath, socket string, output func(string)) error {
-			return d.nix.Copy(ctx, outPath, socket, nix.CopyOptions{Substitute: !d.c.Bool("no-substitute"), Output: output})
+			return d.tool.Copy(ctx, outPath, socket, nix.CopyOptions{Substitute: d.substitute, Output: output})
 		},
-		Known: d.nix.Known,
+		Known: d.tool.Known,
 		Resolve: func(ctx context.Context, node hive.Node, warn func(string)) (map[string]secret.Secret, error) {
 			return resolver.Resolve(ctx, node, warn)
 		},
@@ -164,7 +165,7 @@ func (d *deployment) gcRoot(node hive.Node) string {
 	if d.source.File != "" {
 		dir = filepath.Dir(d.source.File)
 	}
-	if !d.c.Bool("keep-result") || dir == "" {
+	if !d.keepResult || dir == "" {
 		return ""
 	}
 	return filepath.Join(dir, ".gcroots", "node-"+strings.ReplaceAll(node.Name, "/", "_"))

@@ -118,13 +118,13 @@ func refuse(c *cli.Context, warn func(string)) error {
 			return fmt.Errorf("--%s is not supported yet", name)
 		}
 	}
-	for name, why := range map[string]string{
-		"no-gzip":         "nothing is compressed on the way",
-		"eval-node-limit": "all selected nodes are evaluated at once",
-		"evaluator":       "there is only one",
+	for _, flag := range []struct{ name, why string }{
+		{"no-gzip", "nothing is compressed on the way"},
+		{"eval-node-limit", "all selected nodes are evaluated at once"},
+		{"evaluator", "there is only one"},
 	} {
-		if c.IsSet(name) {
-			warn("--" + name + " has no effect: " + why)
+		if c.IsSet(flag.name) {
+			warn("--" + flag.name + " has no effect: " + flag.why)
 		}
 	}
 	if c.Int("parallel") < 0 {

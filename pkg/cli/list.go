@@ -3,7 +3,6 @@ package cli
 import (
 	"github.com/urfave/cli/v2"
 
-	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
@@ -25,19 +24,11 @@ func listCommand() *cli.Command {
 
 func list(c *cli.Context) error {
 	log := newLog(c, false)
-	from, err := source(c)
+	e, err := newEvaluation(c, log)
 	if err != nil {
 		return err
 	}
-	on, err := selector(c)
-	if err != nil {
-		return err
-	}
-	out, err := newNix(c, log).Eval(c.Context, from, nix.Request{Selector: on})
-	if err != nil {
-		return err
-	}
-	h, err := hive.Decode(out)
+	h, err := e.run(c, nix.Request{})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -70,7 +71,7 @@ type deployment struct {
 // deploy takes one node to the goal and tells how it went.
 func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 	begin := time.Now()
-	run := &nodeRun{deployment: d, node: node, result: Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}}
+	run := &nodeRun{deployment: d, node: node, places: plan.Places{}, result: Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}}
 	if node.Toplevel != nil {
 		run.result.Toplevel = node.Toplevel.OutPath
 	}

@@ -103,7 +103,7 @@ func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) error {
 func (s *keySet) waitForReboot(n *nodeRun) {
 	var steps plan.KeyPlan
 	for _, item := range s.after.items {
-		steps = append(steps, plan.KeyStep{Key: item.Key, Change: plan.Skipped,
+		steps = append(steps, plan.KeyStep{WantedKey: plan.WantedKey{Key: item.Key}, Change: plan.Skipped,
 			Note: "its system takes effect with the next boot; run upload-keys after it"})
 	}
 	if !s.early {
@@ -130,12 +130,13 @@ func (n *nodeRun) upload(ctx context.Context, p phase) (plan.KeyPlan, error) {
 // deliver uploads a phase and records what became of each key.
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	steps, err := upload.Run(ctx, n.host, upload.Request{
-		Keys: p.items, Policy: p.policy, Who: n.opts.Who, Note: n.note,
+		Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note,
 		Begin: func() { n.changing = true },
 	})
 	if err != nil {
 		return nil, err
 	}
+	n.places.Add(steps)
 	n.record(steps)
 	return steps, nil
 }
@@ -166,7 +167,7 @@ next:
 		fresh := KeyResult{Name: step.Key.Attr, Path: step.Key.Path(), Change: step.Change, Note: step.Note}
 		for i, old := range n.result.Keys {
 			if old.Name == fresh.Name {
-				if fresh.Change == plan.Unchanged {
+				if old.Change.Exceeds(fresh.Change) {
 					fresh.Change = old.Change
 				}
 				n.result.Keys[i] = fresh

@@ -1,17 +1,15 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // nodeRun is one node on its way to the goal.
@@ -20,6 +18,7 @@ type nodeRun struct {
 	node   hive.Node
 	host   Host
 	result Result
+	places plan.Places // where the keys of the phases so far went
 
 	mu       sync.Mutex // output arrives from several goroutines
 	step     Step
@@ -145,7 +144,7 @@ func (n *nodeRun) refuseUnknownProfile(ctx context.Context) error {
 // provide builds the toplevel and brings it to the host, unless it is there.
 func (n *nodeRun) provide(ctx context.Context) error {
 	remote := n.opts.Goal.NeedsHost()
-	there := remote && n.hasToplevel(ctx)
+	there := remote && activation.Has(ctx, n.host, n.node.Toplevel.OutPath)
 	if !there || n.opts.AlwaysBuild {
 		if err := n.build(ctx); err != nil {
 			return err
@@ -177,16 +176,6 @@ func (n *nodeRun) push(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(n.tools.Copy(ctx, n.node.Toplevel.OutPath, socket, n.output), stop())
-}
-
-// hasToplevel reports whether the host's current system or its profile is the
-// toplevel already. Both are roots of the garbage collector (nix-store(1),
-// --gc), so its whole closure is there.
-func (n *nodeRun) hasToplevel(ctx context.Context) bool {
-	var out bytes.Buffer
-	// One that is missing makes readlink fail; the other counts all the same.
-	n.host.Run(ctx, "readlink -f /run/current-system /nix/var/nix/profiles/system", nil, &out, nil)
-	return slices.Contains(strings.Split(out.String(), "\n"), n.node.Toplevel.OutPath)
 }
 
 func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcome, error) {

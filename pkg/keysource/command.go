@@ -1,7 +1,6 @@
 package keysource
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -89,7 +89,10 @@ func (b *bounded) Write(p []byte) (int, error) {
 }
 
 // ending keeps the last of what is written to it.
-type ending struct{ content []byte }
+type ending struct {
+	content []byte
+	cut     bool // the first line lacks its beginning
+}
 
 // What is shown of a failed command's stderr.
 const (
@@ -100,7 +103,7 @@ const (
 func (e *ending) Write(p []byte) (int, error) {
 	e.content = append(e.content, p...)
 	if extra := len(e.content) - endingSize; extra > 0 {
-		e.content = append(e.content[:0], e.content[extra:]...)
+		e.content, e.cut = append(e.content[:0], e.content[extra:]...), true
 	}
 	return len(p), nil
 }
@@ -109,16 +112,20 @@ func (e *ending) Write(p []byte) (int, error) {
 const hidden = "[a line that repeats the command's output is not shown]"
 
 // without is the last lines of stderr, each on a line of its own, without
-// those that hold a line of the command's stdout.
+// those that repeat something of the command's stdout.
 func (e *ending) without(stdout []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(e.content)), "\n")
-	if len(lines) == 1 && lines[0] == "" {
+	if e.cut {
+		lines = lines[1:]
+	}
+	if len(lines) == 0 || len(lines) == 1 && lines[0] == "" {
 		return ""
 	}
 	lines = lines[max(0, len(lines)-endingLines):]
+	secrets := parts(stdout)
 	var b strings.Builder
 	for _, line := range lines {
-		if repeats(line, stdout) {
+		if secrets.in(line) {
 			line = hidden
 		}
 		b.WriteString("\n    " + strings.TrimRight(line, "\r"))
@@ -126,14 +133,28 @@ func (e *ending) without(stdout []byte) string {
 	return b.String()
 }
 
-// short is the length under which a line of stdout is taken for a secret only
-// where stderr says nothing else: "a" is in every message.
+// pieces are the words of a secret, such as the value in NAME=value or in JSON.
+type pieces map[string]bool
+
+// short is the length under which a word is taken for a secret only where a
+// line says nothing else: "a" is in every message.
 const short = 4
 
-func repeats(line string, stdout []byte) bool {
-	for _, part := range bytes.FieldsFunc(stdout, func(r rune) bool { return r == '\n' || r == '\r' || r == 0 }) {
-		word := strings.TrimSpace(string(part))
-		if word != "" && (strings.TrimSpace(line) == word || len(word) >= short && strings.Contains(line, word)) {
+func parts(secret []byte) pieces {
+	words := pieces{}
+	for _, line := range strings.FieldsFunc(string(secret), func(r rune) bool { return r == '\n' || r == '\r' || r == 0 }) {
+		words[strings.TrimSpace(line)] = true
+		for _, word := range strings.FieldsFunc(line, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("=:,;\"'`{}[]()<>", r) }) {
+			words[word] = true
+		}
+	}
+	delete(words, "")
+	return words
+}
+
+func (p pieces) in(line string) bool {
+	for word := range p {
+		if strings.TrimSpace(line) == word || len(word) >= short && strings.Contains(line, word) {
 			return true
 		}
 	}

@@ -1,6 +1,8 @@
 // Package plan turns what a hive wants and what a host has into what is to be
-// done. It is pure: tests and --dry-run read the same plan the executor runs.
+// done. It is pure: tests read the same plan that pkg/upload executes.
 package plan
+
+import "slices"
 
 // Change says what an upload did, or would do, to one key.
 type Change string
@@ -12,3 +14,9 @@ const (
 	Unchanged Change = "unchanged" // nothing touched
 	Skipped   Change = "skipped"   // not sent, with a note saying why
 )
+
+// Exceeds reports whether c does more to a key than other.
+func (c Change) Exceeds(other Change) bool {
+	order := []Change{Skipped, Unchanged, Mended, Changed}
+	return slices.Index(order, c) > slices.Index(order, other)
+}

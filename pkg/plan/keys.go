@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -48,13 +49,15 @@ type FileState struct {
 	Present  bool   // a regular file; the fields below are its own
 	Mode     uint32
 	UID, GID int
+	ACL      bool // it has an access control list, which opens it to others than its mode says
 	Size     int64
 	Digest   secret.Digest // zero when the size already tells that it differs
 }
 
 // KeyStep is what is to be done for one key.
 type KeyStep struct {
-	Key      hive.Key
+	WantedKey
+	Place    string // the same for two paths to one file on the host
 	Change   Change
 	Send     bool // content travels; Mended without Send is chown and chmod in place
 	UID, GID int
@@ -79,15 +82,29 @@ func (e *KeyError) Error() string {
 	return fmt.Sprintf("key %q (%s): %s", e.Key, e.Option, e.Text)
 }
 
+// Places are the files on a host that keys of earlier phases went to, with the
+// keys' attribute names.
+type Places map[string]string
+
+// Add records where a plan's keys go.
+func (p Places) Add(steps KeyPlan) {
+	for _, step := range steps {
+		p[step.Place] = step.Key.Attr
+	}
+}
+
 // Keys plans one phase. Every key that cannot be delivered adds a [KeyError]
 // to the returned multierror; with an error nothing must be executed.
-func Keys(wanted []WantedKey, seen Observed, policy Policy) (KeyPlan, error) {
+func Keys(wanted []WantedKey, seen Observed, policy Policy, earlier Places) (KeyPlan, error) {
 	problems := &multierror.Error{ErrorFormat: hive.ListErrors}
 	steps := make(KeyPlan, 0, len(wanted))
-	taken := map[string]string{}
+	taken := maps.Clone(earlier)
+	if taken == nil {
+		taken = Places{}
+	}
 	for _, want := range wanted {
 		place := seen.Dirs[want.Key.DestDir].ID + "/" + want.Key.Name
-		if other, ok := taken[place]; ok {
+		if other, ok := taken[place]; ok && other != want.Key.Attr {
 			problems = multierror.Append(problems, &KeyError{want.Key.Attr, "destDir, name", fmt.Sprintf(
 				"%s is the same file on the host as that of key %q: give one of them another name", want.Key.Path(), other)})
 			continue
@@ -98,6 +115,7 @@ func Keys(wanted []WantedKey, seen Observed, policy Policy) (KeyPlan, error) {
 			problems = multierror.Append(problems, err)
 			continue
 		}
+		step.Place = place
 		steps = append(steps, step)
 	}
 	if err := problems.ErrorOrNil(); err != nil {
@@ -109,7 +127,7 @@ func Keys(wanted []WantedKey, seen Observed, policy Policy) (KeyPlan, error) {
 func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 	key := want.Key
 	dir, file := seen.Dirs[key.DestDir], seen.Files[key.Path()]
-	step := KeyStep{Key: key, Mode: key.Mode, Was: file}
+	step := KeyStep{WantedKey: want, Mode: key.Mode, Was: file}
 	if policy.SkipVolatile && dir.Volatile {
 		step.Change = Skipped
 		step.Note = key.DestDir + " does not survive the reboot; run upload-keys after it"
@@ -123,18 +141,23 @@ func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 		return step, err
 	}
 	sameContent := file.Present && file.Size == want.Size && file.Digest.Equal(want.Digest)
-	sameOwner := file.UID == step.UID && file.GID == step.GID && file.Mode == step.Mode
+	sameOwner := file.UID == step.UID && file.GID == step.GID && file.Mode == step.Mode && !file.ACL
 	switch {
 	case sameContent && sameOwner:
 		step.Change = Unchanged
 	case sameContent:
-		// In a directory that others can write, the name may lead elsewhere by
-		// the time of chown: a fresh file takes its place.
-		step.Change, step.Send = Mended, !dir.RootOnly
+		step.Change, step.Send = Mended, !file.onlyRoots(dir)
 	default:
 		step.Change, step.Send = Changed, true
 	}
 	return step, nil
+}
+
+// onlyRoots: chown and chmod are enough to hand the file on. In a directory that
+// others can write, the name may lead elsewhere by then, and who could write the
+// file may still have it open: a fresh one takes its place.
+func (f FileState) onlyRoots(dir DirState) bool {
+	return dir.RootOnly && f.UID == 0 && f.Mode&0o022 == 0 && !f.ACL
 }
 
 // own settles the step's UID and GID.

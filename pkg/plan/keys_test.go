@@ -29,6 +29,11 @@ func has(content string, uid, gid int, mode uint32) FileState {
 	return FileState{Present: true, Mode: mode, UID: uid, GID: gid, Size: int64(len(content)), Digest: digestOf(content)}
 }
 
+func withACL(f FileState) FileState {
+	f.ACL = true
+	return f
+}
+
 func host(files map[string]FileState) Observed {
 	return Observed{
 		Users:  map[string]int{"root": 0, "acme": 100, "4": 44},
@@ -68,6 +73,12 @@ func TestPlansReadAsWhatWillHappen(t *testing.T) {
 			"mended /run/keys/k 0:0 0600 in place"},
 		{"where others can write, a fresh file mends", wanted("k", "v", at("/home/u")), map[string]FileState{"/home/u/k": has("v", 5, 0, 0o600)}, strict,
 			"mended /home/u/k 0:0 0600"},
+		{"a fresh file takes the place of one that its owner may have open", wanted("k", "v"), map[string]FileState{"/run/keys/k": has("v", 100, 0, 0o600)}, strict,
+			"mended /run/keys/k 0:0 0600"},
+		{"and of one that others may have open", wanted("k", "v"), map[string]FileState{"/run/keys/k": has("v", 0, 101, 0o620)}, strict,
+			"mended /run/keys/k 0:0 0600"},
+		{"and of one that a list opens to others", wanted("k", "v"), map[string]FileState{"/run/keys/k": withACL(has("v", 0, 0, 0o600))}, strict,
+			"mended /run/keys/k 0:0 0600"},
 		{"numbers are ids", wanted("k", "v", owner("1234", "77")), nil, strict,
 			"changed /run/keys/k 1234:77 0600"},
 		{"ids have 32 bits", wanted("k", "v", owner("3000000000", "root")), nil, strict,
@@ -81,7 +92,7 @@ func TestPlansReadAsWhatWillHappen(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			steps, err := Keys([]WantedKey{c.key}, host(c.files), c.policy)
+			steps, err := Keys([]WantedKey{c.key}, host(c.files), c.policy, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,16 +110,17 @@ func TestEveryKeyThatCannotBeDeliveredIsNamed(t *testing.T) {
 		wanted("club", "v", owner("root", "no-such-group")),
 		wanted("blocked", "v"),
 		wanted("twin", "v", func(k *hive.Key) { k.Name, k.DestDir = "fine", "/link" }),
-	}, host(map[string]FileState{"/run/keys/blocked": {Obstacle: "a directory"}}), Policy{})
+		wanted("late", "v", at("/home/u")),
+	}, host(map[string]FileState{"/run/keys/blocked": {Obstacle: "a directory"}}), Policy{}, Places{"1:2/late": "early"})
 	if steps != nil {
 		t.Error("there is a plan in spite of the errors")
 	}
 	problems, ok := err.(*multierror.Error)
-	if !ok || len(problems.Errors) != 4 {
-		t.Fatalf("error %v, want four", err)
+	if !ok || len(problems.Errors) != 5 {
+		t.Fatalf("error %v, want five", err)
 	}
 	for i, words := range [][]string{{"ghost", "user", "nobody-here"}, {"club", "group", "no-such-group"},
-		{"blocked", "/run/keys/blocked", "a directory"}, {"twin", "fine", "same file"}} {
+		{"blocked", "/run/keys/blocked", "a directory"}, {"twin", "fine", "same file"}, {"late", "early", "same file"}} {
 		for _, word := range words {
 			if !strings.Contains(problems.Errors[i].Error(), word) {
 				t.Errorf("%q does not say %q", problems.Errors[i], word)
@@ -117,10 +129,21 @@ func TestEveryKeyThatCannotBeDeliveredIsNamed(t *testing.T) {
 	}
 }
 
+func TestAKeyOfAnEarlierPhaseMayComeAgain(t *testing.T) {
+	earlier := Places{}
+	for range 2 {
+		steps, err := Keys([]WantedKey{wanted("k", "v")}, host(nil), Policy{}, earlier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		earlier.Add(steps)
+	}
+}
+
 func TestAPlanIsIdleWhenNothingOnTheHostWouldChange(t *testing.T) {
 	same := map[string]FileState{"/run/keys/k": has("v", 0, 0, 0o600)}
 	for want, key := range map[bool]WantedKey{true: wanted("k", "v"), false: wanted("k", "w")} {
-		steps, err := Keys([]WantedKey{key}, host(same), Policy{})
+		steps, err := Keys([]WantedKey{key}, host(same), Policy{}, nil)
 		if err != nil || steps.Idle() != want {
 			t.Errorf("idle %v, %v; want %v", steps.Idle(), err, want)
 		}

@@ -3,6 +3,8 @@ package upload
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -78,12 +83,27 @@ var tricks = map[string]func(home string){
 			os.Rename(home+"/keys2", home+"/keys")
 		}
 	},
+	"leftovers swapped for a symlink to root's directory": func(home string) {
+		link := home + "/keys/link"
+		os.Symlink("/srv/root/vault", link)
+		for i := range 50 {
+			leftover := fmt.Sprint(home, "/keys/.colmena-go.", i, ".1")
+			os.Mkdir(leftover, 0o700)
+			for range 100 {
+				exchange(leftover, link)
+				exchange(leftover, link)
+			}
+		}
+	},
 	"another's secret under the key's name": func(home string) {
 		os.Rename(home+"/keys/k", home+"/keys/k2")
 		os.Rename(home+"/keys/other", home+"/keys/k")
 		os.Rename(home+"/keys/k", home+"/keys/other")
 	},
 }
+
+// exchange swaps two files in one step (RENAME_EXCHANGE, rename(2)).
+func exchange(a, b string) { unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE) }
 
 func stages(home string) []string {
 	list, _ := filepath.Glob(home + "/keys/.colmena-go.*.1")
@@ -103,7 +123,8 @@ func TestAttacksOnAUsersDestDirHarmNothing(t *testing.T) {
 		t.Run(trick, func(t *testing.T) {
 			fresh(t)
 			setup := exec.Command("sh", "-ec", `
-mkdir -p /srv/root/sub /srv/home/keys/vault
+mkdir -p /srv/root/sub /srv/home/keys/vault /srv/root/vault/n /srv/root/vault/o
+touch /srv/root/vault/n/f /srv/root/vault/o/f; chmod 700 /srv/root/vault
 echo root >/srv/root/file; echo k >/srv/root/k; chmod 640 /srv/root/*
 echo precious >/srv/home/keys/vault/v; chmod 700 /srv/home/keys/vault
 chown 1000:1000 /srv/home /srv/home/keys`)
@@ -258,6 +279,86 @@ chmod +x /srv/shim/mkdir`).CombinedOutput(); err != nil {
 				t.Errorf("something of root's is in the attacker's directory: %s", out)
 			}
 		})
+	}
+}
+
+// mv here moves a directory away once it has renamed the first keys, so that the
+// directory after it cannot be entered: those renamed go back, if they can.
+func TestADirectoryThatGoesAwayWhileKeysAreRenamedUndoesThem(t *testing.T) {
+	for _, shell := range shells {
+		for away, want := range map[string]error{"two": ErrHost, "one two": ErrTorn} {
+			t.Run(shell+" "+away, func(t *testing.T) {
+				fresh(t)
+				if out, err := exec.Command("sh", "-ec", `mkdir -p /srv/one /srv/two /srv/three /srv/shim; chown 1000:1000 /srv/one /srv/two
+cat >/srv/shim/mv <<'SHIM'
+#!/bin/sh
+/usr/bin/mv "$@" || exit
+[ -e /srv/armed ] || exit 0
+rm /srv/armed; for dir in `+away+`; do /usr/bin/mv /srv/$dir /srv/$dir.away; /usr/bin/mkdir /srv/$dir; done
+SHIM
+chmod +x /srv/shim/mv`).CombinedOutput(); err != nil {
+					t.Fatal(err, string(out))
+				}
+				set := func(content string) []Item {
+					return []Item{item("c", content, in("/srv/three")), item("a", content, in("/srv/one")), item("b", content, in("/srv/two"))}
+				}
+				mustUpload(t, local{shell: shell}, set("old")...)
+				t.Setenv("PATH", "/srv/shim:"+os.Getenv("PATH"))
+				if err := os.WriteFile("/srv/armed", nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				_, err := upload(t, local{shell: shell}, set("new")...)
+				if !errors.Is(err, want) || errors.Is(err, ErrHost) != (want == ErrHost) {
+					t.Errorf("error %v, want %v", err, want)
+				}
+				onHost(t, "/srv/three/c", "old", 0, 0, 0o600)
+				onHost(t, "/srv/two.away/b", "old", 0, 0, 0o600)
+				if want == ErrHost {
+					onHost(t, "/srv/one/a", "old", 0, 0, 0o600)
+				}
+			})
+		}
+	}
+}
+
+// A default ACL of the directory (acl(5)) would open what is made in it.
+func TestAnACLOpensNoKeyToOthers(t *testing.T) {
+	const user, none = 1000, 0xffffffff
+	list := []byte{2, 0, 0, 0}
+	for _, e := range [][3]uint32{{1, 7, none}, {2, 7, user}, {4, 7, none}, {0x10, 7, none}, {0x20, 0, none}} {
+		list = binary.LittleEndian.AppendUint16(list, uint16(e[0]))
+		list = binary.LittleEndian.AppendUint16(list, uint16(e[1]))
+		list = binary.LittleEndian.AppendUint32(list, e[2])
+	}
+	open := func(path string) bool {
+		size, err := unix.Getxattr(path, "system.posix_acl_access", nil)
+		return err == nil && size > 0
+	}
+	for _, owner := range []int{0, user} {
+		fresh(t)
+		if err := errors.Join(os.Mkdir("/srv/keys", 0o755), os.Chown("/srv/keys", owner, owner),
+			unix.Setxattr("/srv/keys", "system.posix_acl_default", list, 0)); err != nil {
+			t.Fatal(err)
+		}
+		key := item("k", "v", in("/srv/keys"), owned("root", "60", 0o640))
+		mustUpload(t, local{}, key)
+		onHost(t, "/srv/keys/k", "v", 0, 60, 0o640)
+		if open("/srv/keys/k") {
+			t.Errorf("in a directory of user %d the key has an ACL", owner)
+		}
+		list[0] = 2
+		if err := unix.Setxattr("/srv/keys/k", "system.posix_acl_access", list, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod("/srv/keys/k", 0o640); err != nil || !open("/srv/keys/k") {
+			t.Fatal(err, "the file has no ACL: nothing is tested")
+		}
+		if steps := mustUpload(t, local{}, key); steps[0].Change != plan.Mended || open("/srv/keys/k") {
+			t.Errorf("in a directory of user %d: %v, ACL %v", owner, steps, open("/srv/keys/k"))
+		}
+		if steps := mustUpload(t, local{}, key); steps[0].Change != plan.Unchanged {
+			t.Errorf("again: %v", steps)
+		}
 	}
 }
 

@@ -9,7 +9,7 @@ LC_ALL=C PATH=${PATH:-/bin}:/run/current-system/sw/bin:/usr/sbin:/usr/bin:/sbin:
 export LC_ALL PATH
 IFS='
 '
-run=/run/colmena-go dirs=0 walking= stage= keep= undo=
+run=/run/colmena-go dirs=0 walking= stage= keep= undo= mended= torn=
 fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
 
 # A list is a line with its length in bytes, then words of one line each: their
@@ -42,14 +42,14 @@ trodden() {
   here=$(stat -c '%d:%i %u %a' -- $ways) || return 1
   while :; do
     case $here in *"$IFS"*) ;; *) return 0 ;; esac
-    guarded "${here%%"$IFS"*}" || return 1
+    closed "${here%%"$IFS"*}" || return 1
     here=${here#*"$IFS"}
   done
 }
 
 # walk goes component by component: missing ones are made, links are followed
-# only where nobody but root can have made them, and everywhere else the parent
-# must be the directory we came from.
+# only where nobody but root can have made them, and the parent of what is
+# entered must be the directory we came from.
 walk() {
   rest=${1#/} links=0
   cd /
@@ -65,13 +65,14 @@ walk() {
     [ -e "./$part" ] || create
     [ -d "./$part" ] || fail dir "$walking" "$(pwd -P) holds a $part that is not a directory"
     cd -P "./$part" || fail dir "$walking" "cannot enter $(pwd -P)/$part"
-    guarded "$here" || [ "$(stat -c %d:%i ..)" = "${here%% *}" ] ||
+    [ "$(stat -c %d:%i ..)" = "${here%% *}" ] ||
       fail dir "$walking" "$part was swapped while it was entered"
   done
   here=$(stat -c '%d:%i %u %a' .)
 }
 
-# guarded 'ID UID MODE': only root can replace root's entries in the directory.
+# guarded 'ID UID MODE': only root can replace root's entries in the directory;
+# in a sticky one, those of others are theirs.
 guarded() { case ${1#* } in '0 '[1357]???) ;; *) closed "$1" ;; esac; }
 
 # closed 'ID UID MODE': only root can change anything in the directory.
@@ -126,7 +127,7 @@ open_stage() {
 
 enter_stage() {
   eval "path=\${path_$1-} own=\${own_$1-}"
-  [ -n "$path" ] && cd -P "$path" && [ "$(stat -c '%u %a %d:%i' .)" = "$own" ]
+  [ -n "$path" ] && cd -P "$path" 2>/dev/null && [ "$(stat -c '%u %a %d:%i' .)" = "$own" ]
 }
 
 # still_in ID: somebody moved the stage, but we have not left it.
@@ -135,12 +136,17 @@ still_in() {
   [ "$(stat -c '%u %a %d:%i' .)" = "$1" ] || { cd -P .. && [ "$(stat -c '%u %a %d:%i' .)" = "$1" ]; }
 }
 
-# sweep NAME removes a stage from the working directory, and nothing else.
-sweep() {
-  [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] && cd -P "./$1" || return 0
-  case $(stat -c '%u %a' .) in '0 700' | '0 2700') rm -rf ./n ./o ;; esac
+# sweep NAME removes a stage that was left behind from the working directory, and
+# nothing else: what it enters is there, and holds what stages hold.
+sweep() (
+  [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] || exit 0
+  above=$(stat -c %d:%i .)
+  cd -P "./$1" && [ "$(stat -c %d:%i ..)" = "$above" ] || exit 0
+  case $(stat -c '%u %a' .) in '0 700' | '0 2700') ;; *) exit 0 ;; esac
+  case $(ls -A) in '' | n | o | "n${IFS}o") ;; *) exit 0 ;; esac
+  rm -rf ./n ./o
   cd -P .. && rmdir "./$1"
-}
+)
 
 clean() {
   trap '' HUP INT TERM
@@ -171,7 +177,7 @@ look() {
   enter "$dir"
   set +f
   for old in ./.colmena-go.*; do
-    case $old in "./$stage".*) ;; *) sweep "${old#./}" || : ;; esac
+    case $old in "./$stage".*) ;; *) sweep "${old#./}" ;; esac
   done
   set -f
   fstype=-
@@ -224,15 +230,20 @@ link_old() {
   names=$linked
 }
 
-# report says what the files `names` are; their `found` is (INDEX SIZE)*. Those
-# whose size is the wanted one are hashed.
+# report says what the files `names` are, a + for those that an ACL opens to
+# others; their `found` is (INDEX SIZE)*. Those whose size is the wanted one are
+# hashed.
 report() {
   stats=$(stat -c '%f %u %g %s' $names)
+  lists=$(ls -dlU $names)
   hash=
   set -- $found
   for name in $names; do
     stat=${stats%%"$IFS"*} stats=${stats#*"$IFS"}
-    echo "file $1 $stat"
+    acl=-
+    case ${lists%% *} in *+) acl=+ ;; esac
+    lists=${lists#*"$IFS"}
+    echo "file $1 $stat $acl"
     [ "${stat##* }" != "$2" ] || hash="$hash$name$IFS"
     shift 2
   done
@@ -261,13 +272,29 @@ each_block() {
   while [ "$1" != . ]; do
     block=$1 tar=$2 sums=$3 stats=$4 k=$5
     shift 5
-    enter_stage "$block" || stage_late "$block"
-    $act "$@"
+    if enter_stage "$block" || without_stage; then $act "$@"; fi
     shift "$k"
     m=$1
     shift
     while [ "$m" -gt 0 ]; do m=$((m - 1)) && shift $((6 + $6)); done
   done
+}
+
+# without_stage: somebody moved the stage away, or there is none yet.
+without_stage() {
+  case $act in
+    receive) stage_late "$block" ;;
+    check) fail dir "$block" 'the staging directory was swapped' ;;
+    mend | place) put_back 'the staging directory was swapped' ;;
+    take_back) lost "$undo" ;;
+    unmend) lost "$mended" ;;
+  esac
+}
+
+# lost BLOCKS: what was done to the block, if it is one of them, stays.
+lost() {
+  case $IFS$1 in *"$IFS$block$IFS"*) torn=yes ;; esac
+  return 1
 }
 
 # first K name... sets `first` to the K names that lead the arguments.
@@ -280,7 +307,8 @@ first() {
 receive() {
   [ "$k" -gt 0 ] || return 0
   cd -P ./n
-  head -c "$tar" | tar -x -p -m --numeric-owner -f - || fail write "$block" 'cannot write the new files'
+  # With --acls, what a default ACL of the directory would add is taken off.
+  head -c "$tar" | tar -x -p -m --acls --numeric-owner -f - || fail write "$block" 'cannot write the new files'
   head -c "$sums" | sha256sum -c --status --strict - || fail verify "$block" 'the files on the host are not the ones that were sent'
   first "$k" "$@"
   want=$(head -c "$stats")
@@ -307,7 +335,7 @@ check() {
 }
 
 mend() { own_as now "$@" || put_back 'cannot set owner and mode'; }
-unmend() { own_as before "$@" || :; }
+unmend() { own_as before "$@" || torn=yes; }
 
 # own_as WHEN BLOCK... gives files owners and modes, never wider than before and
 # after, at any moment.
@@ -316,6 +344,8 @@ own_as() {
   shift $((1 + k))
   m=$1
   shift
+  [ "$m" != 0 ] || return 0
+  mended="$mended$block$IFS"
   cd -P ./o || return 1
   while [ "$m" -gt 0 ]; do
     mask=$1 owner=$2 mode=$3
@@ -337,11 +367,12 @@ place() {
   mv -f -t ../.. -- $first || put_back 'cannot rename the new files into place'
 }
 
-# put_back WHY undoes all that was done.
+# put_back WHY undoes all that was done, as far as the directories are still there.
 put_back() {
   failed=$block
   each_block take_back $blocks
   each_block unmend $blocks
+  [ -z "$torn" ] || fail torn "$failed" "$1"
   fail place "$failed" "$1; everything is as it was"
 }
 
@@ -356,7 +387,7 @@ take_back() {
   done
   [ -n "$old" ] || return 0
   cd -P ./o
-  mv -f -t ../.. -- $old || :
+  mv -f -t ../.. -- $old || torn=yes
 }
 
 # entries DATABASE NAME... prints lines like those of passwd(5) and group(5).
@@ -390,7 +421,7 @@ printf '%s\n' "$who" >$run/holder
 if [ -s $run/stages ]; then
   while read -r old; do
     case $old in
-      */.colmena-go.*) if cd -P "${old%/*}" 2>/dev/null; then sweep "${old##*/}" || :; fi ;;
+      */.colmena-go.*) if cd -P "${old%/*}" 2>/dev/null; then sweep "${old##*/}"; fi ;;
     esac
   done <$run/stages
 fi

@@ -13,10 +13,12 @@ type inbox struct {
 	mu    sync.Mutex
 	grown *sync.Cond
 	text  bytes.Buffer
+	total int // bytes so far
 	ended bool
 }
 
-// inboxSize is far more than a report on 10,000 keys; a host that sends more lies.
+// inboxSize is far more than all that is to say of 10,000 keys; a host that sends
+// more lies.
 const inboxSize = 16 << 20
 
 func newInbox() *inbox {
@@ -28,7 +30,7 @@ func newInbox() *inbox {
 func (b *inbox) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.text.Len()+len(p) > inboxSize {
+	if b.total += len(p); b.total > inboxSize {
 		return 0, errors.New("the host says too much")
 	}
 	b.text.Write(p)

@@ -41,6 +41,8 @@ func (r *refusal) explain(dirs []directory, stderr string) error {
 		label = fmt.Sprintf("cannot write /run on the host as %s: set deployment.targetUser = \"root\" or a working deployment.privilegeEscalationCommand", r.text)
 	case "input":
 		label = "the connection was lost"
+	case "torn":
+		kind = ErrTorn
 	}
 	if r.dir > 0 && r.dir <= len(dirs) {
 		label = fmt.Sprintf("destDir %s (%s): %s", dirs[r.dir-1].path, names(dirs[r.dir-1]), label)
@@ -91,9 +93,9 @@ func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, err
 		Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},
 		Dirs: map[string]plan.DirState{}, Files: map[string]plan.FileState{},
 	}
-	at := -1
+	at, waited := -1, false
 	for {
-		words, err := l.next(6)
+		words, err := l.next(7)
 		if err != nil {
 			return seen, err
 		}
@@ -103,7 +105,8 @@ func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, err
 				return seen, errProtocol
 			}
 			return seen, nil
-		case words[0] == "wait":
+		case words[0] == "wait" && !waited:
+			waited = true
 			if note != nil {
 				note("waiting for another upload on this host, by " + printable(strings.Join(words[1:], " ")))
 			}
@@ -151,7 +154,7 @@ func addDir(seen plan.Observed, dir directory, words []string) error {
 // addFile reads one of
 //
 //	blocked INDEX WHAT
-//	file INDEX MODE UID GID SIZE
+//	file INDEX MODE UID GID SIZE ACL
 //	sums (then a line per hashed file, in order, and `end`)
 func addFile(l *lines, seen plan.Observed, dir directory, words []string) error {
 	if words[0] == "sums" {
@@ -169,7 +172,7 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 	case words[0] == "blocked":
 		seen.Files[path] = plan.FileState{Obstacle: strings.Join(words[2:], " ")}
 		return nil
-	case words[0] == "file" && len(words) == 6:
+	case words[0] == "file" && len(words) == 7:
 		mode, err1 := strconv.ParseUint(words[2], 16, 32)
 		uid, err2 := strconv.ParseUint(words[3], 10, 32)
 		gid, err3 := strconv.ParseUint(words[4], 10, 32)
@@ -177,7 +180,7 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 		if errors.Join(err1, err2, err3, err4) != nil || mode&0o170000 != modeRegular {
 			return errProtocol
 		}
-		state := plan.FileState{Present: true, Mode: uint32(mode) & 0o7777, UID: int(uid), GID: int(gid), Size: size}
+		state := plan.FileState{Present: true, Mode: uint32(mode) & 0o7777, UID: int(uid), GID: int(gid), Size: size, ACL: words[6] != "-"}
 		seen.Files[path] = state
 		return nil
 	}

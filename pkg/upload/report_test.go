@@ -16,7 +16,7 @@ func read(text string, items ...Item) (plan.Observed, error) {
 
 func TestAReportIsReadAsItIsMeant(t *testing.T) {
 	digest := item("k", "v").Content.Digest()
-	seen, err := read("passwd 12 a b\ngroup 7 keys\ndir ramfs 0:5 0 750\nfile 1 81a0 12 7 1\nsums\n\\"+digest.Reveal()+"  ./k\nend\nobserved\n", item("k", "v"))
+	seen, err := read("passwd 12 a b\ngroup 7 keys\ndir ramfs 0:5 0 750\nfile 1 81a0 12 7 1 -\nsums\n\\"+digest.Reveal()+"  ./k\nend\nobserved\n", item("k", "v"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,10 +31,10 @@ func TestAReportIsReadAsItIsMeant(t *testing.T) {
 func TestAReportThatMakesNoSenseIsRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "observed\n", "dir ramfs 0:5 0 750\n", "hunter2\n", "dir ramfs 0:5 0 hunter2\nobserved\n",
-		"dir ramfs 0:5 0 750\nfile 2 81a0 0 0 1\nobserved\n", "dir ramfs 0:5 0 750\nfile 1 41a0 0 0 1\nobserved\n",
-		"dir ramfs 0:5 0 750\nfile 1 81a0 0 0 1\nsums\nhunter2  ./k\nend\nobserved\n",
-		"dir ramfs 0:5 0 750\nfile 1 81a0 0 0 1\nsums\nend\nobserved\n",
-		"dir x 0:5 0 750\ndir x 0:6 0 750\nobserved\n", "file 1 81a0 0 0 1\n", "blocked 1\n", "fail\n", "fail x\n", "passwd 4294967296 x\n",
+		"dir ramfs 0:5 0 750\nfile 2 81a0 0 0 1 -\nobserved\n", "dir ramfs 0:5 0 750\nfile 1 41a0 0 0 1 -\nobserved\n",
+		"dir ramfs 0:5 0 750\nfile 1 81a0 0 0 1 -\nsums\nhunter2  ./k\nend\nobserved\n",
+		"dir ramfs 0:5 0 750\nfile 1 81a0 0 0 1 -\nsums\nend\nobserved\n",
+		"dir x 0:5 0 750\ndir x 0:6 0 750\nobserved\n", "file 1 81a0 0 0 1 -\n", "blocked 1\n", "fail\n", "fail x\n", "passwd 4294967296 x\n",
 	} {
 		_, err := read(text, item("k", "v"))
 		if !errors.Is(err, errProtocol) || strings.Contains(err.Error(), "hunter2") {
@@ -44,7 +44,7 @@ func TestAReportThatMakesNoSenseIsRefused(t *testing.T) {
 }
 
 func FuzzReport(f *testing.F) {
-	f.Add("dir ramfs 0:5 0 750\nfile 1 81a0 12 7 1\nsums\nend\nobserved\n")
+	f.Add("dir ramfs 0:5 0 750\nfile 1 81a0 12 7 1 -\nsums\nend\nobserved\n")
 	f.Add("fail dir 1 x\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		_, err := read(text, item("k", "v"), item("l", "w", in("/srv")))

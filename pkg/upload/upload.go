@@ -32,6 +32,7 @@ type Item struct {
 type Request struct {
 	Keys     []Item
 	Policy   plan.Policy
+	Earlier  plan.Places   // where keys of earlier phases went
 	Who      string        // tells another deployer who holds the host's upload lock
 	LockWait time.Duration // how long to wait for that lock; zero means one minute
 	Note     func(string)  // called while waiting for the lock; may be nil
@@ -45,6 +46,9 @@ var (
 	// ErrHost: the host refused, or ended the upload before it was complete.
 	// Every old key is in place.
 	ErrHost = errors.New("nothing was changed")
+	// ErrTorn: others changed a directory while keys were renamed into it, and
+	// what was done could not all be undone: some keys are new, the others old.
+	ErrTorn = errors.New("some keys are new and the others old, since somebody else changed a directory meanwhile; run again")
 	// ErrUnknown: the connection was lost after the last byte was sent: the host
 	// has either every old key or every new one.
 	ErrUnknown = errors.New("the connection was lost during the commit: the host has either all old or all new keys; run again to be sure")
@@ -79,7 +83,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if err != nil {
 		return nil, c.explain(err, dirs)
 	}
-	steps, err := plan.Keys(wanted, seen, req.Policy)
+	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +93,11 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if req.Begin != nil && !steps.Idle() {
 		req.Begin()
 	}
-	todo, err := doList(blocks(dirs, steps), content)
+	todo, err := doList(blocks(dirs, seen, steps), content)
 	if err != nil {
 		return nil, err
 	}
-	sent := c.send(todo)
+	sent := c.send(todo...)
 	if err := readDone(c.out); err != nil {
 		err = c.explain(err, dirs)
 		var refused *refusal
@@ -148,9 +152,14 @@ func start(ctx context.Context, host hostscript.Runner, limit time.Duration) *ch
 	return c
 }
 
+// send writes the parts one after the other, without a copy of them all.
 func (c *channel) send(parts ...[]byte) error {
-	_, err := io.Copy(c.stdin, bytes.NewReader(bytes.Join(parts, nil)))
-	return err
+	for _, part := range parts {
+		if _, err := io.Copy(c.stdin, bytes.NewReader(part)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // finish ends the input, which makes the host clean up, and returns how its

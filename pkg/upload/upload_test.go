@@ -160,7 +160,7 @@ func TestAWrongOwnerAloneIsMendedInPlaceWhereOnlyRootCanWrite(t *testing.T) {
 	fresh(t)
 	mustUpload(t, local{}, item("a", "1"), item("b", "2", in("/srv/user")))
 	for _, path := range []string{"/run/keys/a", "/srv/user/b"} {
-		if err := errors.Join(os.Chmod(path, 0o644), os.Chown(path, 7, 7)); err != nil {
+		if err := errors.Join(os.Chmod(path, 0o644), os.Chown(path, 0, 7)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -181,6 +181,14 @@ func TestAWrongOwnerAloneIsMendedInPlaceWhereOnlyRootCanWrite(t *testing.T) {
 	}
 	if inode(t, "/srv/user/b") == b {
 		t.Error("the key in the user's directory was mended in place: its name may have led elsewhere")
+	}
+	if err := os.Chown("/run/keys/a", 7, 7); err != nil {
+		t.Fatal(err)
+	}
+	mustUpload(t, local{}, item("a", "1"))
+	onHost(t, "/run/keys/a", "1", 0, 0, 0o600)
+	if inode(t, "/run/keys/a") == a {
+		t.Error("the file of another user was mended in place: he may still have it open")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -103,7 +104,9 @@ type block struct {
 	mend  []plan.KeyStep
 }
 
-func blocks(dirs []directory, steps plan.KeyPlan) []block {
+// blocks sorts the steps by directory. Those of others come first: what fails
+// there fails before anything of root's has changed.
+func blocks(dirs []directory, seen plan.Observed, steps plan.KeyPlan) []block {
 	index := map[string]int{}
 	list := make([]block, len(dirs))
 	for i, dir := range dirs {
@@ -125,13 +128,23 @@ func blocks(dirs []directory, steps plan.KeyPlan) []block {
 			busy = append(busy, b)
 		}
 	}
+	slices.SortStableFunc(busy, func(a, b block) int {
+		return rank(seen.Dirs[dirs[a.index-1].path]) - rank(seen.Dirs[dirs[b.index-1].path])
+	})
 	return busy
 }
 
-// doList writes the second list and the data behind it.
-func doList(todo []block, content map[string]secret.Secret) ([]byte, error) {
+func rank(dir plan.DirState) int {
+	if dir.RootOnly {
+		return 1
+	}
+	return 0
+}
+
+// doList writes the second list and the data behind it, in parts.
+func doList(todo []block, content map[string]secret.Secret) ([][]byte, error) {
 	var list words
-	var data bytes.Buffer
+	var data [][]byte
 	for _, b := range todo {
 		var archive, sums, stats []byte
 		if len(b.send) > 0 {
@@ -139,7 +152,7 @@ func doList(todo []block, content map[string]secret.Secret) ([]byte, error) {
 			if archive, err = tarOf(b.send, content); err != nil {
 				return nil, err
 			}
-			sums, stats = sumsOf(b.send, content), statsOf(b.send, content)
+			sums, stats = sumsOf(b.send), statsOf(b.send)
 		}
 		list.addInt(b.index)
 		list.addInt(len(archive))
@@ -150,11 +163,9 @@ func doList(todo []block, content map[string]secret.Secret) ([]byte, error) {
 			list.add(step.Key.Name)
 		}
 		mendWords(&list, b.mend)
-		data.Write(archive)
-		data.Write(sums)
-		data.Write(stats)
+		data = append(data, archive, sums, stats)
 	}
-	return append(list.bytes(), data.Bytes()...), nil
+	return append([][]byte{list.bytes()}, data...), nil
 }
 
 // tarOf packs the files with their final owner and mode.
@@ -187,7 +198,7 @@ func tarOf(steps []plan.KeyStep, content map[string]secret.Secret) ([]byte, erro
 
 // sumsOf is a check list for sha256sum -c. A name with a backslash is escaped
 // and its line marked, as sha256sum itself does (coreutils manual, md5sum).
-func sumsOf(steps []plan.KeyStep, content map[string]secret.Secret) []byte {
+func sumsOf(steps []plan.KeyStep) []byte {
 	var b bytes.Buffer
 	for _, step := range steps {
 		name := step.Key.Name
@@ -195,17 +206,17 @@ func sumsOf(steps []plan.KeyStep, content map[string]secret.Secret) []byte {
 			b.WriteByte('\\')
 			name = strings.ReplaceAll(name, `\`, `\\`)
 		}
-		fmt.Fprintf(&b, "%s  ./%s\n", content[step.Key.Attr].Digest().Reveal(), name)
+		fmt.Fprintf(&b, "%s  ./%s\n", step.Digest.Reveal(), name)
 	}
 	return b.Bytes()
 }
 
 // statsOf is what stat -c '%f %u %g %s' must say of the staged files.
-func statsOf(steps []plan.KeyStep, content map[string]secret.Secret) []byte {
+func statsOf(steps []plan.KeyStep) []byte {
 	lines := make([]string, len(steps))
 	for i, step := range steps {
 		lines[i] = fmt.Sprintf("%x %d %d %d",
-			modeRegular|step.Mode, step.UID, step.GID, content[step.Key.Attr].Len())
+			modeRegular|step.Mode, step.UID, step.GID, step.Size)
 	}
 	return []byte(strings.Join(lines, "\n"))
 }

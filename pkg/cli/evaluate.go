@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+// evaluation is what every command begins with: find the hive, select its nodes.
+type evaluation struct {
+	source nix.Source
+	tool   nix.Tool
+	on     hive.Selector
+}
+
+// newEvaluation reads the flags.
+func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
+	e := evaluation{tool: nix.Tool{ShowTrace: c.Bool("show-trace"), Impure: c.Bool("impure"), Log: log}}
+	if options, ok := c.Generic(pairFlag).(*nixOptions); ok {
+		e.tool.Options = options.list
+	}
+	var err error
+	if e.on, err = selector(c); err != nil {
+		return e, err
+	}
+	e.source, err = source(c)
+	return e, err
+}
+
+// run evaluates what the request asks for of the selected nodes.
+func (e evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error) {
+	e.tool.Log.Info().Msgf("evaluating %s", e.source)
+	request.Selector = e.on
+	out, err := e.tool.Eval(c.Context, e.source, request)
+	if err != nil {
+		return nil, err
+	}
+	h, err := hive.Decode(out)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range h.Notes {
+		e.tool.Log.Warn().Msg(note)
+	}
+	return h, nil
+}
