@@ -409,13 +409,16 @@ shift 5
 [ -d $run ] || mkdir -p -m 0700 $run || fail root 0 "$(id -un)"
 exec 9>>$run/lock
 if ! flock -n 9; then
-  holder=
-  { read -r holder <$run/holder; } 2>/dev/null || :
-  echo "wait $holder"
-  if ! flock -w "$wait" 9; then
+  # Each second it says so: when nobody is left to hear it, it ends.
+  while
+    holder=
     { read -r holder <$run/holder; } 2>/dev/null || :
-    fail lock 0 "$holder"
-  fi
+    echo "wait $holder"
+    ! flock -w 1 9
+  do
+    wait=$((wait - 1))
+    [ "$wait" -gt 0 ] || fail lock 0 "$holder"
+  done
 fi
 printf '%s\n' "$who" >$run/holder
 if [ -s $run/stages ]; then

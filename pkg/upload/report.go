@@ -105,9 +105,9 @@ func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, err
 				return seen, errProtocol
 			}
 			return seen, nil
-		case words[0] == "wait" && !waited:
-			waited = true
-			if note != nil {
+		case words[0] == "wait":
+			if note != nil && !waited {
+				waited = true
 				note("waiting for another upload on this host, by " + printable(strings.Join(words[1:], " ")))
 			}
 		case words[0] == "passwd" && len(words) >= 3:

@@ -172,8 +172,11 @@ func TestBootTakesEffectWithTheNextBoot(t *testing.T) {
 		t.Errorf("the key in memory is %s, want skipped", got)
 	}
 	d.has("host1", "/var/lib/kept/kept", "k", "root root 600")
-	if got := d.on("host1", "cat /etc/hostname; ls -A /run/keys"); got == "after-boot" {
-		t.Error("boot has activated")
+	if !strings.Contains(o.stderr, `1 key "volatile": /run/keys does not survive the reboot; run upload-keys after it`) {
+		t.Errorf("nothing says why a key was skipped: %s", o.stderr)
+	}
+	if got := d.on("host1", "cat /etc/hostname; ls -A /run/keys"); strings.Contains(got, "after-boot") || strings.Contains(got, "volatile") {
+		t.Error("boot has activated: ", got)
 	}
 	if err := d.host("host1").Reboot(); err != nil {
 		t.Fatal(err)
@@ -199,11 +202,32 @@ func TestOwnersThatActivationMakesGetTheirKeys(t *testing.T) {
         deployment.keys.theirs = { text = "w"; user = "%[2]s"; destDir = "/home/alice/keys"; };
       }; }`, more, user))
 			d.on("host1", "install -d -o alice -m 0755 /home/alice/keys")
-			d.must("apply")
+			o := d.must("apply")
+			for _, key := range []string{"k", "theirs"} {
+				if got := o.results["host1"].change(key); got != "changed" {
+					t.Errorf("%s is new, but %s", key, got)
+				}
+			}
 			d.has("host1", "/run/keys/k", "v", user+" "+user+" 4750")
 			d.has("host1", "/home/alice/keys/theirs", "w", user+" root 600")
 			d.on("host1", "rm -rf /home/alice/keys")
 		})
+	}
+}
+
+// Two spellings of one path, which only the host can know.
+func TestOneFileIsNotWrittenByTwoPhases(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1.deployment.keys = {
+    a = { text = "first"; name = "x"; };
+    b = { text = "second"; name = "x"; destDir = "/var/run/keys"; uploadAt = "post-activation"; };
+  }; }`)
+	for _, args := range [][]string{{"apply", "--json"}, {"upload-keys", "--json"}} {
+		o := d.run(args...)
+		if got := o.results["host1"].Error; o.code != 1 || !strings.Contains(got, `"b"`) || !strings.Contains(got, `"a"`) || !strings.Contains(got, "same file") {
+			t.Errorf("%v: exit %d: %s", args, o.code, got)
+		}
+		d.has("host1", "/run/keys/x", "first", "root root 600")
 	}
 }
 

@@ -1,6 +1,7 @@
 package hosts_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"fmt"
@@ -206,6 +207,35 @@ func TestTwoDeployersAtOnceTakeTurns(t *testing.T) {
 	if o.code != 0 || !strings.Contains(o.stderr, "bob@desk") {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
+}
+
+// While it only waits, nothing on the host has changed yet.
+func TestAnInterruptEndsAnUploadThatWaitsForItsTurn(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1.deployment.keys.k.text = "v"; }`)
+	d.on("host1", `mkdir -p -m 0700 /run/colmena-go; systemd-run -q --unit=holder flock /run/colmena-go/lock sleep 60`)
+	defer d.on("host1", "systemctl stop holder 2>/dev/null || :")
+	cmd := d.command("upload-keys")
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		text.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "waiting for another upload") {
+			cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(text.String(), "cancelled") {
+		t.Errorf("exit %d: %s", code, text.String())
+	}
+	d.settled()
+	d.on("host1", "systemctl stop holder; [ ! -e /run/keys/k ]")
 }
 
 // ^C while the switch runs: the switch is finished, nothing new begins.
