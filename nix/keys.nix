@@ -179,6 +179,7 @@ let
   systemd = config.systemd.package or pkgs.systemd;
 
   # With builtins alone: one process per job that waits, none once it is done.
+  # Its second argument, the unit, is for those who look at it from outside.
   await = script "await-key" [ ] ''
     [ ! -e "$1" ] || exit 0
     exec {never}<> <(:)
@@ -219,7 +220,7 @@ let
         TimeoutStartSec=infinity
         # Stopped while it waits, it has not failed.
         SuccessExitStatus=TERM
-        ExecStart=${await} $path
+        ExecStart=${await} $path %n
         UNIT
         done <"$listPath"
       '';
@@ -250,7 +251,7 @@ let
   # Watch first, then look, so that nothing comes or goes unseen; end, and leave
   # one process behind, which ends at the first event and has us run again.
   watch = script "watch-keys" [ pkgs.coreutils pkgs.inotify-tools systemd ] ''
-    declare -A dirs=([/]=1) states=() started=() starting=()
+    declare -A dirs=([/]=1) states=() started=() starting=() waiting=()
     # An upload's events come close together.
     sleep 0.05
     while IFS='	' read -r unit path; do
@@ -289,19 +290,35 @@ let
       if [ -e "$path" ]; then
         case $state in
           active | reloading) ;;
-          activating) [ -z "''${started[$unit]-}" ] || starting[$unit]=1 ;;
+          activating)
+            waiting[$unit]=$path
+            [ -z "''${started[$unit]-}" ] || starting[$unit]=1
+            ;;
           *) start+=("$unit") starting[$unit]=1 ;;
         esac
       else
         case $state in
           active | reloading) stop+=("$unit") ;;
-          activating) [ -z "''${started[$unit]-}" ] || stop+=("$unit") ;;
+          activating) if [ -n "''${started[$unit]-}" ]; then stop+=("$unit"); else waiting[$unit]=$path; fi ;;
         esac
       fi
     done <"$1"
     printf '%s\n' "''${!starting[@]}" >"$RUNTIME_DIRECTORY/started"
     [ ''${#stop[@]} = 0 ] || systemctl stop --no-block -- "''${stop[@]}"
     [ ''${#start[@]} = 0 ] || systemctl start --no-block -- "''${start[@]}"
+
+    # No switch restarts a unit that waits, although its key may have got another
+    # path. What it waits for is asked of its process, as systemd takes long.
+    [ ''${#waiting[@]} != 0 ] || exit 0
+    astray=()
+    set +f
+    for process in /proc/[0-9]*; do
+      [ -O "$process" ] && { mapfile -t -d "" args <"$process/cmdline"; } 2>/dev/null || continue
+      if [[ ''${args[1]-} != *-colmena-go-await-key ]]; then continue; fi
+      path=''${waiting[''${args[3]:--}]-}
+      if [ -n "$path" ] && [ "$path" != "''${args[2]}" ]; then astray+=("''${args[3]}"); fi
+    done
+    [ ''${#astray[@]} = 0 ] || systemctl restart --no-block -- "''${astray[@]}"
     exit 0
   '';
 

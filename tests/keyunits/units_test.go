@@ -121,6 +121,41 @@ func TestAJobWaitsForTheFileAndHoldsOneProcess(t *testing.T) {
 	h.becomes("needs.service", "active")
 }
 
+// Such a job would wait for ever where the key no longer goes.
+func TestAUnitThatWaitsLearnsOfItsKeysNewPath(t *testing.T) {
+	h := onHost(t)
+	key := func(dir string) string {
+		var users strings.Builder
+		for _, kind := range []string{"wants", "requires", "bindsTo"} {
+			fmt.Fprintf(&users, `systemd.services.%s-k = { %[1]s = [ "k-key.service" ]; after = [ "k-key.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; ExecStart = "${pkgs.coreutils}/bin/test -e %s/k"; }; };`, kind, dir)
+		}
+		return `{ deployment.keys.k = { text = "v"; destDir = "` + dir + `"; }; deployment.keys.other.text = "v"; ` + users.String() + ` }`
+	}
+	h.to(key("/run/keys"))
+	h.sh("echo v >/run/keys/other; systemctl start --no-block wants-k requires-k bindsTo-k")
+	h.becomes(unit("k"), "activating")
+	h.becomes(unit("other"), "active")
+	other := h.invocation(unit("other"))
+
+	h.to(key("/srv")) // where it is yet to come
+	h.settled()
+	h.sh("echo v >/run/keys/k")
+	h.settled()
+	h.becomes(unit("k"), "activating")
+	h.sh("mkdir /srv/there; echo v >/srv/there/k")
+	h.to(key("/srv/there"))
+	h.becomes(unit("k"), "active")
+	for _, user := range []string{"wants-k", "requires-k", "bindsTo-k"} {
+		h.becomes(user, "active")
+	}
+	before := h.invocation(unit("k"))
+	h.sh("systemctl restart colmena-go-keys")
+	h.settled()
+	if h.invocation(unit("k")) != before || h.invocation(unit("other")) != other {
+		t.Error("a unit that was active is restarted")
+	}
+}
+
 func TestTheWatcherMayDieAndNothingElseChanges(t *testing.T) {
 	h := onHost(t)
 	h.to(`{ deployment.keys = { k.text = "v"; l.text = "v"; }; }`)
