@@ -167,6 +167,11 @@ let
         say "$name" "$path has other hard links, so only the next upload sets its owner"
         continue
       fi
+      # A former owner may still have it open for writing, or in an ACL.
+      if [[ $uid != 0 && $user != "$uid" && $user != "$owner" ]]; then
+        say "$name" "$path belongs to $owner ($uid), so only the next upload sets its owner"
+        continue
+      fi
       give "$path" "$user" "$group" "$mode" "$name" || failed=1
     done <"$1"
     exit $failed

@@ -42,16 +42,24 @@ func TestOwnersAreSetOnlyWhereNobodyElseCanSwapTheFile(t *testing.T) {
 	h := onHost(t)
 	h.sh(`install -d -o 1000 /srv/theirs; mkdir /srv/ours /srv/aim
 for dir in theirs ours aim; do (umask 077; echo v >/srv/$dir/k); done; ln -s /srv/aim /srv/theirs/link; ln -s ours /srv/link; chmod g+w /srv/aim
-(umask 077; mkdir -m 755 /srv/two; echo v >/srv/two/k; ln /srv/two/k /srv/two/other)`)
+(umask 077; mkdir -m 755 /srv/two; echo v >/srv/two/k; ln /srv/two/k /srv/two/other)
+mkdir /srv/former /srv/same; for dir in former same; do install -o 1234 -m 600 /dev/null /srv/$dir/k; done`)
 	key := func(dir string) string {
-		return fmt.Sprintf(`{ text = "v"; name = "k"; user = "many"; permissions = "0640"; destDir = "%s"; }`, dir)
+		return fmt.Sprintf(`{ text = "v"; name = "k"; user = "many"; group = "many"; permissions = "0640"; destDir = "%s"; }`, dir)
 	}
-	h.to(`{ users.users.many = { isSystemUser = true; group = "many"; }; users.groups.many = { };
-  deployment.keys = { a = ` + key("/srv/theirs") + `; b = ` + key("/srv/link") + `; c = ` + key("/srv/theirs/link") + `; d = ` + key("/srv/two") + `; }; }`)
-	for path, want := range map[string]string{"/srv/ours/k": "many", "/srv/theirs/k": "root", "/srv/aim/k": "root", "/srv/two/k": "root"} {
-		if got := h.sh("stat -c %U " + path); got != want {
+	said := h.to(`{ users.users.many = { isSystemUser = true; group = "many"; }; users.groups.many = { };
+  deployment.keys = { a = ` + key("/srv/theirs") + `; b = ` + key("/srv/link") + `; c = ` + key("/srv/theirs/link") + `; d = ` + key("/srv/two") + `;
+    e = ` + key("/srv/former") + `; f = ` + key("/srv/same") + ` // { user = "1234"; }; }; }`)
+	for path, want := range map[string]string{
+		"/srv/ours/k": "many many", "/srv/theirs/k": "root root", "/srv/aim/k": "root root", "/srv/two/k": "root root",
+		"/srv/former/k": "UNKNOWN root", "/srv/same/k": "UNKNOWN many",
+	} {
+		if got := h.sh("stat -c '%U %G' " + path); got != want {
 			t.Errorf("%s belongs to %s, want %s", path, got, want)
 		}
+	}
+	if !strings.Contains(said, "key e: /srv/former/k belongs to UNKNOWN (1234), so only the next upload") {
+		t.Errorf("nothing is said of a former owner: %s", said)
 	}
 }
 
