@@ -2,7 +2,8 @@
 { writeShellScript, colmena-go }:
 writeShellScript "colmena-go-deploy" ''
   case ''${1-} in
-    apply | build | upload-keys | list | help | --help | -h | --version) ;;
+    apply | apply-local | build | eval | exec | help | h | list | nix-info | repl | upload-keys) ;;
+    -h | --help | --version) ;;
     *) set -- apply "$@" ;;
   esac
   exec ${colmena-go}/bin/colmena-go "$@"
