@@ -2,7 +2,10 @@
 // of every node's configuration.
 package nix
 
-import _ "embed"
+import (
+	_ "embed"
+	"strings"
+)
 
 var (
 	//go:embed eval.nix
@@ -11,6 +14,12 @@ var (
 	options string
 	//go:embed keys.nix
 	keys string
+	//go:embed own-keys.sh
+	ownKeys string
+	//go:embed await-key.sh
+	awaitKey string
+	//go:embed watch-keys.sh
+	watchKeys string
 )
 
 // Expression is all of it as one Nix expression, which imports nothing and so
@@ -18,5 +27,11 @@ var (
 // fromFlake and select. Its length leaves room in one argument of a program,
 // which ends at 128 KiB (execve(2)).
 func Expression() string {
-	return "(\n" + eval + ") {\noptions =\n" + options + ";\nkeys =\n" + keys + ";\n}\n"
+	scripts := "own-keys = " + quote(ownKeys) + ";\nawait-key = " + quote(awaitKey) + ";\nwatch-keys = " + quote(watchKeys) + ";\n"
+	return "(\n" + eval + ") {\noptions =\n" + options + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
+}
+
+// quote writes a string of Nix; its lines stay lines.
+func quote(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`).Replace(text) + `"`
 }

@@ -4,7 +4,7 @@
 # options and the key module into one expression, so that nothing is imported.
 {
   options ? import ./options.nix,
-  keys ? import ./keys.nix,
+  keys ? import ./keys.nix { },
 }:
 let
   inherit (builtins)

@@ -2,6 +2,10 @@
 # The content of a key is never part of the system; `text` is only compared
 # with null here.
 {
+  # In the one expression of embed.go there are no files to read.
+  scriptText ? name: builtins.readFile (./. + "/${name}.sh"),
+}:
+{
   config,
   lib,
   pkgs,
@@ -72,12 +76,11 @@ let
   table = name: rows: pkgs.writeText name (lines rows);
 
   script =
-    name: inputs: text:
+    name: inputs:
     pkgs.writeScript "colmena-go-${name}" ''
       #!${pkgs.runtimeShell}
       ${lib.optionalString (inputs != [ ]) "PATH=${lib.makeBinPath inputs}"}
-      set -fu
-      ${text}
+      ${scriptText name}
     '';
 
   # --- owners -----------------------------------------------------------------
@@ -91,91 +94,7 @@ let
     ]) keys
   );
 
-  # The tool leaves a key to root whose owner is yet to be made. Only what
-  # nobody but root can have put there is given away: in a directory that others
-  # can write, the tool replaces the file itself once the owner exists.
-  own = script "own-keys" [ pkgs.coreutils ] ''
-    say() { printf 'colmena-go: key %s: %s\n' "$1" "$2" >&2; }
-
-    # rooted DIR: only root can change what is in it.
-    rooted() {
-      local uid mode
-      IFS=' ' read -r uid mode < <(stat -c '%u %a' -- "$1") && [ "$uid" = 0 ] && ((! (0$mode & 022)))
-    }
-
-    # walk DIR prints it without symlinks, if all the way there is rooted.
-    walk() {
-      local rest=$1 part target links=0 at=
-      while rooted "''${at:-/}"; do
-        while [[ $rest = /* ]]; do rest=''${rest#/}; done
-        if [ -z "$rest" ]; then
-          printf '%s.' "$at"
-          return
-        fi
-        part=''${rest%%/*} rest=''${rest#"$part"}
-        if [ "$part" = . ]; then
-          :
-        elif [ "$part" = .. ]; then
-          at=''${at%/*}
-        elif [ -L "$at/$part" ]; then
-          ((++links <= 40)) && target=$(readlink -n -- "$at/$part" && echo .) || return
-          rest=''${target%.}$rest
-          if [[ $rest = /* ]]; then at=; fi
-        elif [ -d "$at/$part" ]; then
-          at=$at/$part
-        else
-          return 1
-        fi
-      done
-      return 1
-    }
-
-    # give PATH USER GROUP MODE NAME
-    give() {
-      local dir=''${1%/*} real said
-      if [ -z "''${reals[$dir/]+known}" ]; then reals[$dir/]=$(walk "$dir"); fi
-      real=''${reals[$dir/]}
-      if [ -z "$real" ]; then
-        say "$5" "others than root can write on the way to $1, so only the next upload sets its owner"
-        return
-      fi
-      real=''${real%.}/''${1##*/}
-      # A new owner takes the setuid and setgid bits off (chown(2)).
-      if ! said=$(chown -h -- "$2:$3" "$real" 2>&1 && { ((! (0$4 & 06000))) || chmod -- "$4" "$real" 2>&1; }); then
-        say "$5" "$1 could not be given to $2:$3 ($said); root keeps it. Declare the user and the group, or change the key's"
-        return 1
-      fi
-    }
-
-    if [ -d /run/keys ] && [ ! -L /run/keys ] && [ "$(stat -c %U:%G:%a /run/keys)" != root:keys:750 ]; then
-      chown root:keys /run/keys && chmod 0750 /run/keys
-    fi
-    declare -A found reals
-    failed=0 there=()
-    while IFS='	' read -r path _; do
-      if [ -f "$path" ] && [ ! -L "$path" ]; then there+=("$path"); fi
-    done <"$1"
-    [ ''${#there[@]} != 0 ] || exit 0
-    while IFS='	' read -r state path; do
-      found[$path]=$state
-    done < <(stat -c '%u %U %g %G %h	%n' -- "''${there[@]}")
-    while IFS='	' read -r path user group mode name; do
-      [ -n "''${found[$path]-}" ] || continue
-      IFS=' ' read -r uid owner gid team links <<<"''${found[$path]}"
-      if [[ $user = "$uid" || $user = "$owner" ]] && [[ $group = "$gid" || $group = "$team" ]]; then continue; fi
-      if [ "$links" != 1 ]; then
-        say "$name" "$path has other hard links, so only the next upload sets its owner"
-        continue
-      fi
-      # A former owner may still have it open for writing, or in an ACL.
-      if [[ $uid != 0 && $user != "$uid" && $user != "$owner" ]]; then
-        say "$name" "$path belongs to $owner ($uid), so only the next upload sets its owner"
-        continue
-      fi
-      give "$path" "$user" "$group" "$mode" "$name" || failed=1
-    done <"$1"
-    exit $failed
-  '';
+  own = script "own-keys" [ pkgs.coreutils ];
 
   # Users are made by a service, later than the activation script, in these.
   usersByService = (config.services.userborn.enable or false) || (config.systemd.sysusers.enable or false);
@@ -183,14 +102,7 @@ let
   # --- units --------------------------------------------------------------------
   systemd = config.systemd.package or pkgs.systemd;
 
-  # With builtins alone: one process per job that waits, none once it is done.
-  # Its second argument, the unit, is for those who look at it from outside.
-  await = script "await-key" [ ] ''
-    [ ! -e "$1" ] || exit 0
-    exec {never}<> <(:)
-    until [ -e "$1" ]; do read -rt 0.2 -u "$never"; done
-    exit 0
-  '';
+  await = script "await-key" [ ];
 
   # All in one package: as systemd.services, each would cost an evaluation some
   # 60 options and a derivation. What a configuration adds to one of them in
@@ -253,79 +165,7 @@ let
     in
     "^(" + lib.concatStringsSep "|" (map quote (unique (lib.concatMap above all)) ++ map (dir: "${quote dir}/(${names dir})") (builtins.attrNames byDir)) + ")/?$";
 
-  # Watch first, then look, so that nothing comes or goes unseen; end, and leave
-  # one process behind, which ends at the first event and has us run again.
-  watch = script "watch-keys" [ pkgs.coreutils pkgs.inotify-tools systemd ] ''
-    declare -A dirs=([/]=1) states=() started=() starting=() waiting=()
-    # An upload's events come close together.
-    sleep 0.05
-    while IFS='	' read -r unit path; do
-      while path=''${path%/*} && [ -n "$path" ] && [ -z "''${dirs[$path]-}" ]; do
-        if [ -d "$path" ]; then dirs[$path]=1; fi
-      done
-    done <"$1"
-    exec 3< <(exec inotifywait -t 600 --include "$2" \
-      -e create -e moved_to -e moved_from -e delete -e delete_self -e move_self -e unmount \
-      -- "''${!dirs[@]}" 2>&1 >/dev/null)
-    watching= said=
-    while read -r line <&3; do
-      case $line in
-        *established*) watching=1 && break ;;
-        Setting*) ;;
-        *) said+=" $line" ;;
-      esac
-    done
-    # As when there are too many inotify instances, or a directory just went.
-    if [ -z "$watching" ]; then
-      echo "<4>keys cannot be watched, they are looked at every 5 s:$said" >&2
-      sleep 5 &
-    fi
-
-    # What an earlier run started is not waited for by anybody else.
-    if [ -e "$RUNTIME_DIRECTORY/started" ]; then
-      while read -r unit; do [ -z "$unit" ] || started[$unit]=1; done <"$RUNTIME_DIRECTORY/started"
-    fi
-    start=() stop=()
-    # One question to systemd, whose answers about single units are slow.
-    while IFS=' ' read -r unit _ state _; do
-      [ -z "$unit" ] || states[$unit]=$state
-    done < <(systemctl list-units --all --full --plain --no-legend --no-pager '*-key.service')
-    while IFS='	' read -r unit path; do
-      state=''${states[$unit]-inactive}
-      if [ -e "$path" ]; then
-        case $state in
-          active | reloading) ;;
-          activating)
-            waiting[$unit]=$path
-            [ -z "''${started[$unit]-}" ] || starting[$unit]=1
-            ;;
-          *) start+=("$unit") starting[$unit]=1 ;;
-        esac
-      else
-        case $state in
-          active | reloading) stop+=("$unit") ;;
-          activating) if [ -n "''${started[$unit]-}" ]; then stop+=("$unit"); else waiting[$unit]=$path; fi ;;
-        esac
-      fi
-    done <"$1"
-    printf '%s\n' "''${!starting[@]}" >"$RUNTIME_DIRECTORY/started"
-    [ ''${#stop[@]} = 0 ] || systemctl stop --no-block -- "''${stop[@]}"
-    [ ''${#start[@]} = 0 ] || systemctl start --no-block -- "''${start[@]}"
-
-    # No switch restarts a unit that waits, although its key may have got another
-    # path. What it waits for is asked of its process, as systemd takes long.
-    [ ''${#waiting[@]} != 0 ] || exit 0
-    astray=()
-    set +f
-    for process in /proc/[0-9]*; do
-      [ -O "$process" ] && { mapfile -t -d "" args <"$process/cmdline"; } 2>/dev/null || continue
-      if [[ ''${args[1]-} != *-colmena-go-await-key ]]; then continue; fi
-      path=''${waiting[''${args[3]:--}]-}
-      if [ -n "$path" ] && [ "$path" != "''${args[2]}" ]; then astray+=("''${args[3]}"); fi
-    done
-    [ ''${#astray[@]} = 0 ] || systemctl restart --no-block -- "''${astray[@]}"
-    exit 0
-  '';
+  watch = script "watch-keys" [ pkgs.coreutils pkgs.inotify-tools systemd ];
 
   # --- checks ---------------------------------------------------------------------
   control = text: builtins.match "[^[:cntrl:]]*" text == null;

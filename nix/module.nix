@@ -4,7 +4,7 @@
 {
   imports = [
     (import ./options.nix).deployment
-    ./keys.nix
+    (import ./keys.nix { })
   ];
 
   # In a hive this is the node's name.
