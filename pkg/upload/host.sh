@@ -413,7 +413,7 @@ if ! flock -n 9; then
   while
     holder=
     { read -r holder <$run/holder; } 2>/dev/null || :
-    echo "wait $holder"
+    echo "wait $holder" || exit 3
     ! flock -w 1 9
   do
     wait=$((wait - 1))
