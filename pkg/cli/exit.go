@@ -13,7 +13,7 @@ const (
 	ExitOK          = 0   // everything asked for was done
 	ExitFailed      = 1   // something failed: the hive, or at least one node
 	ExitUsage       = 2   // the command line is wrong; nothing was begun
-	ExitInterrupted = 130 // ended by ^C or SIGTERM before everything was done
+	ExitInterrupted = 130 // ended by ^C, SIGTERM or SIGHUP before everything was done
 )
 
 // errNodesFailed is returned after the table, which has told everything.

@@ -45,17 +45,14 @@ func (n *nodeRun) resolve(ctx context.Context) (keySet, error) {
 			set.before.items = append(set.before.items, item)
 		}
 	}
-	// Before activation, owners may yet have to be made; with boot they are
-	// not made until the reboot, which also empties directories in memory.
-	boot := n.opts.Goal == hive.Boot
-	set.before.policy = plan.Policy{AbsentOwnerIsRoot: true, SkipVolatile: boot}
-	set.after.policy = plan.Policy{AbsentOwnerIsRoot: boot, SkipVolatile: boot}
+	set.before.policy = plan.PolicyFor(n.opts.Goal, hive.PreActivation)
+	set.after.policy = plan.PolicyFor(n.opts.Goal, hive.PostActivation)
 	return set, nil
 }
 
-// all is every key at once, for the goal keys: nothing will make an owner.
+// all is every key at once, for the goal keys, where both policies are one.
 func (s *keySet) all() phase {
-	return phase{items: append(append([]upload.Item{}, s.before.items...), s.after.items...)}
+	return phase{items: append(append([]upload.Item{}, s.before.items...), s.after.items...), policy: s.before.policy}
 }
 
 // units are those that the switch may wait for.

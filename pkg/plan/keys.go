@@ -28,6 +28,19 @@ type Policy struct {
 	SkipVolatile bool
 }
 
+// PolicyFor is the policy of a goal's phase. Before activation, owners may yet
+// have to be made; with boot they are not made until the reboot, which also
+// empties directories in memory; with keys nothing will make them.
+func PolicyFor(goal hive.Goal, phase hive.UploadAt) Policy {
+	switch {
+	case goal == hive.Boot:
+		return Policy{AbsentOwnerIsRoot: true, SkipVolatile: true}
+	case goal == hive.Keys || phase == hive.PostActivation:
+		return Policy{}
+	}
+	return Policy{AbsentOwnerIsRoot: true}
+}
+
 // Observed is what a host has, as far as the wanted keys are concerned.
 type Observed struct {
 	Users  map[string]int      // uid by name, only those that exist

@@ -140,6 +140,17 @@ func TestAKeyOfAnEarlierPhaseMayComeAgain(t *testing.T) {
 	}
 }
 
+func TestOwnersMayBeAbsentOnlyWhereActivationMakesThem(t *testing.T) {
+	lenient, boot := Policy{AbsentOwnerIsRoot: true}, Policy{AbsentOwnerIsRoot: true, SkipVolatile: true}
+	for goal, want := range map[hive.Goal][2]Policy{
+		hive.Switch: {lenient, {}}, hive.Test: {lenient, {}}, hive.Boot: {boot, boot}, hive.Keys: {{}, {}},
+	} {
+		if got := [2]Policy{PolicyFor(goal, hive.PreActivation), PolicyFor(goal, hive.PostActivation)}; got != want {
+			t.Errorf("%s: %+v, want %+v", goal, got, want)
+		}
+	}
+}
+
 func TestAPlanIsIdleWhenNothingOnTheHostWouldChange(t *testing.T) {
 	same := map[string]FileState{"/run/keys/k": has("v", 0, 0, 0o600)}
 	for want, key := range map[bool]WantedKey{true: wanted("k", "v"), false: wanted("k", "w")} {

@@ -41,7 +41,7 @@ type exitError struct{ *exec.ExitError }
 
 func (e exitError) ExitStatus() int { return e.ExitCode() }
 
-// Run keeps the contract of [activation.Runner]. When ctx is done, ssh is killed
+// Run keeps the contract of [hostscript.Runner]. When ctx is done, ssh is killed
 // and the host sees its connection close.
 func (h *booted) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
 	cmd := h.ssh(ctx, command)
