@@ -97,11 +97,13 @@ const tailSize = 1000
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if extra := len(t.text) - tailSize; extra > 0 {
-		t.text = t.text[extra:]
+	size := len(p)
+	p = p[max(0, size-tailSize):]
+	if extra := len(t.text) + len(p) - tailSize; extra > 0 {
+		t.text = t.text[:copy(t.text, t.text[extra:])] // moved, so that the memory is used again
 	}
-	return len(p), nil
+	t.text = append(t.text, p...)
+	return size, nil
 }
 
 func (t *tail) String() string {
