@@ -58,8 +58,21 @@ func (h *hostKeys) algorithms() []string {
 	return h.db.HostKeyAlgorithms(h.name)
 }
 
+// refusal is why a key is refused, in our words alone: x/crypto puts its own
+// before it, and explainHandshake finds it behind them.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
 // check is an ssh.HostKeyCallback.
 func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
+	if err := h.judge(remote, key); err != nil {
+		return refusal{err}
+	}
+	return nil
+}
+
+func (h *hostKeys) judge(remote net.Addr, key ssh.PublicKey) error {
 	err := h.db.HostKeyCallback()(h.name, remote, key)
 	var revoked *xknownhosts.RevokedError
 	switch {

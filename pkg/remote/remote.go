@@ -133,9 +133,10 @@ func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.C
 
 func explainHandshake(err error, s settings, address string, ids *identities) error {
 	var network net.Error
+	var refused refusal
 	switch {
-	case errors.Is(err, ErrHostKey):
-		return err
+	case errors.As(err, &refused):
+		return refused.error
 	case strings.Contains(err.Error(), "unable to authenticate"): // x/crypto has no sentinel for it
 		return fmt.Errorf("%w: %s@%s; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config",
 			ErrAuth, s.user, address, ids)

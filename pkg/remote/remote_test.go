@@ -53,6 +53,9 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 			if c.says != "" && (!errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), c.says)) {
 				t.Errorf("error %v, want ErrHostKey that says %q", err, c.says)
 			}
+			if c.says != "" && !strings.HasPrefix(err.Error(), ErrHostKey.Error()) {
+				t.Errorf("error %q, want one that begins with our own words", err)
+			}
 			after := s.read(t, "known_hosts")
 			if !strings.HasPrefix(after, before) || (after != before) != c.learns {
 				t.Errorf("known_hosts went from %q to %q", before, after)
