@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
@@ -46,7 +45,8 @@ const (
 	defaultAliveCount     = 3
 )
 
-// ssh_config(5) options that are honoured; read holds what each does.
+// ssh_config(5) options that are honoured: read and its helpers say how, and the
+// fields of settings what for.
 var honoured = []string{
 	"host", "hostname", "user", "port", "identityfile", "identityagent", "identitiesonly", "certificatefile",
 	"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "hostkeyalgorithms",
@@ -94,11 +94,11 @@ func sshG(ctx context.Context, args ...string) (options, error) {
 	return found, nil
 }
 
-// plainDefaults is what ssh -G says with no configuration at all.
+// plainDefaults is what ssh -G says with no configuration but the probes.
 var plainDefaults = sync.OnceValues(func() (options, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return sshG(ctx, "-F", "/dev/null", "host")
+	return sshG(ctx, append(probes(), "-F", "/dev/null", "host")...)
 })
 
 // lookUp settles the settings for a target.
@@ -127,7 +127,7 @@ func lookUp(ctx context.Context, cfg Config) (settings, error) {
 	if err := refuseUnsupported(found, defaults); err != nil {
 		return settings{}, err
 	}
-	return read(found, defaults)
+	return read(cfg.Host, found, defaults)
 }
 
 // refuseUnsupported names the first option that would change what OpenSSH does
@@ -199,8 +199,8 @@ func (s *settings) chooseAlgorithms(found, defaults options) (err error) {
 	return err
 }
 
-// read turns options into settings, tokens and home directories expanded.
-func read(found, defaults options) (settings, error) {
+// read turns options into settings. given is the host's name as the user has it.
+func read(given string, found, defaults options) (settings, error) {
 	port, err := strconv.Atoi(found.one("port"))
 	if err != nil {
 		return settings{}, fmt.Errorf("ssh -G: port %q is no number", found.one("port"))
@@ -226,33 +226,38 @@ func read(found, defaults options) (settings, error) {
 	if s.network == "" {
 		s.network = "tcp"
 	}
-	expand, err := s.expander()
-	if err != nil {
+	if err := s.readPaths(given, found, defaults); err != nil {
 		return settings{}, err
 	}
-	s.identityAgent = found.one("identityagent")
-	if len(found["identityagent"]) > 0 && found["identityagent"][0] == "none" {
-		s.identityAgent = "none"
-	} else if s.identityAgent == "SSH_AUTH_SOCK" {
-		s.identityAgent = ""
-	} else if strings.HasPrefix(s.identityAgent, "$") {
-		s.identityAgent = os.Getenv(s.identityAgent[1:])
-	} else {
-		s.identityAgent = expand(s.identityAgent)
-	}
-	for _, file := range found["identityfile"] {
-		s.identityFiles = append(s.identityFiles, expand(file))
-	}
-	for _, file := range found["certificatefile"] {
-		s.certificateFiles = append(s.certificateFiles, expand(file))
-	}
-	for _, file := range strings.Fields(found.one("userknownhostsfile")) {
-		s.userKnownHosts = append(s.userKnownHosts, expand(file))
-	}
-	for _, file := range strings.Fields(found.one("globalknownhostsfile")) {
-		s.globalKnownHosts = append(s.globalKnownHosts, expand(file))
-	}
 	return s, nil
+}
+
+func (s *settings) readPaths(given string, found, defaults options) error {
+	paths, err := newPaths(given, *s, defaults)
+	if err != nil {
+		return err
+	}
+	if agents := found["identityagent"]; len(agents) > 0 {
+		if s.identityAgent, err = paths.agent(agents[0]); err != nil {
+			return err
+		}
+	}
+	if s.identityFiles, err = paths.expandAll("identityfile", found["identityfile"]); err != nil {
+		return err
+	}
+	if s.certificateFiles, err = paths.expandAll("certificatefile", found["certificatefile"]); err != nil {
+		return err
+	}
+	if s.userKnownHosts, err = paths.expandAll("userknownhostsfile", strings.Fields(found.one("userknownhostsfile"))); err != nil {
+		return err
+	}
+	for _, file := range strings.Fields(found.one("globalknownhostsfile")) { // no tokens here
+		if rest, ok := strings.CutPrefix(file, "~/"); ok {
+			file = filepath.Join(paths.home, rest)
+		}
+		s.globalKnownHosts = append(s.globalKnownHosts, file)
+	}
+	return nil
 }
 
 // chosen is a list that ssh_config sets, nil when it is OpenSSH's own.
@@ -261,26 +266,6 @@ func chosen(found, defaults options, name string) []string {
 		return nil
 	}
 	return strings.Split(found.one(name), ",")
-}
-
-// expander knows ~ and the tokens of ssh_config(5) that name files use.
-func (s settings) expander() (func(string) string, error) {
-	me, err := user.Current()
-	if err != nil {
-		return nil, err
-	}
-	home := me.HomeDir
-	if h := os.Getenv("HOME"); h != "" {
-		home = h
-	}
-	tokens := strings.NewReplacer("%%", "%", "%d", home, "%u", me.Username, "%i", me.Uid,
-		"%h", s.hostName, "%n", s.hostName, "%k", s.hostName, "%p", strconv.Itoa(s.port), "%r", s.user)
-	return func(path string) string {
-		if rest, ok := strings.CutPrefix(path, "~/"); ok {
-			path = filepath.Join(home, rest)
-		}
-		return tokens.Replace(path)
-	}, nil
 }
 
 // withoutOpenSSH is used where no ssh program is installed, so that no
@@ -302,5 +287,5 @@ func withoutOpenSSH(cfg Config) (settings, error) {
 	if cfg.Port != 0 {
 		found["port"] = []string{strconv.Itoa(cfg.Port)}
 	}
-	return read(found, found)
+	return read(cfg.Host, found, found)
 }

@@ -1,0 +1,126 @@
+package remote
+
+import (
+	"crypto/sha1"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// paths expands what may stand in a path of ssh_config(5): ~/ at its beginning,
+// %tokens and ${variables}.
+type paths struct {
+	home   string
+	tokens map[string]string
+	ready  func(option string) bool // whether ssh -G has expanded the option itself
+}
+
+// Versions of OpenSSH differ in which options ssh -G prints expanded, and a
+// file name with a real % must not be expanded twice. So plainDefaults asks for
+// the one in those options, and what comes back as the other was expanded.
+const (
+	probe         = "/%%"
+	probeExpanded = "/%"
+)
+
+func probes() (args []string) {
+	for _, option := range []string{"IdentityFile", "CertificateFile", "IdentityAgent", "UserKnownHostsFile"} {
+		args = append(args, "-o", option+"="+probe)
+	}
+	return args
+}
+
+// newPaths knows the tokens of the options that name files. given is the name
+// that ssh would have on its command line.
+func newPaths(given string, s settings, defaults options) (paths, error) {
+	me, err := user.Current()
+	if err != nil {
+		return paths{}, err
+	}
+	local, err := os.Hostname()
+	if err != nil {
+		return paths{}, err
+	}
+	home := me.HomeDir
+	if h := os.Getenv("HOME"); h != "" {
+		home = h
+	}
+	label, _, _ := strings.Cut(local, ".")
+	alias := s.hostKeyAlias
+	if alias == "" {
+		alias = given
+	}
+	port := strconv.Itoa(s.port)
+	return paths{
+		home: home,
+		tokens: map[string]string{
+			"%%": "%", "%d": home, "%i": me.Uid, "%u": me.Username, "%l": local, "%L": label,
+			"%n": given, "%k": alias, "%h": s.hostName, "%p": port, "%r": s.user,
+			"%j": "", // ProxyJump, which is refused
+			"%C": fmt.Sprintf("%x", sha1.Sum([]byte(local+s.hostName+port+s.user))),
+		},
+		ready: func(option string) bool { return defaults.one(option) == probeExpanded },
+	}, nil
+}
+
+var expandable = regexp.MustCompile(`(?s)%.?|\$\{[^}]*\}?`)
+
+func (p paths) expand(option, path string) (string, error) {
+	if p.ready(option) {
+		return path, nil
+	}
+	var failed error
+	rest, atHome := strings.CutPrefix(path, "~/")
+	rest = expandable.ReplaceAllStringFunc(rest, func(found string) string {
+		value, ok := p.tokens[found]
+		name, variable := strings.CutPrefix(strings.TrimSuffix(found, "}"), "${")
+		switch {
+		case ok:
+			return value
+		case !variable:
+			failed = fmt.Errorf("ssh_config sets %s to %q, where %s is no token that may stand there (see TOKENS in ssh_config(5)): write %%%% for a percent sign", option, path, found)
+		default:
+			if value, ok = os.LookupEnv(name); !ok || !strings.HasSuffix(found, "}") {
+				failed = fmt.Errorf("ssh_config sets %s to %q, but %s is not in the environment: set it, or name the file without it", option, path, found)
+			}
+		}
+		return value
+	})
+	if atHome {
+		rest = filepath.Join(p.home, rest)
+	}
+	return rest, failed
+}
+
+func (p paths) expandAll(option string, found []string) (expanded []string, err error) {
+	for _, path := range found {
+		if path == "none" {
+			continue
+		}
+		path, err := p.expand(option, path)
+		if err != nil {
+			return nil, err
+		}
+		expanded = append(expanded, path)
+	}
+	return expanded, nil
+}
+
+// agent is IdentityAgent's socket: "" for that of SSH_AUTH_SOCK, or "none".
+func (p paths) agent(value string) (string, error) {
+	name, variable := strings.CutPrefix(value, "$")
+	switch {
+	case value == "SSH_AUTH_SOCK":
+		return "", nil
+	case variable && !strings.HasPrefix(name, "{"): // $NAME is no path, but the variable that holds it
+		if socket := os.Getenv(name); socket != "" {
+			return socket, nil
+		}
+		return "none", nil // as ssh does, which asks no other agent then
+	}
+	return p.expand("identityagent", value)
+}
