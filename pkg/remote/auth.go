@@ -2,16 +2,15 @@ package remote
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 )
 
 // identities is everything we can sign with, and what we should tell the user
@@ -19,14 +18,15 @@ import (
 type identities struct {
 	signers []ssh.Signer
 	tried   []string
-	agent   net.Conn
+	socket  string     // of the agent
+	agent   *agentConn // nil where there is none
 }
 
 // gather makes one merged list: x/crypto uses only the first publickey method
 // it is given.
-func gather(s settings) *identities {
+func gather(ctx context.Context, s settings) *identities {
 	ids := &identities{}
-	fromAgent := ids.askAgent(s)
+	fromAgent := ids.askAgent(ctx, s)
 	wanted, files := ids.readFiles(s.identityFiles, fromAgent)
 	if s.identitiesOnly {
 		fromAgent = slices.DeleteFunc(fromAgent, func(signer ssh.Signer) bool {
@@ -38,39 +38,8 @@ func gather(s settings) *identities {
 	return ids
 }
 
-func (ids *identities) close() {
-	if ids.agent != nil {
-		ids.agent.Close()
-	}
-}
-
 func (ids *identities) note(format string, args ...any) {
 	ids.tried = append(ids.tried, fmt.Sprintf(format, args...))
-}
-
-func (ids *identities) askAgent(s settings) []ssh.Signer {
-	socket := s.identityAgent
-	if socket == "" {
-		socket = os.Getenv("SSH_AUTH_SOCK")
-	}
-	if socket == "" || socket == "none" {
-		ids.note("no agent")
-		return nil
-	}
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		ids.note("the agent at %s does not answer", socket)
-		return nil
-	}
-	signers, err := agent.NewClient(conn).Signers()
-	if err != nil {
-		conn.Close()
-		ids.note("the agent at %s: %v", socket, err)
-		return nil
-	}
-	ids.agent = conn // signing needs it until the handshake is over
-	ids.note("%d keys of the agent", len(signers))
-	return signers
 }
 
 // readFiles returns the public keys the files stand for and the signers of

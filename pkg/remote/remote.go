@@ -56,7 +56,8 @@ type Host struct {
 const maxChannels = 8
 
 // Dial connects and authenticates. It fails with [ErrUnreachable],
-// [ErrHostKey] or [ErrAuth], in bounded time, and honours ctx throughout.
+// [ErrHostKey] or [ErrAuth], or with what is wrong here: in ssh_config, with the
+// agent. It does so in bounded time, and honours ctx throughout.
 func Dial(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Note == nil {
 		cfg.Note = func(string) {}
@@ -69,8 +70,11 @@ func Dial(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := gather(s)
+	ids := gather(ctx, s)
 	defer ids.close()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 
 	address := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
 	cfg.Log.Debug().Str("address", address).Str("user", s.user).Strs("identities", ids.tried).Msg("connecting")
@@ -78,9 +82,9 @@ func Dial(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
 	}
-	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys), s.connectTimeout)
+	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys), ids, s.connectTimeout)
 	if err != nil {
-		return nil, explainHandshake(err, s, address, ids)
+		return nil, explainHandshake(ctx, err, s, address, ids)
 	}
 	h := &Host{
 		client:   &goph.Client{Client: client},
@@ -109,12 +113,16 @@ func clientConfig(s settings, ids *identities, keys *hostKeys) *ssh.ClientConfig
 	return config
 }
 
-// handshake has a deadline of its own: a server that accepts and then says
-// nothing would hold us for ever.
-func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig, limit time.Duration) (*ssh.Client, error) {
-	// Agents may wait for a touch or a confirmation, so there is room for that.
-	conn.SetDeadline(time.Now().Add(limit + 30*time.Second))
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+// handshakeGrace is added to the time to connect: agents may wait for a touch or
+// a confirmation.
+var handshakeGrace = 30 * time.Second
+
+// handshake has a deadline of its own: a server or an agent that accepts and
+// then says nothing would hold us for ever.
+func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig, ids *identities, limit time.Duration) (*ssh.Client, error) {
+	deadline := func(t time.Time) { conn.SetDeadline(t); ids.agentDeadline(t) }
+	deadline(time.Now().Add(limit + handshakeGrace))
+	stop := context.AfterFunc(ctx, func() { deadline(past) })
 	c, channels, requests, err := ssh.NewClientConn(conn, address, config)
 	if !stop() && err == nil {
 		c.Close()
@@ -131,12 +139,17 @@ func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.C
 	return ssh.NewClient(c, channels, requests), nil
 }
 
-func explainHandshake(err error, s settings, address string, ids *identities) error {
+func explainHandshake(ctx context.Context, err error, s settings, address string, ids *identities) error {
 	var network net.Error
 	var refused refusal
 	switch {
 	case errors.As(err, &refused):
 		return refused.error
+	case ctx.Err() != nil: // whose end silences the agent and the server
+		return fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
+	case ids.agentSilent():
+		return fmt.Errorf("the agent at %s does not answer in time when asked to sign for %s@%s: confirm or touch what it waits for, restart it, or set IdentityAgent to none in ssh_config",
+			ids.socket, s.user, address)
 	case strings.Contains(err.Error(), "unable to authenticate"): // x/crypto has no sentinel for it
 		return fmt.Errorf("%w: %s@%s; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config",
 			ErrAuth, s.user, address, ids)

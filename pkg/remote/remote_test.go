@@ -225,22 +225,6 @@ func TestACancelledCommandEndsAtOnceOnBothSides(t *testing.T) {
 	t.Error("the command on the host goes on")
 }
 
-func TestASilentServerDoesNotHang(t *testing.T) {
-	s := serve(t)
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	_, port, _ := net.SplitHostPort(mute.Addr().String())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	begin := time.Now()
-	if _, err := Dial(ctx, s.configAt(t, port)); err == nil || time.Since(begin) > 3*time.Second {
-		t.Errorf("error %v after %v", err, time.Since(begin))
-	}
-}
-
 // A connection that falls silent, as behind a pulled cable: a proxy holds the
 // bytes and closes nothing.
 func TestADeadConnectionIsNoticed(t *testing.T) {

@@ -76,13 +76,24 @@ var harmless = []string{
 // options is the output of ssh -G: every option with its values in order.
 type options map[string][]string
 
+// sshGLimit is for ssh -G, which runs what Match exec names.
+var sshGLimit = 10 * time.Second
+
 // sshG asks OpenSSH what it would do. args select the configuration file.
 func sshG(ctx context.Context, args ...string) (options, error) {
-	cmd := exec.CommandContext(ctx, "ssh", append([]string{"-G"}, args...)...)
+	limited, cancel := context.WithTimeout(ctx, sshGLimit)
+	defer cancel()
+	cmd := exec.CommandContext(limited, "ssh", append([]string{"-G"}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second // a child of ssh may hold stderr open
 	out, err := cmd.Output()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case limited.Err() != nil:
+		return nil, fmt.Errorf("ssh -G does not end within %s: see whether a Match exec in ssh_config hangs", sshGLimit)
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // what Match exec leaves running may stay
 		return nil, fmt.Errorf("ssh -G: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	found := options{}
@@ -96,9 +107,7 @@ func sshG(ctx context.Context, args ...string) (options, error) {
 
 // plainDefaults is what ssh -G says with no configuration but the probes.
 var plainDefaults = sync.OnceValues(func() (options, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return sshG(ctx, append(probes(), "-F", "/dev/null", "host")...)
+	return sshG(context.Background(), append(probes(), "-F", "/dev/null", "host")...)
 })
 
 // lookUp settles the settings for a target.

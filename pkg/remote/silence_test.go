@@ -1,0 +1,213 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// set gives a variable another value for one test.
+func set[T any](t *testing.T, variable *T, value T) {
+	t.Helper()
+	before := *variable
+	*variable = value
+	t.Cleanup(func() { *variable = before })
+}
+
+// dialBriefly has no deadline of its own: Dial must have one.
+func dialBriefly(t *testing.T, ctx context.Context, cfg Config) error {
+	t.Helper()
+	begin := time.Now()
+	h, err := Dial(ctx, cfg)
+	if err == nil {
+		h.Close()
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	return err
+}
+
+func TestASilentServerDoesNotHang(t *testing.T) {
+	s := serve(t)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := dialBriefly(t, ctx, s.configAt(t, port)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want that of ctx", err)
+	}
+	set(t, &handshakeGrace, 100*time.Millisecond)
+	err = dialBriefly(t, t.Context(), s.configAt(t, port, "ConnectTimeout 1"))
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "does not speak SSH in time") {
+		t.Errorf("error %v, want ErrUnreachable that says why", err)
+	}
+}
+
+func TestASSHConfigThatHangsIsNotWaitedFor(t *testing.T) {
+	s := serve(t)
+	config := s.config(t, `Match exec "sleep 8"`)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	time.AfterFunc(200*time.Millisecond, func() { cancel(why) })
+	if err := dialBriefly(t, ctx, config); !errors.Is(err, why) {
+		t.Errorf("error %v, want %v", err, why)
+	}
+	set(t, &sshGLimit, 200*time.Millisecond)
+	if err := dialBriefly(t, t.Context(), config); err == nil || !strings.Contains(err.Error(), "Match exec") {
+		t.Errorf("error %v, want one that says where to look", err)
+	}
+}
+
+func TestWhatASSHConfigLeavesRunningIsNotWaitedFor(t *testing.T) {
+	s := serve(t)
+	if err := dialBriefly(t, t.Context(), s.config(t, `Match exec "sleep 8 &"`)); err != nil {
+		t.Error(err)
+	}
+}
+
+// serveAgent answers for keys, or accepts and stays silent when keys is nil.
+func serveAgent(t *testing.T, keys agent.Agent) (socket string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "agent") // short, unlike t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket = filepath.Join(dir, "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			tasks.Go(func() {
+				defer conn.Close()
+				if keys == nil {
+					io.Copy(io.Discard, conn)
+					return
+				}
+				agent.ServeAgent(keys, conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		tasks.Wait()
+		os.RemoveAll(dir)
+	})
+	return socket
+}
+
+// keyring holds the private keys of files.
+func keyring(t *testing.T, paths ...string) agent.ExtendedAgent {
+	t.Helper()
+	keys := agent.NewKeyring().(agent.ExtendedAgent)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := ssh.ParseRawPrivateKey(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := keys.Add(agent.AddedKey{PrivateKey: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return keys
+}
+
+// undecided lists its keys but signs nothing, as an agent that waits for a touch.
+type undecided struct {
+	agent.ExtendedAgent
+	end chan struct{}
+}
+
+func (u undecided) Sign(ssh.PublicKey, []byte) (*ssh.Signature, error) {
+	<-u.end
+	return nil, errors.New("not touched")
+}
+
+func (u undecided) SignWithFlags(key ssh.PublicKey, data []byte, _ agent.SignatureFlags) (*ssh.Signature, error) {
+	return u.Sign(key, data)
+}
+
+func TestASilentAgentDoesNotHang(t *testing.T) {
+	s := serve(t)
+	set(t, &agentLimit, 300*time.Millisecond)
+	socket := serveAgent(t, nil)
+	if err := dialBriefly(t, t.Context(), s.config(t, "IdentityAgent "+socket)); err != nil {
+		t.Error("an identity file opens the door nevertheless:", err)
+	}
+	os.Remove(s.path("id"))
+	err := dialBriefly(t, t.Context(), s.config(t, "IdentityAgent "+socket))
+	for _, words := range []string{socket, "does not answer"} {
+		if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), words) {
+			t.Errorf("error %v, want ErrAuth that says %q", err, words)
+		}
+	}
+}
+
+func TestAnAgentThatDoesNotSignDoesNotHang(t *testing.T) {
+	s := serve(t)
+	u := undecided{keyring(t, s.path("id")), make(chan struct{})}
+	socket := serveAgent(t, u)
+	t.Cleanup(func() { close(u.end) })
+	set(t, &handshakeGrace, 500*time.Millisecond)
+	err := dialBriefly(t, t.Context(), s.config(t, "IdentityAgent "+socket, "ConnectTimeout 1"))
+	for _, words := range []string{socket, "does not answer", "sign"} {
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("error %v, want one that says %q", err, words)
+		}
+	}
+}
+
+func TestAnAgentIsNotWaitedForOnceCancelled(t *testing.T) {
+	s := serve(t)
+	u := undecided{keyring(t, s.path("id")), make(chan struct{})}
+	sockets := []string{serveAgent(t, nil), serveAgent(t, u)}
+	t.Cleanup(func() { close(u.end) })
+	for _, socket := range sockets {
+		config := s.config(t, "IdentityAgent "+socket)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		why := errors.New("enough")
+		time.AfterFunc(300*time.Millisecond, func() { cancel(why) })
+		begin := time.Now()
+		if err := dialBriefly(t, ctx, config); !errors.Is(err, why) || time.Since(begin) > 2*time.Second {
+			t.Errorf("error %v after %v, want %v at once", err, time.Since(begin), why)
+		}
+	}
+}
+
+// The agent's deadline may pass while the server is the silent one.
+func TestASilentServerIsNotTakenForASilentAgent(t *testing.T) {
+	s := serve(t)
+	proxy := newProxy(t, "127.0.0.1:"+s.port)
+	proxy.freeze()
+	set(t, &handshakeGrace, 100*time.Millisecond)
+	socket := serveAgent(t, keyring(t, s.path("id")))
+	err := dialBriefly(t, t.Context(), s.configAt(t, proxy.port, "IdentityAgent "+socket, "ConnectTimeout 1"))
+	if !errors.Is(err, ErrUnreachable) || strings.Contains(err.Error(), "agent") {
+		t.Errorf("error %v, want ErrUnreachable without the agent", err)
+	}
+}
