@@ -111,3 +111,13 @@ func (t *tail) String() string {
 	defer t.mu.Unlock()
 	return strings.TrimSpace(string(t.text))
 }
+
+// lines are the last of them, in one.
+func (t *tail) lines(count int) string {
+	said := t.String()
+	if said == "" {
+		return "nothing"
+	}
+	all := strings.Split(said, "\n")
+	return strings.Join(all[max(0, len(all)-count):], " / ")
+}

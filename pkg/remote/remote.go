@@ -25,6 +25,8 @@ var (
 	ErrHostKey = errors.New("host key refused")
 	// ErrAuth: the host accepted none of our keys.
 	ErrAuth = errors.New("the host accepts none of our keys")
+	// ErrEscalation: the host does not make our user root without asking.
+	ErrEscalation = errors.New("cannot become root on the host")
 	// ErrConnectionLost: the connection ended or fell silent while in use.
 	ErrConnectionLost = errors.New("the connection was lost")
 )
@@ -34,7 +36,7 @@ type Config struct {
 	Host          string
 	Port          int      // 0: ssh_config or 22
 	User          string   // "": ssh_config or the local user
-	Escalate      []string // put before every command when the user is not root
+	Escalate      []string // put before every command when the user is not root; must not ask
 	SSHConfigFile string   // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
 	Log           zerolog.Logger
@@ -55,9 +57,10 @@ type Host struct {
 // maxChannels is below sshd's default MaxSessions of 10 (sshd_config(5)).
 const maxChannels = 8
 
-// Dial connects and authenticates. It fails with [ErrUnreachable],
-// [ErrHostKey] or [ErrAuth], or with what is wrong here: in ssh_config, with the
-// agent. It does so in bounded time, and honours ctx throughout.
+// Dial connects, authenticates and sees that commands can be run as root. It
+// fails with [ErrUnreachable], [ErrHostKey], [ErrAuth] or [ErrEscalation], or
+// with what is wrong here: in ssh_config, with the agent. It does so in bounded
+// time, and honours ctx throughout.
 func Dial(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Note == nil {
 		cfg.Note = func(string) {}
@@ -92,11 +95,15 @@ func Dial(ctx context.Context, cfg Config) (*Host, error) {
 		log:      cfg.Log,
 		ended:    make(chan struct{}),
 	}
-	if s.user != "root" {
-		h.escalate = cfg.Escalate
-	}
 	h.tasks.Go(func() { client.Wait(); close(h.ended) })
 	h.tasks.Go(func() { h.keepAlive(s.aliveInterval, s.aliveCount) })
+	if s.user != "root" && len(cfg.Escalate) > 0 {
+		h.escalate = cfg.Escalate
+		if err := h.tryEscalation(ctx, s.user, address); err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
 	return h, nil
 }
 

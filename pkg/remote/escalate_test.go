@@ -1,0 +1,137 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// serveAnyUser is an SSH server that lets anybody in and runs commands as the
+// user of the test: a real sshd would need an account that is not root's.
+func serveAnyUser(t *testing.T) (port string) {
+	t.Helper()
+	_, key, _ := ed25519.GenerateKey(nil)
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &ssh.ServerConfig{NoClientAuth: true}
+	config.AddHostKey(signer)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			tasks.Go(func() {
+				defer conn.Close()
+				_, channels, requests, err := ssh.NewServerConn(conn, config)
+				if err != nil {
+					return
+				}
+				tasks.Go(func() { ssh.DiscardRequests(requests) })
+				for c := range channels {
+					if channel, requests, err := c.Accept(); err == nil {
+						tasks.Go(func() { session(channel, requests) })
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		tasks.Wait()
+	})
+	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// session runs one command, and ends it when the client closes the channel.
+func session(channel ssh.Channel, requests <-chan *ssh.Request) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var command sync.WaitGroup
+	for request := range requests {
+		request.Reply(request.Type == "exec", nil)
+		var exe struct{ Command string }
+		ssh.Unmarshal(request.Payload, &exe)
+		command.Go(func() {
+			defer channel.Close()
+			cmd := exec.CommandContext(ctx, "sh", "-c", exe.Command)
+			cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = channel, channel, channel.Stderr(), time.Second
+			cmd.Run()
+			channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(cmd.ProcessState.ExitCode())}))
+		})
+	}
+	cancel()
+	command.Wait()
+}
+
+func anyUserConfig(t *testing.T, port, user string, escalate ...string) Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ssh_config")
+	text := "Host box\nHostName 127.0.0.1\nPort " + port + "\nIdentityAgent none\nUserKnownHostsFile /dev/null\nGlobalKnownHostsFile /dev/null\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Config{Host: "box", User: user, SSHConfigFile: path, Escalate: escalate}
+}
+
+func TestPrivilegesThatAreNotGivenWithoutAskingEndDial(t *testing.T) {
+	port := serveAnyUser(t)
+	refuses := []string{"sh", "-c", "read answer || echo 'sudo: a password is required' >&2; exit 1", "--"}
+	err := dialBriefly(t, t.Context(), anyUserConfig(t, port, "ops", refuses...))
+	for _, words := range []string{
+		"deployment.privilegeEscalationCommand (sh -c read", "as ops@127.0.0.1:" + port, "status 1",
+		"the host said: sudo: a password is required", "without a password", "targetUser",
+	} {
+		if !errors.Is(err, ErrEscalation) || !strings.Contains(err.Error(), words) {
+			t.Errorf("error %v, want ErrEscalation that says %q", err, words)
+		}
+	}
+	if err := dialBriefly(t, t.Context(), anyUserConfig(t, port, "root", refuses...)); err != nil {
+		t.Error("root needs no privileges:", err)
+	}
+}
+
+func TestPrivilegesThatAreWaitedForInVainEndDial(t *testing.T) {
+	port := serveAnyUser(t)
+	config := anyUserConfig(t, port, "ops", "sh", "-c", "echo Password: >&2; exec sleep 8", "--")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	time.AfterFunc(500*time.Millisecond, func() { cancel(why) })
+	if err := dialBriefly(t, ctx, config); !errors.Is(err, why) {
+		t.Errorf("error %v, want %v", err, why)
+	}
+	set(t, &escalationLimit, 500*time.Millisecond)
+	err := dialBriefly(t, t.Context(), config)
+	for _, words := range []string{"no answer within 500ms", "Password:"} {
+		if !errors.Is(err, ErrEscalation) || !strings.Contains(err.Error(), words) {
+			t.Errorf("error %v, want ErrEscalation that says %q", err, words)
+		}
+	}
+}
+
+func TestPrivilegesThatAreGivenStandBeforeEveryCommand(t *testing.T) {
+	port := serveAnyUser(t)
+	h := mustDial(t, anyUserConfig(t, port, "ops", "env", "ROLE=it's root"))
+	var out bytes.Buffer
+	if err := h.Run(t.Context(), `sh -c 'echo "$ROLE"'`, nil, &out, nil); err != nil || out.String() != "it's root\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
