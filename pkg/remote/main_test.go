@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -130,9 +131,19 @@ func (s *server) config(t *testing.T, lines ...string) Config {
 
 func (s *server) configAt(t *testing.T, port string, lines ...string) Config {
 	t.Helper()
-	text := strings.Join(lines, "\n") + "\n" + fmt.Sprintf(baseConfig, port, "root", s.path("id"), s.path("known_hosts"))
+	text := strings.Join(lines, "\n") + "\n" + fmt.Sprintf(baseConfig, port, me(t), s.path("id"), s.path("known_hosts"))
 	s.write(t, "ssh_config", text)
 	return Config{Host: "box", SSHConfigFile: s.path("ssh_config"), Note: func(note string) { t.Log(note) }}
+}
+
+// me is who runs the tests: an sshd that is not root's lets in nobody else.
+func me(t *testing.T) string {
+	t.Helper()
+	current, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return current.Username
 }
 
 // dial connects within a bound that no test comes near.
