@@ -55,18 +55,29 @@ func TestRunCarriesBytesAndStatus(t *testing.T) {
 }
 
 func TestManyCommandsAtOnceQueue(t *testing.T) {
-	s := serve(t)
-	h := mustDial(t, s.config(t))
-	var all sync.WaitGroup
-	for range 50 {
-		all.Go(func() {
-			var out bytes.Buffer
-			if err := h.Run(t.Context(), "echo hi", nil, &out, nil); err != nil || out.String() != "hi\n" {
-				t.Errorf("%v: %q", err, out.String())
+	for _, sessions := range []string{"MaxSessions 10", "MaxSessions 2"} { // the default, and less than we open
+		t.Run(sessions, func(t *testing.T) {
+			h := mustDial(t, serve(t, sessions).config(t))
+			var all sync.WaitGroup
+			for range 20 {
+				all.Go(func() {
+					var out bytes.Buffer
+					if err := h.Run(t.Context(), "echo hi", nil, &out, nil); err != nil || out.String() != "hi\n" {
+						t.Errorf("%v: %q", err, out.String())
+					}
+				})
 			}
+			all.Wait()
 		})
 	}
-	all.Wait()
+}
+
+func TestAHostThatOpensNoFurtherSessionIsTold(t *testing.T) {
+	set(t, &sessionLimit, 200*time.Millisecond)
+	h := mustDial(t, serve(t, "MaxSessions 0").config(t))
+	if err := h.Run(t.Context(), "true", nil, nil, nil); err == nil || errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), "MaxSessions") {
+		t.Errorf("error %v, want one that says MaxSessions", err)
+	}
 }
 
 func TestRunEndsEarlyThoughStdinStaysOpen(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/melbahja/goph"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -57,7 +58,7 @@ func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		}
 	})
 	defer stop()
-	cmd, err := h.client.Command(h.asRoot(command))
+	cmd, err := h.open(ctx, h.asRoot(command))
 	if err != nil {
 		return h.explain(ctx, err)
 	}
@@ -80,10 +81,35 @@ func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 	return h.explain(ctx, cmd.Wait())
 }
 
+// sessionLimit is how long a host may refuse us another session.
+var sessionLimit = 10 * time.Second
+
+// open has the host open a session. sshd counts one as open until some time
+// after it has told us of its end: it may refuse the next for a moment, or for
+// longer where MaxSessions is less than maxChannels.
+func (h *Host) open(ctx context.Context, command string) (*goph.Cmd, error) {
+	begin := time.Now()
+	for {
+		cmd, err := h.client.Command(command)
+		var refused *ssh.OpenChannelError
+		if !errors.As(err, &refused) || time.Since(begin) > sessionLimit {
+			return cmd, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-h.ended:
+			return nil, ErrConnectionLost
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // explain gives the ways a command can end names of our own.
 func (h *Host) explain(ctx context.Context, err error) error {
 	var exit *ssh.ExitError
 	var missing *ssh.ExitMissingError
+	var refused *ssh.OpenChannelError
 	switch {
 	case ctx.Err() != nil: // even a success may be that of a command cut short
 		return context.Cause(ctx)
@@ -93,6 +119,8 @@ func (h *Host) explain(ctx context.Context, err error) error {
 		return &ExitError{Status: exit.ExitStatus(), Signal: exit.Signal()}
 	case errors.As(err, &missing), errors.Is(err, io.EOF):
 		return ErrConnectionLost
+	case errors.As(err, &refused):
+		return fmt.Errorf("the host opens no further session: %w: raise MaxSessions in its sshd_config(5), %d are enough", err, maxChannels+2)
 	}
 	return fmt.Errorf("%w: %w", ErrConnectionLost, err)
 }
