@@ -33,7 +33,13 @@ func gather(ctx context.Context, s settings) *identities {
 			return !slices.ContainsFunc(wanted, func(key ssh.PublicKey) bool { return same(key, signer.PublicKey()) })
 		})
 	}
-	ids.signers = append(ids.withCertificates(s.certificateFiles, append(slices.Clone(fromAgent), files...)),
+	certificates := slices.Clone(s.certificateFiles)
+	for _, path := range s.identityFiles { // which ssh looks for by itself (ssh_config(5), CertificateFile)
+		if _, ok := readPublic(path + "-cert.pub").(*ssh.Certificate); ok {
+			certificates = append(certificates, path+"-cert.pub")
+		}
+	}
+	ids.signers = append(ids.withCertificates(certificates, append(slices.Clone(fromAgent), files...)),
 		append(fromAgent, files...)...)
 	return ids
 }

@@ -88,10 +88,13 @@ func TestACertificateOpensTheDoor(t *testing.T) {
 	if out, err := exec.Command("ssh-keygen", "-q", "-s", ca, "-I", "test", "-n", me(t), s.path("id.pub")).CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
+	s.write(t, "authorized_keys", "")
+	if _, err := dial(t, s.config(t)); err != nil {
+		t.Error("beside the key:", err)
+	}
 	if err := os.Rename(s.path("id-cert.pub"), s.path("certificate")); err != nil {
 		t.Fatal(err)
 	}
-	s.write(t, "authorized_keys", "")
 	if _, err := dial(t, s.config(t)); !errors.Is(err, ErrAuth) {
 		t.Errorf("error %v, want ErrAuth: the key alone does not open the door", err)
 	}
