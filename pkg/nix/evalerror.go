@@ -93,11 +93,14 @@ func (e *entry) wholeTrace() string {
 	var b strings.Builder
 	for _, f := range e.Trace {
 		if where := f.place.String(); where != "" || f.File == "" {
-			fmt.Fprintf(&b, "\n  … %s%s", f.Raw, where)
+			fmt.Fprintf(&b, "\n  … %s%s", expression.ReplaceAllString(f.Raw, "$1"), where)
 		}
 	}
 	return b.String()
 }
+
+// expression is source code in a frame of the trace.
+var expression = regexp.MustCompile(`(?s)^(while evaluating the condition of the assertion) .*$`)
 
 // context is what helps to find an error that happened deep in nixpkgs: the
 // option or argument it is about, and the last place outside.
