@@ -1,0 +1,51 @@
+package hosts_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/colmena-go/colmena-go/tests/nixenv"
+)
+
+// The hosts' Nix is newer than the floor, 2.8, that Debian 12 has; it prints
+// errors, values and traces in another way.
+func TestHivesAreEvaluatedAndBuiltByTheHostsNixToo(t *testing.T) {
+	d := deploying(t, 1)
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := d.host("host1").Path("/root/newer")
+	if out, err := exec.Command("sh", "-ec", `mkdir -p "$1"; cp "$2" "$1/colmena-go"; rm -rf "$1/nixpkgs"; cp -r "$3" "$1/nixpkgs"`,
+		"sh", root, bin, nixenv.Nixpkgs(t)).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	on := func(hive, args string) string {
+		t.Helper()
+		return d.on("host1", `cd /root/newer; nix --version; cat >hive.nix <<'HIVE'
+`+hive+`
+HIVE
+HOME=/root NIX_PATH=nixpkgs=$PWD/nixpkgs ./colmena-go `+args+` 2>&1 || echo "exit $?"`)
+	}
+	const good = `{ web = { lib, ... }: {
+    boot.loader.grub.enable = false; fileSystems."/".device = "/dev/vda1"; system.stateVersion = "26.05";
+    deployment.tags = lib.trace "one\ntwo" [ "t" ]; deployment.keys.k.text = "s3cret"; }; }`
+	if got := on(good, "build --on @t"); !strings.Contains(got, "1 of 1 nodes succeeded") || !strings.Contains(got, "one\ntwo") {
+		t.Errorf("%s", got)
+	}
+	for hive, says := range map[string]string{
+		`{ web.deployement.keys.k.text = "s3cret"; }`:                           "The option `deployement' does not exist",
+		`{ web.deployment.keys.k.text = "pw=" + { password = "s3cret"; }; }`:    "cannot coerce a set to a string",
+		`{ web.deployment.keys.k.text = "s3cret".password; }`:                   "expected a set but found a string",
+		`{ web.deployment.keys.k.text = assert "s3cret" == "other"; "v"; }`:     "deployment.keys.k.text",
+		`{ web.deployment.keys.k.text = builtins.fromJSON "{ \"a\": s3cret"; }`: "deployment.keys.k.text",
+		`{ web = throw "my own words"; }`:                                       "my own words",
+	} {
+		for _, args := range []string{"upload-keys", "upload-keys --show-trace"} {
+			if got := on(hive, args); !strings.Contains(got, says) || !strings.Contains(got, `node "web"`) || strings.Contains(got, "s3cret") || !strings.Contains(got, "exit 1") {
+				t.Errorf("%s with %s: want %q and no secret:\n%s", args, hive, says, got)
+			}
+		}
+	}
+}
