@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -59,6 +60,11 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
 		Metadata:       map[string]any{jsonLog: new(atomic.Bool)},
+	}
+	for _, command := range app.Commands {
+		if !command.Hidden {
+			command.Description = strings.TrimSpace(command.Description + "\n\nGlobal flags such as --config may stand here, too: see `colmena-go --help`.")
+		}
 	}
 	app.Setup() // which adds the flags for help and version
 	return app

@@ -31,7 +31,9 @@ var (
 
 // Eval evaluates what the request asks for, in one run of `nix eval` (and one
 // for every output that a flake turns out not to have), and returns its JSON,
-// which may hold secrets: it is for [hive.Decode] alone.
+// which may hold secrets: it is for [hive.Decode] alone. It fails with [ErrNoNix],
+// [ErrEval] or [ErrNoOutput], or with a [*hive.Problem] for a key's text that is
+// not UTF-8; no error shows a key's content.
 func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte, error) {
 	wish := selectExpression(request)
 	if source.File != "" {

@@ -132,7 +132,7 @@ type BuildOptions struct {
 	Output       func(line string)
 }
 
-// Build realises a derivation.
+// Build realises a derivation. It fails with [ErrNoNix] or with what Nix said.
 func (t Tool) Build(ctx context.Context, drvPath string, opts BuildOptions) error {
 	// nix-store takes a plain .drv path in every version; `nix build` wants
 	// drv^* since 2.13 and does not know it before.
@@ -160,7 +160,8 @@ type CopyOptions struct {
 
 // Copy copies the closure of outPath to the store whose daemon listens on a
 // unix socket. The user's --nix-option does not apply: options travel to the
-// daemon, where root would obey them.
+// daemon, where root would obey them. It fails with [ErrNoNix] or with what Nix
+// said.
 func (t Tool) Copy(ctx context.Context, outPath, socket string, opts CopyOptions) error {
 	args := append(append([]string{}, features...), "copy", "--no-check-sigs", "--to", "unix://"+socket)
 	if opts.Substitute {

@@ -73,6 +73,11 @@ func TestOneApplyLandsEverythingAndASecondChangesNothing(t *testing.T) {
 		before[host] = d.on(host, history)
 	}
 	o = d.must("apply")
+	for _, step := range []string{"| building", "| copying"} {
+		if strings.Contains(o.stderr, step) {
+			t.Errorf("what the hosts run is built or copied again: %s", o.stderr)
+		}
+	}
 	for host, r := range o.results {
 		for _, key := range r.Keys {
 			if key.Change != "unchanged" {

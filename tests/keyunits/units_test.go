@@ -63,6 +63,20 @@ mkdir /srv/former /srv/same; for dir in former same; do install -o 1234 -m 600 /
 	}
 }
 
+// nixpkgs makes both, but not everywhere.
+func TestTheGroupAndTheDirectoryOfKeysAreSeenTo(t *testing.T) {
+	files, stderr, err := evaluated(t, "nix-instantiate", `{ deployment.keys.k.text = "v"; imports = [ ({ options, ... }: { environment.etc.files.text = toString options.users.groups.files; }) ]; }`, "environment.etc.files.text", "--eval")
+	if err != nil || !strings.Contains(files, "keys.nix") {
+		t.Errorf("the group keys is not declared by keys.nix: %v, %s, %s", err, files, stderr)
+	}
+	h := onHost(t)
+	h.sh("mkdir -p /run/keys; chown root:root /run/keys; chmod 0755 /run/keys")
+	h.to(`{ deployment.keys.k.text = "v"; }`)
+	if got := h.sh("stat -c %U:%G:%a /run/keys"); got != "root:keys:750" {
+		t.Errorf("/run/keys is %s", got)
+	}
+}
+
 func TestAReplacedFileDoesNotFlapItsUnit(t *testing.T) {
 	h := onHost(t)
 	h.to(`{ deployment.keys.k.text = "v"; systemd.services.user = { bindsTo = [ "k-key.service" ]; after = [ "k-key.service" ]; serviceConfig.ExecStart = "${pkgs.coreutils}/bin/sleep infinity"; }; }`)
