@@ -1,0 +1,144 @@
+package nix
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fakeNix puts stand-ins for nix and nix-store first in PATH, which print one
+// answer a call, and returns a function that lists the calls so far: program
+// and arguments in one line each, Nix expressions as EXPR.
+func fakeNix(t *testing.T, answers ...string) func() []string {
+	t.Helper()
+	dir := t.TempDir()
+	const script = `#!/bin/sh
+dir=${0%/*}
+{ printf '%s\0' "${0##*/}" "$@"; printf '\001'; } >>"$dir/calls"
+head -n 1 "$dir/answers"
+sed -i 1d "$dir/answers"
+`
+	for name, text := range map[string]string{"nix": script, "nix-store": script, "answers": strings.Join(answers, "\n") + "\n", "calls": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return func() (calls []string) {
+		text, err := os.ReadFile(filepath.Join(dir, "calls"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range strings.Split(strings.TrimSuffix(string(text), "\x01"), "\x01") {
+			words := strings.Split(strings.TrimSuffix(call, "\x00"), "\x00")
+			for i := range words {
+				if i > 0 && (words[i-1] == "--expr" || words[i-1] == "--apply") {
+					words[i] = "EXPR"
+				}
+			}
+			calls = append(calls, strings.Join(words, " "))
+		}
+		return calls
+	}
+}
+
+// evaluated is what a stand-in answers in the end.
+const evaluated = `{"nodes":{}}`
+
+var (
+	inFile  = Source{File: "/hives/hive.nix"}
+	inFlake = Source{Flake: "github:acme/hive"}
+	cores   = Tool{Options: [][2]string{{"cores", "2"}, {"substituters", "a b"}}}
+)
+
+func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
+	evaluation := func(source Source) func(*testing.T, Tool) error {
+		return func(t *testing.T, tool Tool) error {
+			out, err := tool.Eval(t.Context(), source, Request{})
+			if err == nil && strings.TrimSpace(string(out)) != evaluated {
+				t.Errorf("the result is %q", out)
+			}
+			return err
+		}
+	}
+	build := func(opts BuildOptions) func(*testing.T, Tool) error {
+		return func(t *testing.T, tool Tool) error { return tool.Build(t.Context(), "/nix/store/x.drv", opts) }
+	}
+	copying := func(opts CopyOptions) func(*testing.T, Tool) error {
+		return func(t *testing.T, tool Tool) error {
+			return tool.Copy(t.Context(), "/nix/store/x", "/tmp/a b/socket", opts)
+		}
+	}
+	for _, c := range []struct {
+		name       string
+		tool       Tool
+		run        func(*testing.T, Tool) error
+		begin      string
+		has, lacks string
+	}{
+		{"--nix-option is for the evaluation of a file", cores, evaluation(inFile), "nix ",
+			" --option cores 2 --option substituters a b ", ""},
+		{"and of a flake", cores, evaluation(inFlake), "nix ",
+			" --option cores 2 --option substituters a b ", "--impure"},
+		{"and for builds", cores, build(BuildOptions{}), "nix-store --realise /nix/store/x.drv ",
+			" --option cores 2 --option substituters a b", "builders"},
+		// The host's daemon would obey it as root.
+		{"but never for a copy", cores, copying(CopyOptions{}), "nix ",
+			" copy ", "option"},
+
+		{"a file is evaluated impurely, as <nixpkgs> needs it", Tool{}, evaluation(inFile), "nix ",
+			" --impure --expr EXPR", ""},
+		{"meta.machinesFile names the builders", Tool{}, build(BuildOptions{MachinesFile: "/etc/my machines"}), "nix-store --realise ",
+			" --option builders @/etc/my machines", ""},
+		// The last one counts.
+		{"whatever --nix-option says of them", Tool{Options: [][2]string{{"builders", "ssh://other"}}}, build(BuildOptions{MachinesFile: "/m"}), "nix-store --realise ",
+			" --option builders ssh://other --option builders @/m ", ""},
+		{"--keep-result makes a root", Tool{}, build(BuildOptions{GCRoot: "/hives/.gcroots/node-a"}), "nix-store --realise ",
+			" --add-root /hives/.gcroots/node-a", ""},
+
+		{"hosts fetch from their substituters", Tool{}, copying(CopyOptions{Substitute: true}), "nix ",
+			" --to unix:///tmp/a b/socket --substitute-on-destination /nix/store/x", ""},
+		{"only when they may", Tool{}, copying(CopyOptions{}), "nix ",
+			" --to unix:///tmp/a b/socket /nix/store/x", "substitute"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			calls := fakeNix(t, evaluated)
+			if err := c.run(t, c.tool); err != nil {
+				t.Fatal(err)
+			}
+			made := strings.Join(calls(), "\n")
+			if !strings.HasPrefix(made, c.begin) || !strings.Contains(made+" ", c.has) {
+				t.Errorf("%s\ndoes not begin with %q or lacks %q", made, c.begin, c.has)
+			}
+			if c.lacks != "" && strings.Contains(made, c.lacks) {
+				t.Errorf("%s\nhas %q", made, c.lacks)
+			}
+		})
+	}
+}
+
+// The answers lead through every output that a flake may have its hive in.
+func TestAFlakeIsEvaluatedPurelyUnlessItMayBeImpure(t *testing.T) {
+	const meta = `{"path":"/nix/store/x-source","locked":{"narHash":"sha256-a+b/c="}}`
+	for _, impure := range []bool{false, true} {
+		calls := fakeNix(t, next, next, meta, next, next, evaluated)
+		if _, err := (Tool{Impure: impure}).Eval(t.Context(), inFlake, Request{}); err != nil {
+			t.Fatal(err)
+		}
+		var evals []string
+		for _, call := range calls() {
+			if strings.Contains(call, " eval ") {
+				evals = append(evals, call)
+			}
+		}
+		if len(evals) != 5 {
+			t.Fatalf("%d evaluations, want 5:\n%s", len(evals), strings.Join(evals, "\n"))
+		}
+		for _, call := range evals {
+			if strings.Contains(call, "--impure") != impure {
+				t.Errorf("impure is %t: %s", impure, call)
+			}
+		}
+	}
+}
