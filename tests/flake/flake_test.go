@@ -3,6 +3,7 @@
 package flake_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -62,6 +63,83 @@ func TestNixRunDeploy(t *testing.T) {
 	}
 	if out := run("", "--version"); !strings.Contains(out, "colmena-go") {
 		t.Errorf("default: %s", out)
+	}
+}
+
+// userFlake writes a flake of somebody who has this one as an input, with what
+// it puts out, and returns its folder.
+func userFlake(t *testing.T, outputs string) string {
+	t.Helper()
+	project, nixpkgs := setUp(t)
+	dir := t.TempDir()
+	text := `{
+  inputs.nixpkgs.url = "path:` + nixenv.Nixpkgs(t) + `";
+  inputs.colmena-go = { url = "path:` + project + `"; inputs.nixpkgs.url = "path:` + nixpkgs + `"; };
+  outputs = { self, nixpkgs, colmena-go }: {
+    apps.x86_64-linux.deploy = colmena-go.lib.deployApp "x86_64-linux";
+` + outputs + ` }; }`
+	if err := os.WriteFile(dir+"/flake.nix", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// nodes of the hive of the flake in dir, as its app `deploy` lists them.
+func nodes(t *testing.T, dir string) string {
+	t.Helper()
+	out, err := nix(t, dir, "run", ".#deploy", "--", "list", "--json")
+	at := strings.Index(out, "{\n")
+	if err != nil || at < 0 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var listed bytes.Buffer
+	if err := json.Compact(&listed, []byte(out[at:])); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return listed.String()
+}
+
+func TestAFlakeUsesMakeHiveAndDeployApp(t *testing.T) {
+	dir := userFlake(t, `
+    colmena = throw "colmenaHive comes first";
+    colmenaHive = colmena-go.lib.makeHive {
+      meta = { name = "ours"; nixpkgs = nixpkgs.legacyPackages.x86_64-linux; };
+      web = { deployment.targetHost = null; deployment.tags = [ "edge" ]; deployment.keys.token.text = "v"; };
+    };`)
+	want := `"name":"ours","nodes":[{"name":"web","targetHost":null,"targetPort":null,"targetUser":null,"tags":["edge"],"keys":["token"]}]`
+	if got := nodes(t, dir); !strings.Contains(got, want) {
+		t.Errorf("%s\nhas not %s", got, want)
+	}
+	// Only the app that applies takes a goal for its first word.
+	out, err := nix(t, dir, "run", ".#deploy", "--", "keys", "--json")
+	if err != nil || !strings.Contains(out, `"goal": "keys"`) {
+		t.Errorf("deploy does not apply: %v\n%s", err, out)
+	}
+}
+
+func TestAConfigurationOfAFlakeUsesTheModule(t *testing.T) {
+	dir := userFlake(t, `
+    nixosConfigurations.db = nixpkgs.lib.nixosSystem {
+      system = "x86_64-linux";
+      modules = [
+        colmena-go.nixosModules.default
+        {
+          networking.hostName = "database";
+          deployment.targetPort = 2222;
+          deployment.keys.token = { text = "v"; user = "acme"; };
+        }
+      ];
+    };`)
+	// Without a name from a hive, the host is that of networking.hostName.
+	want := `"nodes":[{"name":"db","targetHost":"database","targetPort":2222,"targetUser":"root","tags":[],"keys":["token"]}]`
+	if got := nodes(t, dir); !strings.Contains(got, want) {
+		t.Errorf("%s\nhas not %s", got, want)
+	}
+	// colmena-go adds the module where it is missing; a plain build does not.
+	out, err := nix(t, dir, "eval", "--json", ".#nixosConfigurations.db.config", "--apply",
+		"c: [ c.deployment.targetHost c.deployment.keys.token.path (c.systemd.services ? colmena-go-keys) ]")
+	if err != nil || !strings.Contains(out, `["database","/run/keys/token",true]`) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
