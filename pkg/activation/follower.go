@@ -22,7 +22,7 @@ type follower struct {
 	err      splitter
 	over     bool     // no hook may be called any more
 	asked    bool     // the host was about to start the activation
-	begun    bool     // it runs
+	begun    bool     // it runs: the host says so, or it prints
 	detached bool     // it has no unit
 	warned   []string // failed units that switch-to-configuration named
 	listed   []string // failed units that systemd named
@@ -60,6 +60,9 @@ func (w stream) Write(p []byte) (int, error) {
 const failedLine = "warning: the following units failed: "
 
 func (f *follower) output(line string) {
+	// It may overtake the report that the activation runs. What a login shell
+	// says comes even before the report that it is about to be started.
+	f.begun = f.begun || f.asked
 	if names, ok := strings.CutPrefix(line, failedLine); ok {
 		f.warned = strings.Split(strings.TrimSpace(names), ", ")
 	}

@@ -132,6 +132,29 @@ func TestErrorsSayWhetherAnythingRuns(t *testing.T) {
 	}
 }
 
+// stdout and stderr arrive on their own: the first line that the activation
+// prints may overtake the report that it runs.
+func TestWhatPrintsHasBegun(t *testing.T) {
+	for _, c := range []struct {
+		name, before, stdout string
+		begun                bool
+	}{
+		{"a line", "1d launch\n", "stopping units\n", true},
+		{"a line without its end", "1d launch\n", "stopping", true},
+		{"nothing", "1d launch\n", "", false},
+		{"a login shell's greeting", "", "welcome\n", false},
+	} {
+		f := newFollower("1d", Hooks{})
+		io.WriteString(f.stderr(), c.before)
+		io.WriteString(f.stdout(), c.stdout)
+		_, err := f.result(errors.New("lost"))
+		var d *Detached
+		if !errors.As(err, &d) || d.Begun != c.begun {
+			t.Errorf("%s: %v, want one that says begun is %t", c.name, err, c.begun)
+		}
+	}
+}
+
 func TestTheLastReportCountsEvenWhenTheConnectionBreaksAfterIt(t *testing.T) {
 	o, err := heard("", "1d began\n1d exit 0\n", errors.New("lost"), Hooks{})
 	if err != nil || o.Status != Switched {
