@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 )
@@ -23,11 +24,12 @@ type Runner interface {
 
 // Command is what a host is told to run; stdin must begin with the script. It
 // means the same to every login shell: single quotes, no variable outside them.
-// A limit other than zero ends the script after that time, in whole seconds.
+// A limit other than zero ends the script after that time, in whole seconds and
+// at least one: for timeout(1) zero means no limit.
 func Command(script []byte, limit time.Duration) string {
 	command := fmt.Sprintf(`sh -c 'eval "$(head -c %d)"'`, len(script))
 	if limit > 0 {
-		command = fmt.Sprintf("timeout %d %s", int(limit.Seconds()), command)
+		command = fmt.Sprintf("timeout %d %s", int(math.Ceil(limit.Seconds())), command)
 	}
 	return command
 }

@@ -3,6 +3,7 @@ package hostscript
 import (
 	"bytes"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -60,6 +61,17 @@ func TestTheLimitEndsAScript(t *testing.T) {
 	begin := time.Now()
 	if err := cmd.Run(); err == nil || time.Since(begin) > 10*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+}
+
+func TestALimitIsNeverRoundedToNone(t *testing.T) {
+	for limit, want := range map[time.Duration]string{
+		time.Nanosecond: "timeout 1 sh", time.Second: "timeout 1 sh", 1001 * time.Millisecond: "timeout 2 sh",
+		2 * time.Minute: "timeout 120 sh", 0: "sh",
+	} {
+		if got := Command([]byte("x"), limit); !strings.HasPrefix(got, want+" -c ") {
+			t.Errorf("%v: %s, want %s", limit, got, want)
+		}
 	}
 }
 
