@@ -1,36 +1,54 @@
 #!/bin/sh
-# Runs all tests. Those that boot hosts need root; without it they are left out,
-# which is said at the end, unless COLMENA_GO_FLEET=require makes that a failure.
-set -eu
-cd "$(dirname "$0")/.."
+# Runs all tests. Those that need root, or programs that are not there, are left
+# out, which is said at the end, whatever comes of the others; with
+# COLMENA_GO_FLEET=require it is a failure.
+set -u
+cd "$(dirname "$0")/.." || exit 1
 
-left_out=
-leave_out() {
-  if [ "${COLMENA_GO_FLEET-}" = require ]; then
-    echo "make test: FAILED: hosts cannot be booted: $1" >&2
-    exit 1
-  fi
-  left_out=$1
-  export COLMENA_GO_FLEET=skip
-}
-
-if [ "${COLMENA_GO_FLEET-}" = skip ]; then
-  left_out="COLMENA_GO_FLEET=skip"
-elif [ "$(id -u)" != 0 ]; then
-  leave_out "it needs root"
-elif ! go run ./tests/fleet/cmd/fleet setup; then
-  leave_out "see the error above"
-fi
-command -v nix >/dev/null || {
-  echo "make test: FAILED: nix is not installed: \`make setup\` as root installs it" >&2
+fail() {
+  echo "make test: FAILED: $1" >&2
   exit 1
 }
 
+hosts='the tests on real hosts (tests/hosts, tests/activation, tests/keyunits, tests/fleet, parts of tests/nixos)'
+not_run=
+leave_out() { # WHAT WHY
+  [ "${COLMENA_GO_FLEET-}" != require ] || fail "$1 cannot run: $2"
+  not_run="${not_run}make test: did NOT run: $1: $2
+"
+}
+
+root=yes
+[ "$(id -u)" = 0 ] || root=
+if [ "${COLMENA_GO_FLEET-}" = skip ]; then
+  leave_out "$hosts" 'COLMENA_GO_FLEET=skip'
+elif [ -z "$root" ]; then
+  leave_out "$hosts" 'they need root'
+elif ! go run ./tests/fleet/cmd/fleet setup; then
+  leave_out "$hosts" 'see the error above'
+  export COLMENA_GO_FLEET=skip
+fi
+[ -n "$root" ] || leave_out "the host's half of uploads and activations (pkg/upload, pkg/activation)" 'it needs root'
+[ -x /usr/sbin/sshd ] || leave_out 'SSH to an sshd (pkg/remote)' 'openssh-server is not installed'
+
+command -v nix >/dev/null || fail 'nix is not installed: `make setup` as root installs it'
+# With a configuration of its own, as tests have it (tests/nixenv).
+own=$(mktemp -d) || exit 1
+echo 'build-users-group =' >"$own/nix.conf"
+why=$(env -u NIX_REMOTE -u NIX_STORE_DIR -u NIX_STATE_DIR NIX_CONF_DIR="$own" HOME="$own" nix-store --add tests/run.sh 2>&1)
+status=$?
+rm -rf "$own"
+[ $status = 0 ] || fail "Nix cannot write its store as $(id -un), so nothing can be built: run this as root, or as a user who can ($(printf %s "$why" | tail -n 1))"
+
 # -count=1: what ran on hosts some other time says nothing about now.
 go test -race -count=1 -timeout 30m "$@" ./...
+status=$?
 
-if [ -n "$left_out" ]; then
-  echo "make test: passed, but the tests on real hosts did NOT run: $left_out"
+printf %s "$not_run"
+if [ $status != 0 ]; then
+  fail 'see above'
+elif [ -n "$not_run" ]; then
+  echo 'make test: passed, as far as it ran'
 else
-  echo "make test: passed, the tests on real hosts included"
+  echo 'make test: passed, the tests on real hosts included'
 fi
