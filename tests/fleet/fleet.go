@@ -124,6 +124,7 @@ func (f *Fleet) add(number int) (*Host, error) {
 mount -t overlay -o lowerdir=%[2]s/base,upperdir=%[1]s/upper,workdir=%[1]s/work host %[1]s/root
 cd %[1]s/root
 echo %[3]s >etc/hostname
+printf '127.0.0.1 localhost\n127.0.1.1 %[3]s\n' >etc/hosts
 rm -f etc/machine-id; : >etc/machine-id
 ssh-keygen -q -t ed25519 -N '' -f etc/ssh/ssh_host_ed25519_key
 for user in root:0:0 home/alice:1000:1000 home/deployer:1001:1001 home/fishy:1002:1002; do

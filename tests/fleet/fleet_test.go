@@ -33,6 +33,10 @@ func TestHostsAreRealAndReachEachOther(t *testing.T) {
 		if out, err := ssh(f, h.Name, "hostname; cat /proc/1/comm"); err != nil || out != h.Name+"\nsystemd" {
 			t.Errorf("%s: %q, %v", h.Name, out, err)
 		}
+		// Which looks its host's name up.
+		if out, err := ssh(f, "deployer@"+h.Name, "sudo -n true; cat /etc/resolv.conf"); err != nil || out != "" {
+			t.Errorf("%s: sudo says %q, %v", h.Name, out, err)
+		}
 		for range 100 {
 			if shell(t, h, "systemctl is-system-running || :") == "running" {
 				break

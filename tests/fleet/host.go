@@ -214,30 +214,50 @@ func (h *Host) Processes() (map[string]int, error) {
 	return count, nil
 }
 
+const cgroupPrefix = "colmena-go-fleet-"
+
 // cgroupName differs between fleets that run at once: their PID namespaces do.
 func cgroupName(host string) string {
-	ns, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil {
-		ns = strconv.Itoa(os.Getpid())
-	}
-	return fmt.Sprintf("colmena-go-fleet-%s-%s", strings.Trim(ns, "pid:[]"), host)
+	return cgroupPrefix + pidNamespace("self") + "-" + host
 }
 
-// sweepCgroups removes what ended hosts left: cgroups outlive namespaces.
-func sweepCgroups() {
-	for _, top := range []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
-		for _, dir := range glob(top + "/colmena-go-fleet-*") {
-			var dirs []string
-			filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-				if err == nil && entry.IsDir() {
-					dirs = append(dirs, path)
-				}
-				return nil
-			})
-			slices.Reverse(dirs)
-			for _, d := range dirs {
-				os.Remove(d)
+// pidNamespace is the number of a process's PID namespace, "" if it is gone.
+func pidNamespace(process string) string {
+	link, _ := os.Readlink("/proc/" + process + "/ns/pid")
+	return strings.Trim(link, "pid:[]")
+}
+
+var cgroupTops = []string{"/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"}
+
+// sweepCgroups removes what ended hosts left: cgroups outlive namespaces. Those
+// of fleets that still run are theirs, even when they are empty.
+func sweepCgroups(tops []string) {
+	for _, top := range tops {
+		dirs := glob(top + "/" + cgroupPrefix + "*")
+		lives := map[string]bool{} // looked at after the list was made: none of it is new
+		for _, process := range glob("/proc/[0-9]*") {
+			lives[pidNamespace(filepath.Base(process))] = true
+		}
+		for _, dir := range dirs {
+			namespace, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix), "-")
+			if !lives[namespace] {
+				removeTree(dir)
 			}
 		}
+	}
+}
+
+// removeTree removes a cgroup and those in it, as far as they are empty.
+func removeTree(dir string) {
+	var dirs []string
+	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return nil
+	})
+	slices.Reverse(dirs)
+	for _, d := range dirs {
+		os.Remove(d)
 	}
 }

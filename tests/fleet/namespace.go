@@ -15,7 +15,8 @@ import (
 
 const (
 	insideEnv = "COLMENA_GO_FLEET_INSIDE"
-	modeEnv   = "COLMENA_GO_FLEET" // "require": no fleet is a failure; "skip": tests that need one are skipped
+	withinEnv = "COLMENA_GO_FLEET_WITHIN" // set for all that runs in a fleet's namespaces
+	modeEnv   = "COLMENA_GO_FLEET"        // "require": no fleet is a failure; "skip": tests that need one are skipped
 )
 
 // Main is for TestMain: it runs the tests inside the namespaces. Without root
@@ -52,7 +53,10 @@ func Enter() {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()
-	sweepCgroups()
+	// From within another fleet's namespace not all processes are seen.
+	if os.Getenv(withinEnv) == "" {
+		sweepCgroups(cgroupTops)
+	}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -67,6 +71,7 @@ func Enter() {
 // arrive furnishes the new namespaces.
 func arrive() error {
 	os.Unsetenv(insideEnv)
+	os.Setenv(withinEnv, "1")
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err

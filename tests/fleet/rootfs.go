@@ -39,7 +39,10 @@ func rootfs(ctx context.Context) (string, error) {
 	}
 	defer unlock()
 	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
+		return dir, complete(dir)
+	}
+	if os.Getenv(withinEnv) != "" {
+		return "", errors.New("the hosts have no root file system yet, and in here is no network to make it: run `make setup` first")
 	}
 	fmt.Fprintf(os.Stderr, "fleet: making the hosts' root file system (Debian %s), once, in about a minute\n", suite)
 	temp := dir + ".part"
@@ -56,7 +59,25 @@ func rootfs(ctx context.Context) (string, error) {
 	if err := logged(ctx, filepath.Join(cache, "furnish.log"), "chroot", temp, "/bin/sh", "-euc", furnish); err != nil {
 		return "", err
 	}
+	if err := finish(temp); err != nil {
+		return "", err
+	}
 	return dir, os.Rename(temp, dir)
+}
+
+// marker is written last, so that a root file system without it is half-made.
+const marker = "/etc/colmena-go-fleet"
+
+func finish(dir string) error {
+	syscall.Sync()
+	return os.WriteFile(dir+marker, nil, 0o644)
+}
+
+func complete(dir string) error {
+	if _, err := os.Stat(dir + marker); err != nil {
+		return fmt.Errorf("the hosts' root file system is not complete: delete %s, so that it is made anew", dir)
+	}
+	return nil
 }
 
 func cacheDir() (string, error) {

@@ -34,6 +34,11 @@ MaxStartups 200
 CONF
 rm -f /etc/ssh/ssh_host_*
 
+# Nothing asks a name server, not even sudo for its own host's name: there is none.
+: >/etc/resolv.conf
+sed -i 's/^hosts:.*/hosts: files/' /etc/nsswitch.conf
+grep -q '^hosts: files$' /etc/nsswitch.conf
+
 # On NixOS /run/keys is a file system in memory, mounted before any deployment.
 cat >/etc/systemd/system/run-keys.mount <<'UNIT'
 [Unit]
