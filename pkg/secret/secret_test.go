@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,16 @@ func TestASecretCannotBeMarshalled(t *testing.T) {
 	for _, value := range []any{s, &s, s.Digest(), holder{Open: s}, map[string]any{"k": s}} {
 		if _, err := json.Marshal(value); !errors.Is(err, ErrMarshal) {
 			t.Errorf("%T: %v, want ErrMarshal", value, err)
+		}
+	}
+}
+
+// What encoders of other formats than JSON, and keys of maps, go through.
+func TestASecretHasNoText(t *testing.T) {
+	s := New([]byte(planted))
+	for _, value := range []encoding.TextMarshaler{s, &s, s.Digest(), Secret{}, Digest{}} {
+		if text, err := value.MarshalText(); !errors.Is(err, ErrMarshal) || len(text) > 0 {
+			t.Errorf("%T: %q, %v; want ErrMarshal", value, text, err)
 		}
 	}
 }
