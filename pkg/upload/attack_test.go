@@ -95,6 +95,13 @@ var tricks = map[string]func(home string){
 			}
 		}
 	},
+	// Its parent is the directory that root came from.
+	"destDir swapped for a symlink to root's directory beside it": func(home string) {
+		os.Symlink(home+"/mnt", home+"/link")
+		for range 1000 {
+			exchange(home+"/keys", home+"/link")
+		}
+	},
 	"another's secret under the key's name": func(home string) {
 		os.Rename(home+"/keys/k", home+"/keys/k2")
 		os.Rename(home+"/keys/other", home+"/keys/k")
@@ -127,7 +134,9 @@ mkdir -p /srv/root/sub /srv/home/keys/vault /srv/root/vault/n /srv/root/vault/o
 touch /srv/root/vault/n/f /srv/root/vault/o/f; chmod 700 /srv/root/vault
 echo root >/srv/root/file; echo k >/srv/root/k; chmod 640 /srv/root/*
 echo precious >/srv/home/keys/vault/v; chmod 700 /srv/home/keys/vault
+mkdir /srv/home/mnt; mount -t tmpfs none /srv/home/mnt; echo root >/srv/home/mnt/k
 chown 1000:1000 /srv/home /srv/home/keys`)
+			defer syscall.Unmount("/srv/home/mnt", syscall.MNT_DETACH)
 			if out, err := setup.CombinedOutput(); err != nil {
 				t.Fatal(err, string(out))
 			}
@@ -174,7 +183,7 @@ chown 1000:1000 /srv/home /srv/home/keys`)
 // treasure is everything of root's that must not change.
 func treasure(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command("sh", "-c", `find /srv/root /etc/passwd /etc/shadow -printf '%p %y %m %u %g %s %T@\n' | sort`).Output()
+	out, err := exec.Command("sh", "-c", `find /srv/root /srv/home/mnt /etc/passwd /etc/shadow -printf '%p %y %m %u %g %s %T@\n' | sort`).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,33 +261,59 @@ chmod +x /srv/shim/stat`).CombinedOutput(); err != nil {
 	}
 }
 
-// mkdir here is a stand-in that puts a directory of the attacker's where it has
-// just made the stage.
+// mkdir here is a stand-in that puts something else where it has just made the
+// stage: a directory of the attacker's, or a link to one of root's own beside it.
 func TestAStageThatIsSwappedBeforeItIsEnteredIsRefused(t *testing.T) {
 	for _, shell := range shells {
+		t.Run(shell+" link", func(t *testing.T) { swappedStage(t, shell, `ln -s vault "$3"`) })
 		t.Run(shell, func(t *testing.T) {
-			fresh(t)
-			if out, err := exec.Command("sh", "-ec", `mkdir -p /srv/home/keys /srv/shim; chown 1000:1000 /srv/home /srv/home/keys
+			swappedStage(t, shell, `install -d -o 1000 -m 0700 "$3" "$3/n" "$3/o"`)
+		})
+	}
+}
+
+func swappedStage(t *testing.T, shell, replacement string) {
+	fresh(t)
+	if out, err := exec.Command("sh", "-ec", `mkdir -p /srv/home/keys/vault/n /srv/home/keys/vault/o /srv/shim; chmod 700 /srv/home/keys/vault; chown 1000:1000 /srv/home /srv/home/keys
 cat >/srv/shim/mkdir <<'SHIM'
 #!/bin/sh
 /usr/bin/mkdir "$@" || exit
-case $3 in ./.colmena-go.*) mv "$3" /srv/home/taken; install -d -o 1000 -m 0700 "$3" "$3/n" "$3/o" ;; esac
+case $3 in ./.colmena-go.*) mv "$3" /srv/home/taken; `+replacement+` ;; esac
 SHIM
 chmod +x /srv/shim/mkdir`).CombinedOutput(); err != nil {
-				t.Fatal(err, string(out))
-			}
-			t.Setenv("PATH", "/srv/shim:"+os.Getenv("PATH"))
-			_, err := upload(t, local{shell: shell}, item("k", "v", in("/srv/home/keys")))
-			if err == nil || !strings.Contains(err.Error(), "swapped") {
-				t.Errorf("error %v", err)
-			}
-			if _, err := os.Stat("/srv/home/taken"); err != nil {
-				t.Fatal("nothing was swapped: nothing is tested")
-			}
-			if out, _ := exec.Command("find", "/srv/home", "-type", "f").Output(); len(out) > 0 {
-				t.Errorf("something of root's is in the attacker's directory: %s", out)
-			}
-		})
+		t.Fatal(err, string(out))
+	}
+	t.Setenv("PATH", "/srv/shim:"+os.Getenv("PATH"))
+	_, err := upload(t, local{shell: shell}, item("k", "v", in("/srv/home/keys")))
+	if err == nil || !strings.Contains(err.Error(), "swapped") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat("/srv/home/taken"); err != nil {
+		t.Fatal("nothing was swapped: nothing is tested")
+	}
+	if out, _ := exec.Command("find", "/srv/home", "-type", "f").Output(); len(out) > 0 {
+		t.Errorf("something of root's is in the attacker's directory: %s", out)
+	}
+	if _, err := os.Stat("/srv/home/keys/vault/n"); err != nil {
+		t.Errorf("root's own directory was cleaned: %v", err)
+	}
+}
+
+// Its file system is read-only by now.
+func TestALeftoverThatCannotBeRemovedStopsNoUpload(t *testing.T) {
+	for _, shell := range shells {
+		fresh(t)
+		defer syscall.Unmount("/srv/ro", syscall.MNT_DETACH)
+		if out, err := exec.Command("sh", "-ec", `mkdir -p -m 700 /run/colmena-go; mkdir /srv/ro; mount -t tmpfs none /srv/ro
+mkdir -p -m 700 /srv/ro/.colmena-go.1.1; mkdir /srv/ro/.colmena-go.1.1/n; touch /srv/ro/.colmena-go.1.1/n/f; mount -o remount,ro /srv/ro
+echo /srv/ro/.colmena-go.1.1 >/run/colmena-go/stages`).CombinedOutput(); err != nil {
+			t.Fatal(err, string(out))
+		}
+		for range 2 {
+			mustUpload(t, local{shell: shell}, item("k", shell))
+			onHost(t, "/run/keys/k", shell, 0, 0, 0o600)
+		}
+		syscall.Unmount("/srv/ro", syscall.MNT_DETACH)
 	}
 }
 

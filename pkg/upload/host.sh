@@ -47,9 +47,8 @@ trodden() {
   done
 }
 
-# walk goes component by component: missing ones are made, links are followed
-# only where nobody but root can have made them, and the parent of what is
-# entered must be the directory we came from.
+# walk goes component by component: missing ones are made, and links are followed
+# only where nobody but root can have made them.
 walk() {
   rest=${1#/} links=0
   cd /
@@ -65,10 +64,17 @@ walk() {
     [ -e "./$part" ] || create
     [ -d "./$part" ] || fail dir "$walking" "$(pwd -P) holds a $part that is not a directory"
     cd -P "./$part" || fail dir "$walking" "cannot enter $(pwd -P)/$part"
-    [ "$(stat -c %d:%i ..)" = "${here%% *}" ] ||
-      fail dir "$walking" "$part was swapped while it was entered"
+    entered "${here%% *}" "$part" || fail dir "$walking" "$part was swapped while it was entered"
   done
   here=$(stat -c '%d:%i %u %a' .)
+}
+
+# entered ID NAME: what we are in is what is at NAME, which stat does not follow,
+# in the directory ID, where we came from.
+entered() {
+  below=$(stat -c %d:%i .. . "../$2") || return 1
+  same=${below##*"$IFS"}
+  [ "$below" = "$1$IFS$same$IFS$same" ]
 }
 
 # guarded 'ID UID MODE': only root can replace root's entries in the directory;
@@ -113,16 +119,15 @@ create() {
 
 open_stage() {
   name=$stage.$walking
-  printf '%s\n' "$(pwd -P)/$name" >>$run/stages
+  printf '%s\n' "$(pwd -P)/$name" >>$run/stages || fail dir "$walking" "cannot write $run/stages"
   mkdir -m 0700 "./$name" || fail dir "$walking" "cannot make a directory in $(pwd -P)"
-  cd -P "./$name"
-  own=$(stat -c '%u %a %d:%i' . ..)
-  parent=${own#*"$IFS"} own=${own%%"$IFS"*}
+  cd -P "./$name" && entered "$1" "$name" || fail dir "$walking" 'the staging directory was swapped or moved'
+  own=$(stat -c '%u %a %d:%i' .)
   # A setgid parent hands its bit down.
   case $own in '0 700 '* | '0 2700 '*) ;; *) fail dir "$walking" 'the staging directory was swapped' ;; esac
+  mkdir ./n ./o || fail dir "$walking" "cannot make directories in $(pwd -P)"
+  # From here on it is ours to clean.
   eval "path_$walking=\$(pwd -P) own_$walking=\$own"
-  [ "${parent##* }" = "$1" ] || fail dir "$walking" 'the staging directory was moved'
-  mkdir ./n ./o
 }
 
 enter_stage() {
@@ -137,15 +142,18 @@ still_in() {
 }
 
 # sweep NAME removes a stage that was left behind from the working directory, and
-# nothing else: what it enters is there, and holds what stages hold.
+# nothing else: what it enters is there, and holds what stages hold. What cannot
+# be removed stays.
 sweep() (
+  set +e
   [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] || exit 0
   above=$(stat -c %d:%i .)
-  cd -P "./$1" && [ "$(stat -c %d:%i ..)" = "$above" ] || exit 0
+  cd -P "./$1" && entered "$above" "$1" || exit 0
   case $(stat -c '%u %a' .) in '0 700' | '0 2700') ;; *) exit 0 ;; esac
   case $(ls -A) in '' | n | o | "n${IFS}o") ;; *) exit 0 ;; esac
   rm -rf ./n ./o
   cd -P .. && rmdir "./$1"
+  exit 0
 )
 
 clean() {
@@ -235,7 +243,7 @@ link_old() {
 # hashed.
 report() {
   stats=$(stat -c '%f %u %g %s' $names)
-  lists=$(ls -dlU $names)
+  lists=$(ls -dnU $names)
   hash=
   set -- $found
   for name in $names; do
@@ -308,7 +316,7 @@ receive() {
   [ "$k" -gt 0 ] || return 0
   cd -P ./n
   # With --acls, what a default ACL of the directory would add is taken off.
-  head -c "$tar" | tar -x -p -m --acls --numeric-owner -f - || fail write "$block" 'cannot write the new files'
+  head -c "$tar" | tar -x -p -m --acls --warning=no-xattr-write --numeric-owner -f - || fail write "$block" 'cannot write the new files'
   head -c "$sums" | sha256sum -c --status --strict - || fail verify "$block" 'the files on the host are not the ones that were sent'
   first "$k" "$@"
   want=$(head -c "$stats")
@@ -382,7 +390,7 @@ take_back() {
   old=
   for name in $first; do
     if [ -e "./o/$name" ]; then old="$old./$name$IFS"
-    elif [ ! -e "./n/$name" ]; then rm -f "../$name"
+    elif [ ! -e "./n/$name" ]; then rm -f "../$name" || torn=yes
     fi
   done
   [ -n "$old" ] || return 0

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -55,8 +56,8 @@ var (
 )
 
 // Run delivers the keys. The returned plan says what became of each; with an
-// error it is nil. When ctx is done before the host is about to be changed, Run
-// fails with its cause; after that ctx is not obeyed. Secrets and digests travel
+// error it is nil. When ctx is done before the last byte is sent, nothing on the
+// host changes and Run fails with its cause; after that ctx is not obeyed. Secrets and digests travel
 // on the command's stdin and stdout only, and no error holds one.
 func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan, error) {
 	if len(req.Keys) == 0 {
@@ -87,17 +88,22 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if err != nil {
 		return nil, err
 	}
+	todo, err := doList(blocks(dirs, seen, steps), content)
+	if err != nil {
+		return nil, err
+	}
+	// The host does nothing without the last byte: until then it can be stopped.
+	rest, last := withoutLast(todo)
+	sent := c.send(rest...)
 	if !stopObeying() {
 		return nil, context.Cause(ctx)
 	}
 	if req.Begin != nil && !steps.Idle() {
 		req.Begin()
 	}
-	todo, err := doList(blocks(dirs, seen, steps), content)
-	if err != nil {
-		return nil, err
+	if sent == nil {
+		sent = c.send(last)
 	}
-	sent := c.send(todo...)
 	if err := readDone(c.out); err != nil {
 		err = c.explain(err, dirs)
 		var refused *refusal
@@ -160,6 +166,17 @@ func (c *channel) send(parts ...[]byte) error {
 		}
 	}
 	return nil
+}
+
+// withoutLast takes the last byte off what is to be sent.
+func withoutLast(parts [][]byte) (rest [][]byte, last []byte) {
+	for i := len(parts) - 1; i >= 0; i-- {
+		if n := len(parts[i]); n > 0 {
+			rest = append(slices.Clone(parts[:i]), parts[i][:n-1])
+			return rest, parts[i][n-1:]
+		}
+	}
+	return nil, nil
 }
 
 // finish ends the input, which makes the host clean up, and returns how its
