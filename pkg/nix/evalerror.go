@@ -129,34 +129,60 @@ var (
 	definitions = regexp.MustCompile(`(?:Definition values|conflicting definition values):`)
 	definition  = regexp.MustCompile("^- In [`‘'][^`‘’'\"]*['’]")
 	strange     = regexp.MustCompile("^The option [`‘'](?:.*['’] does not exist|deployment\\.)|[`‘']deployment\\.")
-	// value is where Nix' own messages may go over to one.
-	value = regexp.MustCompile("[\"{\\[«]|: ")
-	// ownWords begins the trace of what the hive itself says.
+	// value is where Nix' own messages may go over to one; a path is none.
+	value = regexp.MustCompile("[\"{\\[«]|: |'[^/]")
+	// plain messages name what the hive's author wrote.
+	plain = regexp.MustCompile(`^(?:attribute '[^']*' missing|undefined variable '[^']*')$`)
+	// ownWords begins the trace of what the hive itself says, called that of any
+	// error where Nix is one that quotes values (2.20 and later).
 	ownWords = regexp.MustCompile(`^while calling the '(?:throw|abort)' builtin`)
+	called   = regexp.MustCompile(`^while calling `)
+	ofOption = regexp.MustCompile("^while evaluating the option [`‘'](.*)['’]")
 )
 
-const notShown = "[value not shown]"
+const (
+	notShown = "[value not shown]"
+	noFile   = ": No such file or directory"
+)
 
 // withoutValues is the message without what may be the content of a key: values
 // of deployment.* and of options that do not exist, since they may be misspelt
 // ones; and whatever values Nix itself has to say of the expression of a key.
 func (e *entry) withoutValues() string {
-	message, ofKey := *e.Raw, false
-	for _, f := range e.Trace {
-		ofKey = ofKey || strings.Contains(f.Raw, "deployment.keys") || keyInTrace.MatchString(f.Raw)
-	}
+	message, ofKey := *e.Raw, e.ofKey()
 	if at := definitions.FindStringIndex(message); at != nil {
 		if ofKey || strange.MatchString(message) {
 			return message[:at[1]] + filesOf(message[at[1]:])
 		}
 		return message
 	}
-	if ofKey && !(len(e.Trace) > 0 && ownWords.MatchString(e.Trace[0].Raw)) {
-		if at := value.FindStringIndex(message); at != nil {
-			return strings.TrimSpace(message[:at[0]]) + " " + notShown
-		}
+	own := len(e.Trace) > 0 && ownWords.MatchString(e.Trace[0].Raw) && !e.Trace[0].inLibrary()
+	if !ofKey || own || plain.MatchString(message) {
+		return message
+	}
+	if at := value.FindStringIndex(strings.TrimSuffix(message, noFile)); at != nil {
+		return strings.TrimSpace(message[:at[0]]) + " " + notShown
 	}
 	return message
+}
+
+// ofKey reports whether the error may be about the content of a key: the trace
+// says so, or names no option at all and Nix is one that quotes values.
+func (e *entry) ofKey() bool {
+	quotes, option := false, false
+	for _, f := range e.Trace {
+		quotes = quotes || called.MatchString(f.Raw)
+		if keyInTrace.MatchString(f.Raw) {
+			return true
+		}
+		if found := ofOption.FindStringSubmatch(f.Raw); found != nil {
+			option = true
+			if found[1] == "deployment" || strings.HasPrefix(found[1], "deployment.keys") {
+				return true
+			}
+		}
+	}
+	return quotes && !option
 }
 
 // filesOf keeps the files of a list of definitions.

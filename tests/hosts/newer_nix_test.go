@@ -35,12 +35,18 @@ HOME=/root NIX_PATH=nixpkgs=$PWD/nixpkgs ./colmena-go `+args+` 2>&1 || echo "exi
 		t.Errorf("%s", got)
 	}
 	for hive, says := range map[string]string{
-		`{ web.deployement.keys.k.text = "s3cret"; }`:                           "The option `deployement' does not exist",
-		`{ web.deployment.keys.k.text = "pw=" + { password = "s3cret"; }; }`:    "cannot coerce a set to a string",
-		`{ web.deployment.keys.k.text = "s3cret".password; }`:                   "expected a set but found a string",
-		`{ web.deployment.keys.k.text = assert "s3cret" == "other"; "v"; }`:     "deployment.keys.k.text",
-		`{ web.deployment.keys.k.text = builtins.fromJSON "{ \"a\": s3cret"; }`: "deployment.keys.k.text",
-		`{ web = throw "my own words"; }`:                                       "my own words",
+		`{ web.deployement.keys.k.text = "s3cret"; }`:                                            "The option `deployement' does not exist",
+		`{ web.deployment.keys.k.text = "pw=" + { password = "s3cret"; }; }`:                     "cannot coerce a set to a string",
+		`{ web.deployment.keys.k.text = "s3cret".password; }`:                                    "expected a set but found a string",
+		`{ web.deployment.keys.k.text = assert "s3cret" == "other"; "v"; }`:                      "deployment.keys.k.text",
+		`{ web.deployment.keys.k.text = builtins.fromJSON "{ \"a\": s3cret"; }`:                  "deployment.keys.k.text",
+		`{ web = { lib, ... }: { deployment.keys.k.text = toString (lib.toInt "s3cret"); }; }`:   "deployment.keys.k.text",
+		`{ web = { lib, ... }: { deployment = lib.mapAttrs (n: v: { text = v; }) "s3cret"; }; }`: "expected a set but found a string",
+		`{ web.deployment.keys.k.text = builtins.elemAt (builtins.match "s3cret(" "x") 0; }`:     "invalid regular expression",
+		`{ web.deployment.keys.k.text = { }.password; }`:                                         "attribute 'password' missing",
+		`{ web.deployment.keys.k.text = builtins.readFile /no/such/file; }`:                      "/no/such/file",
+		`{ web.deployment.keys.k.text = throw "no vault: log in"; }`:                             "no vault: log in",
+		`{ web = throw "my own words"; }`:                                                        "my own words",
 	} {
 		for _, args := range []string{"upload-keys", "upload-keys --show-trace"} {
 			if got := on(hive, args); !strings.Contains(got, says) || !strings.Contains(got, `node "web"`) || strings.Contains(got, "s3cret") || !strings.Contains(got, "exit 1") {
