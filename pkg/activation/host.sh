@@ -164,7 +164,7 @@ if [ -n "$units" ]; then
   looking=$!
 fi
 # It reads once more when it has seen that the process is gone.
-tail -s 0.05 -c +1 -f --pid=$running "$dir/log" &
+tail -s 0.02 -c +1 -f --pid=$running "$dir/log" &
 copying=$!
 wait $copying || quit 1
 { read -r status <"$dir/status"; } 2>/dev/null || status=killed

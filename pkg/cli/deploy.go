@@ -34,6 +34,9 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return err
 	}
+	if goal.NeedsHost() {
+		go remote.Prepare() // while Nix evaluates
+	}
 	h, err := d.run(c, nix.Request{
 		Toplevel: goal.NeedsToplevel(), Keys: goal.UploadsKeys() && !d.NoKeys, Guarded: goal.NeedsHost(),
 	})

@@ -110,6 +110,10 @@ var plainDefaults = sync.OnceValues(func() (options, error) {
 	return sshG(context.Background(), append(probes(), "-F", "/dev/null", "host")...)
 })
 
+// Prepare does what the first [Dial] would wait for, and may be called while
+// something else takes time. What goes wrong is told by Dial.
+func Prepare() { plainDefaults() }
+
 // lookUp settles the settings for a target.
 func lookUp(ctx context.Context, cfg Config) (settings, error) {
 	if _, err := exec.LookPath("ssh"); errors.Is(err, exec.ErrNotFound) {
