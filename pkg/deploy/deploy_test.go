@@ -29,6 +29,7 @@ type double struct {
 	mu       sync.Mutex
 	commands []string
 	closed   bool
+	socket   string // the folder of the last socket
 }
 
 func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
@@ -45,6 +46,7 @@ func (d *double) Forward(_ context.Context, dir, _ string) (string, func() error
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		return "", nil, fmt.Errorf("whoever reaches the socket in %s is root on the host: %v, %v", dir, info.Mode(), err)
 	}
+	d.socket = dir
 	return "/socket", func() error { return nil }, nil
 }
 
@@ -107,6 +109,9 @@ func TestStepsComeInOrderAndOnlyThoseOfTheGoal(t *testing.T) {
 	} {
 		j, host := &journal{}, &double{}
 		results := Run(t.Context(), []hive.Node{node("web")}, Options{Goal: goal}, tools(j, map[string]*double{"web": host}), j)
+		if _, err := os.Stat(host.socket); goal == hive.Push && (host.socket == "" || !os.IsNotExist(err)) {
+			t.Errorf("the folder of the socket, %q, is left: %v", host.socket, err)
+		}
 		if results[0].Status != Succeeded || j.String() != want {
 			t.Errorf("%s: %s, %v; %s, want %s", goal, results[0].Status, results[0].Err, j, want)
 		}
