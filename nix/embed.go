@@ -27,11 +27,11 @@ var (
 // fromFlake and select. Its length leaves room in one argument of a program,
 // which ends at 128 KiB (execve(2)).
 func Expression() string {
-	scripts := "own-keys = " + quote(ownKeys) + ";\nawait-key = " + quote(awaitKey) + ";\nwatch-keys = " + quote(watchKeys) + ";\n"
+	scripts := "own-keys = " + Quote(ownKeys) + ";\nawait-key = " + Quote(awaitKey) + ";\nwatch-keys = " + Quote(watchKeys) + ";\n"
 	return "(\n" + eval + ") {\noptions =\n" + options + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
 }
 
-// quote writes a string of Nix; its lines stay lines.
-func quote(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`).Replace(text) + `"`
+// Quote writes a string of Nix; its lines stay lines.
+func Quote(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`, "\r", `\r`).Replace(text) + `"`
 }

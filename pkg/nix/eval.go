@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 
 	nixfiles "github.com/colmena-go/colmena-go/nix"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -38,7 +37,7 @@ func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte,
 	wish := selectExpression(request)
 	if source.File != "" {
 		expr := fmt.Sprintf("let c = %s; in %s (c.makeHive { hermetic = false; } (import %s))",
-			nixfiles.Expression(), wish, quote(source.File))
+			nixfiles.Expression(), wish, nixfiles.Quote(source.File))
 		return t.eval(ctx, "", "--impure", "--expr", expr)
 	}
 	return t.evalFlake(ctx, source, wish)
@@ -51,12 +50,7 @@ func selectExpression(request Request) string {
 		patterns = []byte("[]")
 	}
 	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; })",
-		quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded)
-}
-
-// quote writes a Nix string.
-func quote(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "${", `\${`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(text) + `"`
+		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded)
 }
 
 // eval runs nix eval. What Nix says on the way, such as traces and warnings, is

@@ -36,7 +36,7 @@ func (t Tool) evalFlake(ctx context.Context, source Source, wish string) ([]byte
 			continue
 		}
 		apply := fmt.Sprintf("v: if builtins.isAttrs v && (%s) then { next = true; } else let c = %s; in %s (c.fromFlake %s v)",
-			out.guard, nixfiles.Expression(), wish, quote(out.name))
+			out.guard, nixfiles.Expression(), wish, nixfiles.Quote(out.name))
 		args := []string{source.Flake + "#" + out.name, "--apply", apply}
 		if t.Impure {
 			args = append(args, "--impure")
@@ -88,7 +88,7 @@ func (t Tool) evalShadowed(ctx context.Context, source Source, apply string) ([]
 	if meta.Locked.Dir != "" {
 		url += "&dir=" + meta.Locked.Dir
 	}
-	expr := fmt.Sprintf("let f = builtins.getFlake %s; in if f ? colmena then (%s) f.colmena else { next = true; }", quote(url), apply)
+	expr := fmt.Sprintf("let f = builtins.getFlake %s; in if f ? colmena then (%s) f.colmena else { next = true; }", nixfiles.Quote(url), apply)
 	args := []string{"--expr", expr}
 	if t.Impure {
 		args = append(args, "--impure")
