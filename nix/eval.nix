@@ -232,12 +232,15 @@ let
   #   keys      whether the texts of keys are
   #   guarded   whether meta.allowApplyAll is obeyed: without it and without
   #             patterns no node is looked at, and the program refuses
+  #   announce  whether a trace tells how to reach each selected node, before
+  #             any system is evaluated
   select =
     {
       patterns,
       toplevel,
       keys,
       guarded,
+      announce,
     }:
     hive:
     let
@@ -293,22 +296,44 @@ let
           builtins.seq (builtins.toJSON text) text
         );
 
+      wayTo =
+        name:
+        let
+          d = deployment name;
+        in
+        {
+          inherit (d)
+            targetHost
+            targetPort
+            targetUser
+            privilegeEscalationCommand
+            ;
+          sshOptions = d.sshOptions or [ ]; # new in Colmena 0.5
+        };
+
+      announcement =
+        name:
+        at name (
+          builtins.trace "colmena-go: node ${
+            builtins.toJSON {
+              inherit name;
+              deployment = wayTo name;
+            }
+          }" null
+        );
+
       nodeData = name: {
         deployment =
           let
             d = deployment name;
           in
-          {
+          wayTo name
+          // {
             inherit (d)
-              targetHost
-              targetPort
-              targetUser
               tags
               buildOnTarget
               replaceUnknownProfiles
-              privilegeEscalationCommand
               ;
-            sshOptions = d.sshOptions or [ ]; # new in Colmena 0.5
             keys = mapAttrs keyData d.keys;
           };
         toplevel =
@@ -343,13 +368,15 @@ let
           attrNames (builtins.groupBy (tag: tag) (concatMap (name: (deployment name).tags) names))
         else
           [ ];
-      # All of a node at once, so that an error in any part of it names the node.
-      nodes = genAttrs selected (
-        name:
-        let
-          data = nodeData name;
-        in
-        at name (builtins.deepSeq data data)
+      nodes = builtins.deepSeq (if announce then map announcement selected else [ ]) (
+        # All of a node at once, so that an error in any part of it names the node.
+        genAttrs selected (
+          name:
+          let
+            data = nodeData name;
+          in
+          at name (builtins.deepSeq data data)
+        )
       );
     };
 in

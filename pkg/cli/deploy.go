@@ -25,6 +25,7 @@ import (
 type deployment struct {
 	evaluation
 	deploy.Options
+	ahead                                            remote.Ahead
 	json, verbose, keepResult, substitute, buildHere bool
 }
 
@@ -34,12 +35,11 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return err
 	}
+	defer d.ahead.Close()
 	if goal.NeedsHost() {
 		go remote.Prepare() // while Nix evaluates
 	}
-	h, err := d.run(c, nix.Request{
-		Toplevel: goal.NeedsToplevel(), Keys: goal.UploadsKeys() && !d.NoKeys, Guarded: goal.NeedsHost(),
-	})
+	h, err := d.run(c, d.request(c.Context))
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,31 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	var err error
 	d.evaluation, err = newEvaluation(c, log)
 	return d, err
+}
+
+// request is what the goal needs of the evaluation. While systems are being
+// evaluated their hosts are dialled.
+func (d *deployment) request(ctx context.Context) nix.Request {
+	r := nix.Request{
+		Toplevel: d.Goal.NeedsToplevel(), Keys: d.Goal.UploadsKeys() && !d.NoKeys, Guarded: d.Goal.NeedsHost(),
+	}
+	if r.Toplevel && d.Goal.NeedsHost() {
+		r.Announce = func(text []byte) {
+			// What is wrong with it is told by the evaluation's result.
+			if name, target, err := hive.DecodeTarget(text); err == nil && target != nil && len(target.SSHOptions) == 0 {
+				d.ahead.Dial(ctx, d.connection(name, target))
+			}
+		}
+	}
+	return r
+}
+
+// connection says how to reach a node.
+func (d *deployment) connection(node string, t *hive.Target) remote.Config {
+	return remote.Config{
+		Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, SSHConfigFile: os.Getenv("SSH_CONFIG_FILE"),
+		Log: d.tool.Log.With().Str("node", node).Logger(),
+	}
 }
 
 // sink is what shows events while they happen.
@@ -136,12 +161,9 @@ func (d *deployment) tools(h *hive.Hive) deploy.Tools {
 	resolver := &keysource.Resolver{}
 	return deploy.Tools{
 		Dial: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
-			t := node.Target
-			host, err := remote.Dial(ctx, remote.Config{
-				Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate,
-				SSHConfigFile: os.Getenv("SSH_CONFIG_FILE"), Note: note,
-				Log: d.tool.Log.With().Str("node", node.Name).Logger(),
-			})
+			cfg := d.connection(node.Name, node.Target)
+			cfg.Note = note
+			host, err := d.ahead.Take(ctx, cfg)
 			if err != nil {
 				return nil, err // not a *remote.Host that is nil
 			}

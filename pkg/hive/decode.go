@@ -123,6 +123,23 @@ func Decode(text []byte) (*Hive, error) {
 	return h, nil
 }
 
+// DecodeTarget reads what an evaluation tells ahead of its result: a node's name
+// and target, nil for a node without one. Its errors are those of [Decode].
+func DecodeTarget(text []byte) (name string, target *Target, err error) {
+	var doc struct {
+		Name string `json:"name"`
+		nodeInEval
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return "", nil, decodeError(err)
+	}
+	if !utf8.Valid(text) {
+		return "", nil, ErrEncoding
+	}
+	node, err := doc.node(doc.Name)
+	return doc.Name, node.Target, err
+}
+
 // decodeError tells where the document is wrong without quoting it.
 func decodeError(err error) error {
 	var kind *json.UnmarshalTypeError

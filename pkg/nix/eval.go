@@ -18,6 +18,10 @@ type Request struct {
 	Toplevel bool // evaluate each node's system
 	Keys     bool // evaluate the texts of keys
 	Guarded  bool // without a selector, evaluate no node unless meta.allowApplyAll
+
+	// Announce, if set, is told of each selected node before any system is
+	// evaluated: a text for [hive.DecodeTarget], without secrets.
+	Announce func(node []byte)
 }
 
 // Errors that callers tell apart with errors.Is.
@@ -38,9 +42,9 @@ func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte,
 	if source.File != "" {
 		expr := fmt.Sprintf("let c = %s; in %s (c.makeHive { hermetic = false; } (import %s))",
 			nixfiles.Expression(), wish, nixfiles.Quote(source.File))
-		return t.eval(ctx, "", "--impure", "--expr", expr)
+		return t.eval(ctx, "", request.Announce, "--impure", "--expr", expr)
 	}
-	return t.evalFlake(ctx, source, wish)
+	return t.evalFlake(ctx, source, wish, request.Announce)
 }
 
 // selectExpression is the function from a hive to data, of the set c.
@@ -49,14 +53,14 @@ func selectExpression(request Request) string {
 	if err != nil || request.Selector.All() {
 		patterns = []byte("[]")
 	}
-	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; })",
-		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded)
+	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; announce = %t; })",
+		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, request.Announce != nil)
 }
 
 // eval runs nix eval. What Nix says on the way, such as traces and warnings, is
 // logged at once, and kept to explain a failure. The trace is always asked for,
 // since it names the node.
-func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, error) {
+func (t Tool) eval(ctx context.Context, dir string, announce func([]byte), args ...string) ([]byte, error) {
 	all := append(append([]string{}, features...), "eval", "--json", "--show-trace", "--log-format", "internal-json")
 	cmd := t.command(ctx, "nix", append(append(all, t.optionArgs()...), args...)...)
 	cmd.Dir = dir
@@ -64,7 +68,7 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	cmd.WaitDelay = killGraceEval
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	said := &journal{log: t.Log}
+	said := &journal{log: t.Log, announce: announce}
 	err := t.run(ctx, cmd, said.line)
 	var exit *exec.ExitError
 	switch {

@@ -1,9 +1,13 @@
 package nix
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 )
@@ -223,5 +227,49 @@ func TestASystemIsBuiltAndKnown(t *testing.T) {
 	}
 	if err := (Tool{}).Build(t.Context(), "/nix/store/00000000000000000000000000000000-none.drv", BuildOptions{}); err == nil {
 		t.Error("a derivation that is not there was built")
+	}
+}
+
+func TestTargetsAreAnnouncedBeforeAnySystemIsEvaluated(t *testing.T) {
+	const text = `{
+		a = { deployment.targetHost = "a.example"; deployment.targetPort = 2222; networking.hostName = builtins.trace "system of a" "a";
+			deployment.keys.k.text = "s3cret"; };
+		b = { deployment.targetHost = null; networking.hostName = builtins.trace "system of b" "b"; };
+		c = { networking.hostName = "c"; };
+	}`
+	source := hiveFile(t, text)
+	selector, err := hive.ParseSelector("a,b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	var told []string
+	request := Request{Selector: selector, Toplevel: true, Keys: true, Announce: func(node []byte) {
+		name, target, err := hive.DecodeTarget(node)
+		if err != nil || strings.Contains(log.String(), "system of") || bytes.Contains(node, []byte("s3cret")) {
+			t.Errorf("%s: %v; after %s", node, err, &log)
+		}
+		if target != nil {
+			name += " at " + target.String()
+		}
+		told = append(told, name)
+	}}
+	if _, err := (Tool{Log: zerolog.New(&log)}).Eval(t.Context(), source, request); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(told)
+	if want := []string{"a at root@a.example:2222", "b"}; !slices.Equal(told, want) {
+		t.Errorf("told of %q, want %q", told, want)
+	}
+	if said := log.String(); !strings.Contains(said, "system of a") || strings.Contains(said, "example") {
+		t.Errorf("the log, where the hive's own traces belong: %s", said)
+	}
+
+	log.Reset()
+	if _, err := (Tool{Log: zerolog.New(&log)}).Eval(t.Context(), source, Request{Toplevel: true}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(log.String(), "example") {
+		t.Errorf("nobody wanted to know, and it says %s", &log)
 	}
 }

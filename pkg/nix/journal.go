@@ -11,10 +11,14 @@ import (
 // journal reads what Nix says with --log-format internal-json: each line is
 // "@nix " and an object, or else comes from a program that Nix runs, like git.
 type journal struct {
-	log   zerolog.Logger
-	last  *entry   // the last error
-	plain []string // the last lines that are no objects
+	log      zerolog.Logger
+	announce func(node []byte) // see [Request]; nil when not asked for
+	last     *entry            // the last error
+	plain    []string          // the last lines that are no objects
 }
+
+// announcement begins the trace with which nix/eval.nix tells of a node.
+const announcement = "trace: colmena-go: node "
 
 // entry is an object of the log. These fields are those of Nix 2.8 and later.
 type entry struct {
@@ -58,6 +62,10 @@ func (j *journal) line(text string) {
 	e.uncolor()
 	if e.Raw != nil && e.Level == 0 {
 		j.last = e
+		return
+	}
+	if node, ok := strings.CutPrefix(e.Msg, announcement); ok && j.announce != nil {
+		j.announce([]byte(node))
 		return
 	}
 	j.tell(e.Msg)

@@ -1,7 +1,10 @@
 package hosts_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +125,57 @@ func TestOneDeadHostDelaysNoOther(t *testing.T) {
 	}
 	if got := d.on("host4", "cat /etc/hostname"); got != "new" {
 		t.Errorf("host4 is %s", got)
+	}
+}
+
+// Nix waits here for a file, in which it then finds the system's name.
+func TestHostsAreDialledWhileSystemsAreEvaluated(t *testing.T) {
+	connections := func(d *deployer) string { // that are established, to port 22 (proc(5), net/tcp)
+		return d.on("host1", `awk '$2 ~ /:0016$/ && $4 == "01"' /proc/net/tcp | wc -l`)
+	}
+	for _, c := range []struct {
+		name, finds string
+		code        int
+		hostname    string
+	}{
+		{"and deployed to when that ends well", `"connected"`, 0, "connected"},
+		{"and left alone when it fails", `throw "no system"`, 1, "before"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := deploying(t, 1)
+			d.hive(`{ host1.networking.hostName = "before"; }`)
+			d.must("apply")
+			found := filepath.Join(d.dir, "found")
+			d.hive(fmt.Sprintf(`{ host1.networking.hostName = import (derivation {
+  name = "slow-%d"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin";
+  args = [ "-c" "until [ -e %s ]; do sleep 0.1; done; cat %[2]s >$out" ];
+}); }`, time.Now().UnixNano(), found))
+			cmd := d.command("apply")
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for end := time.Now().Add(30 * time.Second); connections(d) != "1" && time.Now().Before(end); {
+				time.Sleep(50 * time.Millisecond)
+			}
+			if got := connections(d); got != "1" {
+				t.Errorf("%s connections to the host while Nix evaluates, want 1", got)
+			}
+			if err := os.Rename(d.write("written", c.finds), found); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("exit %d, want %d: %s", code, c.code, &said)
+			}
+			if got := d.on("host1", "cat /etc/hostname"); got != c.hostname {
+				t.Errorf("the host is %s, want %s", got, c.hostname)
+			}
+			if got := connections(d); got != "0" {
+				t.Errorf("%s connections are left", got)
+			}
+		})
 	}
 }
 
