@@ -56,7 +56,13 @@ let
       escape = c: if builtins.elem c literal then c else escapes.${c};
       escaped = lib.concatMapStrings escape (lib.stringToCharacters name);
     in
-    if lib.hasPrefix "." name then escapes."." + lib.removePrefix "." escaped else escaped;
+    # Most names need no look at each of their characters.
+    if builtins.match "[A-Za-z0-9:_-][A-Za-z0-9:_.-]*" name != null then
+      name
+    else if lib.hasPrefix "." name then
+      escapes."." + lib.removePrefix "." escaped
+    else
+      escaped;
 
   unit = name: "${escapeUnit name}-key";
 
@@ -155,15 +161,21 @@ let
     let
       quote = builtins.replaceStrings specials (map (c: "\\${c}") specials);
       specials = lib.stringToCharacters "\\.[]{}()*+?^$|";
-      # /a/b/c -> /a /a/b
-      above =
-        path: lib.genList (n: "/" + lib.concatStringsSep "/" (lib.take (n + 1) (steps path))) (builtins.length (steps path) - 1);
+      byDir = builtins.groupBy dirOf (builtins.attrValues paths);
+      dirs = builtins.attrNames byDir;
+      # /a/b -> /a /a/b
+      wayTo =
+        dir:
+        let
+          all = steps dir;
+        in
+        lib.genList (n: "/" + lib.concatStringsSep "/" (lib.take (n + 1) all)) (builtins.length all);
       unique = list: builtins.attrNames (builtins.groupBy (x: x) list);
-      all = builtins.attrValues paths;
-      byDir = builtins.groupBy (path: lib.concatStringsSep "/" (lib.init ([ "" ] ++ steps path))) all;
-      names = dir: lib.concatMapStringsSep "|" (path: quote (lib.last (steps path))) byDir.${dir};
+      names = dir: lib.concatMapStringsSep "|" (path: quote (baseNameOf path)) byDir.${dir};
+      inDir = dir: "${if dir == "/" then "" else quote dir}/(${names dir})";
+      all = map quote (unique (lib.concatMap wayTo dirs)) ++ map inDir dirs;
     in
-    "^(" + lib.concatStringsSep "|" (map quote (unique (lib.concatMap above all)) ++ map (dir: "${quote dir}/(${names dir})") (builtins.attrNames byDir)) + ")/?$";
+    "^(${lib.concatStringsSep "|" all})/?$";
 
   watch = script "watch-keys" [ pkgs.coreutils pkgs.inotify-tools systemd ];
 
@@ -186,20 +198,20 @@ let
     in
     [
       {
-        assertion = builtins.length sources == 1;
+        sound = builtins.length sources == 1;
         message = "${at}: exactly one of text, keyFile and keyCommand must be set.";
       }
       {
-        assertion = name != "" && !control name;
+        sound = name != "" && !control name;
         message = "${at}: the attribute's name must not be empty or hold control characters, since a unit is named after it.";
       }
       {
         # What systemd takes, with the ".service".
-        assertion = builtins.stringLength (unit name) <= 247;
+        sound = builtins.stringLength (unit name) <= 247;
         message = "${at}: the name is too long for a unit's, ${unit name}.service.";
       }
       {
-        assertion =
+        sound =
           !(builtins.elem key.name [
             ""
             "."
@@ -211,28 +223,38 @@ let
         message = "${at}.name must be a file name: 1 to 255 bytes, without a slash and control characters.";
       }
       {
-        assertion = lib.hasPrefix "/" key.destDir && !(lib.hasInfix "/../" "${key.destDir}/") && !control key.destDir;
+        sound = lib.hasPrefix "/" key.destDir && !(lib.hasInfix "/../" "${key.destDir}/") && !control key.destDir;
         message = "${at}.destDir must be an absolute path without \"..\" and control characters.";
       }
       {
-        assertion = builtins.match "0*[0-7]{1,4}" key.permissions != null;
+        sound = builtins.match "0*[0-7]{1,4}" key.permissions != null;
         message = "${at}.permissions must be octal digits, such as \"0600\".";
       }
       {
-        assertion = owner key.user && owner key.group;
+        sound = owner key.user && owner key.group;
         message = "${at}.user and .group must be names or numbers.";
       }
       {
-        assertion = twins == [ ];
+        sound = twins == [ ];
         message = "${at} leads to ${key.path}, as do the keys ${toString twins}: give each a path of its own.";
       }
     ];
+
+  problems = map (c: c.message) (
+    builtins.filter (c: !c.sound) (lib.concatLists (lib.mapAttrsToList check keys))
+  );
 in
 {
   _file = "colmena-go/keys.nix";
 
   config = lib.mkIf (keys != { }) {
-    assertions = lib.concatLists (lib.mapAttrsToList check keys);
+    # One for all, as merging eight for each key takes longer than asking them.
+    assertions = [
+      {
+        assertion = problems == [ ];
+        message = lib.concatStringsSep "\n- " problems;
+      }
+    ];
 
     # nixpkgs makes both the group and /run/keys, but not everywhere.
     users.groups.keys = { };

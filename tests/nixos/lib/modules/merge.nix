@@ -120,9 +120,9 @@ rec {
 
   # Several modules may declare one option if their declarations agree.
   mergeOptionDecls =
-    loc:
-    builtins.foldl'
-      (
+    loc: decls:
+    let
+      merge =
         res: decl:
         let
           twice = attr: decl.options ? ${attr} && res ? ${attr};
@@ -143,15 +143,20 @@ rec {
           // res
           // {
             declarations = res.declarations ++ [ decl._file ];
-            declarationPositions = res.declarationPositions ++ lib.optional (decl.pos != null) decl.pos;
+            declarationPositions = res.declarationPositions ++ position decl;
           }
-          // lib.optionalAttrs (res ? type || decl.options ? type) { inherit type; }
-      )
-      {
+          // lib.optionalAttrs (res ? type || decl.options ? type) { inherit type; };
+      position = decl: lib.optional (decl.pos != null) decl.pos;
+      first = head decls;
+    in
+    builtins.foldl' merge (
+      first.options
+      // {
         inherit loc;
-        declarations = [ ];
-        declarationPositions = [ ];
-      };
+        declarations = [ first._file ];
+        declarationPositions = position first;
+      }
+    ) (builtins.tail decls);
 
   evalOptionValue =
     loc: decl: defs:
@@ -258,7 +263,9 @@ rec {
     in
     {
       inherit highestPrio;
-      values = map strip (builtins.filter (def: priority def == highestPrio) defs);
+      values = map strip (
+        if length defs == 1 then defs else builtins.filter (def: priority def == highestPrio) defs
+      );
     };
 
   # mkBefore and mkAfter put in their places.
