@@ -4,8 +4,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -217,37 +219,54 @@ func (b *bench) manyHosts() error {
 
 // unchanged measures an apply that has nothing to do.
 func (b *bench) unchanged() error {
-	const n = 8
-	if err := b.hive(n, 20, "U", ""); err != nil {
+	if err := b.hive(8, 20, "U", ""); err != nil {
 		return err
 	}
-	if _, _, _, err := b.deploy("apply"); err != nil {
+	apply := func() (time.Duration, error) {
+		_, whole, _, err := b.deploy("apply")
+		return whole, err
+	}
+	if _, err := apply(); err != nil {
 		return err
 	}
 	time.Sleep(3 * time.Second) // the units follow their keys
-	var applies, switches []time.Duration
-	for range 5 {
-		begin := time.Now()
-		var all sync.WaitGroup
-		errs := make([]error, n)
-		for i, h := range b.fleet.Hosts[:n] {
-			all.Go(func() { _, errs[i] = h.Shell("/run/current-system/bin/switch-to-configuration switch") })
-		}
-		all.Wait()
-		for _, err := range errs {
-			if err != nil {
-				return err
-			}
-		}
-		switches = append(switches, time.Since(begin))
-		_, whole, _, err := b.deploy("apply")
-		if err != nil {
+	pairs := make([]pair, 9)
+	for i := range pairs {
+		var err error
+		if pairs[i].base, err = b.switches(8); err != nil {
 			return err
 		}
-		applies = append(applies, whole)
+		if pairs[i].took, err = apply(); err != nil {
+			return err
+		}
 	}
-	b.say("apply of 8 hosts x 20 keys, nothing changed, all of it", median(applies...), median(switches...), "8 bare switch-to-configuration", 1.5)
+	middle := medianPair(pairs)
+	b.say("apply of 8 hosts x 20 keys, nothing changed, all of it", middle.took, middle.base, "8 bare switch-to-configuration", 1.5)
 	return nil
+}
+
+// switches is how long the switches of n hosts to what they run take at once.
+func (b *bench) switches(n int) (time.Duration, error) {
+	errs := make([]error, n)
+	begin := time.Now()
+	var all sync.WaitGroup
+	for i, h := range b.fleet.Hosts[:n] {
+		all.Go(func() { _, errs[i] = h.Shell("/run/current-system/bin/switch-to-configuration switch") })
+	}
+	all.Wait()
+	return time.Since(begin), errors.Join(errs...)
+}
+
+// pair is a measurement and its baseline, taken one after the other, since a
+// machine's speed changes within a run.
+type pair struct{ took, base time.Duration }
+
+// medianPair has the median ratio of an odd number of pairs.
+func medianPair(pairs []pair) pair {
+	slices.SortFunc(pairs, func(a, b pair) int {
+		return cmp.Compare(float64(a.took)/float64(a.base), float64(b.took)/float64(b.base))
+	})
+	return pairs[len(pairs)/2]
 }
 
 // withUnits measures keys whose units start services, on a host with a system.
