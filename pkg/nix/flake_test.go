@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -66,9 +67,13 @@ func TestTheFirstOutputWithAHiveIsDeployed(t *testing.T) {
 			// Store paths that are not inputs are out of reach of a pure evaluation.
 			tool := Tool{Impure: strings.Contains(c.outputs, root)}
 			source := flake(t, c.outputs)
-			out, err := tool.Eval(t.Context(), source, Request{Keys: true})
+			var announced bytes.Buffer
+			out, err := tool.Eval(t.Context(), source, Request{Keys: true, Announce: func(node []byte) { announced.Write(node) }})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if strings.Count(announced.String(), `"name":"web"`) != 1 {
+				t.Errorf("announced is %s, want web once", &announced)
 			}
 			if c.want != "" && !strings.Contains(string(out), `"tags":["`+c.want+`"]`) {
 				t.Errorf("%s, want the tag %s", out, c.want)
