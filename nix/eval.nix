@@ -112,7 +112,7 @@ let
       # Errors name the file that a definition is in, and what is written in the
       # hive itself has none.
       modulesOf = name: {
-        _file = "the hive's ${name}";
+        _file = "${name} in the hive";
         imports =
           let
             value = raw.${name} or { };
@@ -232,8 +232,8 @@ let
   #   keys      whether the texts of keys are
   #   guarded   whether meta.allowApplyAll is obeyed: without it and without
   #             patterns no node is looked at, and the program refuses
-  #   announce  whether a trace tells how to reach each selected node, before
-  #             any system is evaluated
+  #   announce  not "": a trace with this word, which nobody can guess, tells how
+  #             to reach each selected node before any system is evaluated
   select =
     {
       patterns,
@@ -314,7 +314,7 @@ let
       announcement =
         name:
         at name (
-          builtins.trace "colmena-go: node ${
+          builtins.trace "colmena-go ${announce}: ${
             builtins.toJSON {
               inherit name;
               deployment = wayTo name;
@@ -368,7 +368,7 @@ let
           attrNames (builtins.groupBy (tag: tag) (concatMap (name: (deployment name).tags) names))
         else
           [ ];
-      nodes = builtins.deepSeq (if announce then map announcement selected else [ ]) (
+      nodes = builtins.deepSeq (if announce != "" then map announcement selected else [ ]) (
         # All of a node at once, so that an error in any part of it names the node.
         genAttrs selected (
           name:

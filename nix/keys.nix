@@ -164,7 +164,7 @@ let
       byDir = builtins.groupBy dirOf (builtins.attrValues paths);
       dirs = builtins.attrNames byDir;
       # /a/b -> /a /a/b
-      wayTo =
+      ancestors =
         dir:
         let
           all = steps dir;
@@ -173,7 +173,7 @@ let
       unique = list: builtins.attrNames (builtins.groupBy (x: x) list);
       names = dir: lib.concatMapStringsSep "|" (path: quote (baseNameOf path)) byDir.${dir};
       inDir = dir: "${if dir == "/" then "" else quote dir}/(${names dir})";
-      all = map quote (unique (lib.concatMap wayTo dirs)) ++ map inDir dirs;
+      all = map quote (unique (lib.concatMap ancestors dirs)) ++ map inDir dirs;
     in
     "^(${lib.concatStringsSep "|" all})/?$";
 

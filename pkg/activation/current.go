@@ -38,11 +38,15 @@ func CurrentSystem(ctx context.Context, host hostscript.Runner) (string, error) 
 
 // Has reports whether the host's current system or its profile is the toplevel
 // already. Both are roots of the garbage collector (nix-store(1), --gc), so its
-// whole closure is there.
-func Has(ctx context.Context, host hostscript.Runner, toplevel string) bool {
+// whole closure is there. It fails with the error of a host that does not answer.
+func Has(ctx context.Context, host hostscript.Runner, toplevel string) (bool, error) {
+	lines, err := ask(ctx, host, "readlink -f /run/current-system /nix/var/nix/profiles/system")
+	var exit interface{ ExitStatus() int }
+	if err != nil && !errors.As(err, &exit) {
+		return false, fmt.Errorf("asking the host what it runs: %w", err)
+	}
 	// One that is missing makes readlink fail; the other counts all the same.
-	lines, _ := ask(ctx, host, "readlink -f /run/current-system /nix/var/nix/profiles/system")
-	return slices.Contains(lines, toplevel)
+	return slices.Contains(lines, toplevel), nil
 }
 
 // Limits of an answer to a question that takes no time.

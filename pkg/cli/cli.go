@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -84,6 +85,10 @@ func unsupportedCommands() []*cli.Command {
 	return commands
 }
 
+// oneSignal is within which time signals are one: timeout(1) and others send
+// theirs to the process and to its group.
+const oneSignal = 500 * time.Millisecond
+
 // interruptible is done after the first SIGINT, SIGTERM or SIGHUP; the second ends the
 // program at once. What runs on a host by then goes on by itself.
 func interruptible(tell func(string)) (context.Context, func()) {
@@ -99,16 +104,21 @@ func interruptible(tell func(string)) (context.Context, func()) {
 	}
 	done := make(chan struct{})
 	go func() {
-		for again := false; ; again = true {
+		var first time.Time
+		for {
 			select {
 			case <-done:
 				return
 			case <-signals:
 			}
-			if again {
+			if !first.IsZero() {
+				if time.Since(first) < oneSignal {
+					continue
+				}
 				tell("left at once: an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends")
 				os.Exit(ExitInterrupted)
 			}
+			first = time.Now()
 			tell("interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")
 			cancel(errInterrupted)
 		}

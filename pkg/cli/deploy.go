@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,8 +26,10 @@ import (
 type deployment struct {
 	evaluation
 	deploy.Options
-	ahead                                            remote.Ahead
+
 	json, verbose, keepResult, substitute, buildHere bool
+
+	ahead remote.Ahead // connections that are made while Nix evaluates
 }
 
 // runDeployment takes the selected nodes to a goal.
@@ -90,10 +93,12 @@ func (d *deployment) request(ctx context.Context) nix.Request {
 		Toplevel: d.Goal.NeedsToplevel(), Keys: d.Goal.UploadsKeys() && !d.NoKeys, Guarded: d.Goal.NeedsHost(),
 	}
 	if r.Toplevel && d.Goal.NeedsHost() {
+		var begin sync.Once
 		r.Announce = func(text []byte) {
 			// What is wrong with it is told by the evaluation's result.
 			if name, target, err := hive.DecodeTarget(text); err == nil && target != nil && len(target.SSHOptions) == 0 {
-				d.ahead.Dial(ctx, d.connection(name, target))
+				begin.Do(func() { d.tool.Log.Info().Msg("connecting to the hosts meanwhile") })
+				d.ahead.Dial(ctx, name, d.connection(name, target))
 			}
 		}
 	}
@@ -102,9 +107,10 @@ func (d *deployment) request(ctx context.Context) nix.Request {
 
 // connection says how to reach a node.
 func (d *deployment) connection(node string, t *hive.Target) remote.Config {
+	log := d.tool.Log.With().Str("node", node).Logger()
 	return remote.Config{
 		Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, SSHConfigFile: os.Getenv("SSH_CONFIG_FILE"),
-		Log: d.tool.Log.With().Str("node", node).Logger(),
+		Note: func(text string) { log.Info().Msg(text) }, Log: log,
 	}
 }
 
@@ -163,7 +169,7 @@ func (d *deployment) tools(h *hive.Hive) deploy.Tools {
 		Dial: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
 			cfg := d.connection(node.Name, node.Target)
 			cfg.Note = note
-			host, err := d.ahead.Take(ctx, cfg)
+			host, err := d.ahead.Take(ctx, node.Name, cfg)
 			if err != nil {
 				return nil, err // not a *remote.Host that is nil
 			}

@@ -10,7 +10,7 @@ import (
 func listCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "list",
-		Usage:        "show the nodes with their tags and targets, after checking their deployment options",
+		Usage:        "show the nodes with their tags and targets, after checking their deployment options, other than the texts of keys",
 		Flags:        []cli.Flag{onFlag(), jsonFlag("the nodes")},
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {

@@ -32,6 +32,12 @@ type double struct {
 	socket   string // the folder of the last socket
 }
 
+// exit1 is the failure of a program on the host.
+type exit1 struct{}
+
+func (exit1) Error() string   { return "a double runs nothing" }
+func (exit1) ExitStatus() int { return 1 }
+
 func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
 	d.mu.Lock()
 	d.commands = append(d.commands, command)
@@ -39,7 +45,7 @@ func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout,
 	if d.run != nil {
 		return d.run(command, stdin, stderr)
 	}
-	return errors.New("a double runs nothing")
+	return exit1{}
 }
 
 func (d *double) Forward(_ context.Context, dir, _ string) (string, func() error, error) {
@@ -263,7 +269,7 @@ func switching(exit int, uploads chan struct{}) *double {
 		}
 		var length, size int
 		if _, err := fmt.Sscanf(command, `sh -c 'eval "$(head -c %d)"'`, &length); err != nil {
-			return errors.New("nothing") // the question for the system that is there
+			return exit1{} // the question for the system that is there
 		}
 		io.CopyN(io.Discard, stdin, int64(length))
 		if _, err := fmt.Fscanf(stdin, "%d\n", &size); err != nil {
@@ -351,5 +357,16 @@ func TestKeysOfASystemThatWaitsForARebootAreReportedAsSkipped(t *testing.T) {
 	r := switchWithLateKey(t, switching(100, nil))
 	if r.Status != Succeeded || !r.RebootNeeded || len(r.Keys) != 1 || r.Keys[0].Change != plan.Skipped || !strings.Contains(r.Keys[0].Note, "upload-keys") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A host that is gone is not one that lacks the system.
+func TestALostConnectionIsNotBuiltFor(t *testing.T) {
+	gone := errors.New("gone")
+	host := &double{run: func(string, io.Reader, io.Writer) error { return gone }}
+	j := &journal{}
+	r := Run(t.Context(), []hive.Node{node("web")}, Options{Goal: hive.Switch}, tools(j, map[string]*double{"web": host}), j)[0]
+	if r.Status != Failed || r.Step != StepDial || !errors.Is(r.Err, gone) || strings.Contains(j.String(), "build") {
+		t.Errorf("%s in step %q: %v; %s", r.Status, r.Step, r.Err, j)
 	}
 }

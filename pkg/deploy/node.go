@@ -41,7 +41,9 @@ func (n *nodeRun) goal(ctx context.Context) error {
 		}
 		defer n.host.Close()
 	}
+	n.waitFor("waiting for its turn: as many nodes as may be at once are at work")
 	release, err := n.slots.take(ctx)
+	n.stopWaiting()
 	if err != nil {
 		return err
 	}
@@ -144,7 +146,14 @@ func (n *nodeRun) refuseUnknownProfile(ctx context.Context) error {
 // provide builds the toplevel and brings it to the host, unless it is there.
 func (n *nodeRun) provide(ctx context.Context) error {
 	remote := n.opts.Goal.NeedsHost()
-	there := remote && activation.Has(ctx, n.host, n.node.Toplevel.OutPath)
+	there := false
+	if remote {
+		n.waitFor("asking the host what it runs")
+		var err error
+		if there, err = activation.Has(ctx, n.host, n.node.Toplevel.OutPath); err != nil {
+			return err
+		}
+	}
 	if !there || n.opts.AlwaysBuild {
 		if err := n.build(ctx); err != nil {
 			return err

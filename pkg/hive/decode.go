@@ -1,6 +1,7 @@
 package hive
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func DecodeTarget(text []byte) (name string, target *Target, err error) {
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return "", nil, decodeError(err)
 	}
-	if !utf8.Valid(text) {
+	if !utf8.Valid(text) || bytes.ContainsRune(text, utf8.RuneError) { // which Nix' log may hold in its place
 		return "", nil, ErrEncoding
 	}
 	node, err := doc.node(doc.Name)

@@ -173,3 +173,19 @@ func TestUnitsAreNamedAsSystemdEscapes(t *testing.T) {
 		}
 	}
 }
+
+func TestATargetThatIsToldAheadIsValidated(t *testing.T) {
+	for _, d := range []string{`"targetHost":"-oProxyCommand=x"`, `"targetHost":""`, `"targetHost":"h","targetPort":0`, `"targetHost":"h","targetUser":"a b"`} {
+		if _, _, err := DecodeTarget([]byte(`{"name":"web","deployment":{` + d + `}}`)); err == nil || !strings.Contains(err.Error(), `"web"`) {
+			t.Errorf("%s: %v", d, err)
+		}
+	}
+	if _, _, err := DecodeTarget([]byte("{\"name\":\"web\",\"deployment\":{\"targetHost\":\"h\xff\"}}")); !errors.Is(err, ErrEncoding) {
+		t.Error(err)
+	}
+	for _, text := range []string{"", "hunter2", `{"deployment":"hunter2"}`} {
+		if _, _, err := DecodeTarget([]byte(text)); !errors.Is(err, ErrDecode) || strings.Contains(err.Error(), "hunter2") {
+			t.Error(err)
+		}
+	}
+}

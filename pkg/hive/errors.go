@@ -15,7 +15,7 @@ func ListErrors(errs []error) string {
 	if len(texts) == 1 {
 		return texts[0]
 	}
-	return "\n- " + strings.Join(texts, "\n- ")
+	return fmt.Sprintf("%d problems:\n- %s", len(texts), strings.Join(texts, "\n- "))
 }
 
 // FirstFew lists names, of many only the first few and how many more there are.

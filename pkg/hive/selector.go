@@ -125,7 +125,7 @@ func plainInClass(c byte) bool {
 }
 
 func writeLiteral(b *strings.Builder, c byte) {
-	if strings.IndexByte(`\.+*?()|[]{}^$`, c) >= 0 {
+	if strings.IndexByte(`\.+*?()|[{^$`, c) >= 0 {
 		b.WriteByte('\\')
 	}
 	b.WriteByte(c)

@@ -18,6 +18,7 @@ func TestSelectorsAreReadAsColmenaReadsThem(t *testing.T) {
 		"web-?":           "name web-.",
 		"web[0-9x]":       "name web[0-9x]",
 		"web[!0-9]":       "name web[^0-9]",
+		"a]{b}":           `name a]\{b}`, // Nix refuses \] and \}
 		"a(b)$":           `name a\(b\)\$`,
 	} {
 		s, err := ParseSelector(text)

@@ -3,6 +3,7 @@ package nix
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,29 +39,32 @@ var (
 // [ErrEval] or [ErrNoOutput], or with a [*hive.Problem] for a key's text that is
 // not UTF-8; no error shows a key's content.
 func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte, error) {
-	wish := selectExpression(request)
+	if request.Announce != nil {
+		t.announce, t.token = request.Announce, rand.Text()
+	}
+	wish := selectExpression(request, t.token)
 	if source.File != "" {
 		expr := fmt.Sprintf("let c = %s; in %s (c.makeHive { hermetic = false; } (import %s))",
 			nixfiles.Expression(), wish, nixfiles.Quote(source.File))
-		return t.eval(ctx, "", request.Announce, "--impure", "--expr", expr)
+		return t.eval(ctx, "", "--impure", "--expr", expr)
 	}
-	return t.evalFlake(ctx, source, wish, request.Announce)
+	return t.evalFlake(ctx, source, wish)
 }
 
 // selectExpression is the function from a hive to data, of the set c.
-func selectExpression(request Request) string {
+func selectExpression(request Request, token string) string {
 	patterns, err := json.Marshal(request.Selector.Patterns)
 	if err != nil || request.Selector.All() {
 		patterns = []byte("[]")
 	}
-	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; announce = %t; })",
-		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, request.Announce != nil)
+	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; announce = %s; })",
+		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, nixfiles.Quote(token))
 }
 
 // eval runs nix eval. What Nix says on the way, such as traces and warnings, is
 // logged at once, and kept to explain a failure. The trace is always asked for,
 // since it names the node.
-func (t Tool) eval(ctx context.Context, dir string, announce func([]byte), args ...string) ([]byte, error) {
+func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	all := append(append([]string{}, features...), "eval", "--json", "--show-trace", "--log-format", "internal-json")
 	cmd := t.command(ctx, "nix", append(append(all, t.optionArgs()...), args...)...)
 	cmd.Dir = dir
@@ -68,7 +72,7 @@ func (t Tool) eval(ctx context.Context, dir string, announce func([]byte), args 
 	cmd.WaitDelay = killGraceEval
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	said := &journal{log: t.Log, announce: announce}
+	said := &journal{log: t.Log, announce: t.announce, token: t.token}
 	err := t.run(ctx, cmd, said.line)
 	var exit *exec.ExitError
 	switch {

@@ -29,7 +29,7 @@ var outputs = []output{
 // next is what an evaluation returns for a value that its guard refuses.
 const next = `{"next":true}`
 
-func (t Tool) evalFlake(ctx context.Context, source Source, wish string, announce func([]byte)) ([]byte, error) {
+func (t Tool) evalFlake(ctx context.Context, source Source, wish string) ([]byte, error) {
 	missing := map[string]bool{}
 	for _, out := range outputs {
 		if missing[out.name] {
@@ -41,7 +41,7 @@ func (t Tool) evalFlake(ctx context.Context, source Source, wish string, announc
 		if t.Impure {
 			args = append(args, "--impure")
 		}
-		text, err := t.eval(ctx, source.Dir, announce, args...)
+		text, err := t.eval(ctx, source.Dir, args...)
 		if absent(err, out.name) {
 			missing[out.name] = true
 			continue
@@ -51,7 +51,7 @@ func (t Tool) evalFlake(ctx context.Context, source Source, wish string, announc
 		}
 		if string(bytes.TrimSpace(text)) == next {
 			if out.name == "colmena" {
-				text, err = t.evalShadowed(ctx, source, apply, announce)
+				text, err = t.evalShadowed(ctx, source, apply)
 				if err != nil || string(bytes.TrimSpace(text)) != next {
 					return text, err
 				}
@@ -65,7 +65,7 @@ func (t Tool) evalFlake(ctx context.Context, source Source, wish string, announc
 
 // evalShadowed reaches the output `colmena` of a flake that has a package of
 // that name, by way of the flake's copy in the store, which is pure as well.
-func (t Tool) evalShadowed(ctx context.Context, source Source, apply string, announce func([]byte)) ([]byte, error) {
+func (t Tool) evalShadowed(ctx context.Context, source Source, apply string) ([]byte, error) {
 	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", source.Flake)...)
 	cmd.Dir = source.Dir
 	var out bytes.Buffer
@@ -93,7 +93,7 @@ func (t Tool) evalShadowed(ctx context.Context, source Source, apply string, ann
 	if t.Impure {
 		args = append(args, "--impure")
 	}
-	return t.eval(ctx, source.Dir, announce, args...)
+	return t.eval(ctx, source.Dir, args...)
 }
 
 // absent reports whether a flake simply does not have an output.

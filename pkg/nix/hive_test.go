@@ -273,3 +273,10 @@ func TestTargetsAreAnnouncedBeforeAnySystemIsEvaluated(t *testing.T) {
 		t.Errorf("nobody wanted to know, and it says %s", &log)
 	}
 }
+
+func TestAnErrorInATargetNamesItsNode(t *testing.T) {
+	_, err := evaluate(t, `{ a = { }; web.deployment.targetHost = throw "ow"; }`, "", Request{Toplevel: true, Announce: func([]byte) {}})
+	if err == nil || !strings.Contains(err.Error(), `node "web"`) {
+		t.Errorf("%v", err)
+	}
+}

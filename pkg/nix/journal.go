@@ -13,12 +13,14 @@ import (
 type journal struct {
 	log      zerolog.Logger
 	announce func(node []byte) // see [Request]; nil when not asked for
+	token    string            // that of the announcements
 	last     *entry            // the last error
 	plain    []string          // the last lines that are no objects
 }
 
-// announcement begins the trace with which nix/eval.nix tells of a node.
-const announcement = "trace: colmena-go: node "
+// announcement begins the trace with which nix/eval.nix tells of a node. Hives,
+// builders and git write here as well, but do not know this evaluation's token.
+func announcement(token string) string { return "trace: colmena-go " + token + ": " }
 
 // entry is an object of the log. These fields are those of Nix 2.8 and later.
 type entry struct {
@@ -64,7 +66,7 @@ func (j *journal) line(text string) {
 		j.last = e
 		return
 	}
-	if node, ok := strings.CutPrefix(e.Msg, announcement); ok && j.announce != nil {
+	if node, ok := strings.CutPrefix(e.Msg, announcement(j.token)); ok && j.announce != nil {
 		j.announce([]byte(node))
 		return
 	}
@@ -77,6 +79,7 @@ func (j *journal) tell(text string) {
 		prefix string
 		level  zerolog.Level
 	}{
+		{"trace: warning: ", zerolog.WarnLevel}, {"trace: evaluation warning: ", zerolog.WarnLevel}, // lib.warn and config.warnings
 		{"trace: ", zerolog.InfoLevel}, {"warning: ", zerolog.WarnLevel}, {"evaluation warning: ", zerolog.WarnLevel},
 		{"", zerolog.DebugLevel},
 	} {

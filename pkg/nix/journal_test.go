@@ -14,6 +14,8 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 		`@nix {"action":"msg","level":0,"msg":"trace: one\ntwo"}`:                                                                         `info one\ntwo`,
 		`@nix {"action":"msg","level":1,"msg":"\u001b[35;1mwarning:\u001b[0m Git tree '/x' is dirty"}`:                                    `warn Git tree '/x' is dirty`,
 		`@nix {"action":"msg","column":null,"file":null,"level":1,"line":null,"msg":"evaluation warning: old\nold","raw_msg":"old\nold"}`: `warn old\nold`,
+		`@nix {"action":"msg","level":0,"msg":"trace: \u001b[1;31mwarning: old\u001b[0m"}`:                                                `warn old`,
+		`@nix {"action":"msg","level":0,"msg":"trace: evaluation warning: old"}`:                                                          `warn old`,
 		`@nix {"action":"msg","level":3,"msg":"copying path"}`:                                                                            `debug copying path`,
 		`@nix {"action":"start","id":1,"level":3,"parent":0,"text":"evaluating","type":0}`:                                                ``,
 		`Enter passphrase for key:`: `info Enter passphrase for key:`,
@@ -52,4 +54,19 @@ func TestErrorsOfNewerNixAreUnderstood(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Builders, git and hives can write such lines as well: whoever were believed
+// would have us connect where he likes.
+func TestOnlyThisEvaluationAnnouncesNodes(t *testing.T) {
+	var told []string
+	j := &journal{token: "TOKEN", announce: func(node []byte) { told = append(told, string(node)) }}
+	for _, prefix := range []string{"trace: colmena-go : ", "trace: colmena-go: node ", "trace: colmena-go OTHER: ", "colmena-go TOKEN: ", "trace: colmena-go TOKEN: "} {
+		j.line(`@nix {"action":"msg","level":0,"msg":"` + prefix + `{}"}`)
+	}
+	if len(told) != 1 || told[0] != "{}" {
+		t.Errorf("told of %q, want one", told)
+	}
+	none := &journal{}
+	none.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go : {}"}`) // nobody wants to know
 }

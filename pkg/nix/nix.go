@@ -25,6 +25,9 @@ type Tool struct {
 	Impure    bool
 	Options   [][2]string // --nix-option NAME VALUE: for evaluation and builds
 	Log       zerolog.Logger
+
+	announce func(node []byte) // that of the evaluation's [Request]
+	token    string            // of its announcements
 }
 
 // ErrNoNix: there is no Nix on this machine.

@@ -5,23 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
-// Ahead holds connections that are made before anybody needs them. The zero
-// value is ready for use.
+// Ahead holds connections that are made before they are needed, one for each
+// node. The zero value is ready for use.
 type Ahead struct {
 	mu       sync.Mutex
 	closed   bool
-	attempts map[string][]*attempt // by what they connect to
+	attempts map[string]*attempt // by node
 }
 
-// attempt is one Dial on its way. What it holds may be read once done is closed.
+// attempt is one Dial on its way; its result may be read once done is closed.
 type attempt struct {
+	target string
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 	host   *Host
 	err    error
-	notes  []string
 }
 
 // errNotWanted ends the attempts that nobody has taken.
@@ -32,71 +33,75 @@ func (cfg Config) target() string {
 	return fmt.Sprintf("%q %d %q %q %q", cfg.Host, cfg.Port, cfg.User, cfg.Escalate, cfg.SSHConfigFile)
 }
 
-// Dial begins to connect and returns at once. cfg.Note is not used.
-func (a *Ahead) Dial(ctx context.Context, cfg Config) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	t := &attempt{cancel: cancel, done: make(chan struct{})}
-	cfg.Note = func(text string) { t.notes = append(t.notes, text) }
+// Dial begins to connect for a node and returns at once. Nothing is run on the
+// host. What there is to note is told at once, whether or not the connection is
+// taken later.
+func (a *Ahead) Dial(ctx context.Context, node string, cfg Config) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
-		cancel(nil)
+	if a.closed || a.attempts[node] != nil {
 		return
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	t := &attempt{target: cfg.target(), cancel: cancel, done: make(chan struct{})}
 	if a.attempts == nil {
-		a.attempts = map[string][]*attempt{}
+		a.attempts = map[string]*attempt{}
 	}
-	a.attempts[cfg.target()] = append(a.attempts[cfg.target()], t)
+	a.attempts[node] = t
 	go func() {
 		defer close(t.done)
 		defer cancel(nil)
-		t.host, t.err = Dial(ctx, cfg)
+		t.host, t.err = connect(ctx, cfg)
 	}()
 }
 
-// Take returns the connection that was begun to the same host in the same way,
-// which is then the caller's to close. It makes one when none was begun, and
-// when that failed or was lost meanwhile: the host may be back. It fails like
-// the function [Dial].
-func (a *Ahead) Take(ctx context.Context, cfg Config) (*Host, error) {
-	t := a.next(cfg.target())
+// Take returns the connection that was begun for the node, if its target is the
+// same still and the host answers; it is then the caller's to close. Otherwise
+// it connects anew, also where the first attempt did not reach the host, which
+// may be back, or nobody saw that the agent waited. It fails like the function [Dial].
+func (a *Ahead) Take(ctx context.Context, node string, cfg Config) (*Host, error) {
+	t := a.claim(node, cfg.target())
 	if t == nil {
 		return Dial(ctx, cfg)
 	}
 	select {
-	case <-t.done: // long ago, perhaps
-		if t.err != nil {
+	case <-t.done:
+		again := errors.Is(t.err, ErrUnreachable) || errors.Is(t.err, ErrAgent)
+		if t.err == nil {
+			if t.host.answers(ctx) {
+				return t.host.ready(ctx)
+			}
+			t.host.Close()
+			again = true
+		}
+		if again {
 			return Dial(ctx, cfg)
 		}
 	default:
 		stop := context.AfterFunc(ctx, func() { t.cancel(context.Cause(ctx)) })
+		defer stop()
 		<-t.done
-		stop()
-		if t.err != nil {
-			return nil, t.err
+		// Who does not answer now has had its time, except for the agent.
+		if errors.Is(t.err, ErrAgent) && ctx.Err() == nil {
+			return Dial(ctx, cfg)
 		}
 	}
-	if t.host.lost() {
-		t.host.Close()
-		return Dial(ctx, cfg)
+	if t.err != nil {
+		return nil, t.err
 	}
-	if cfg.Note != nil {
-		for _, note := range t.notes {
-			cfg.Note(note)
-		}
-	}
-	return t.host, nil
+	return t.host.ready(ctx)
 }
 
-func (a *Ahead) next(target string) *attempt {
+// claim takes an attempt out, so that nobody else ends it.
+func (a *Ahead) claim(node, target string) *attempt {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	waiting := a.attempts[target]
-	if len(waiting) == 0 {
+	t := a.attempts[node]
+	if t == nil || t.target != target {
 		return nil
 	}
-	a.attempts[target] = waiting[1:]
-	return waiting[0]
+	delete(a.attempts, node)
+	return t
 }
 
 // Close ends the connections that nobody has taken, and waits for that.
@@ -106,27 +111,34 @@ func (a *Ahead) Close() {
 	attempts := a.attempts
 	a.attempts = nil
 	a.mu.Unlock()
-	for _, waiting := range attempts {
-		for _, t := range waiting {
-			t.cancel(errNotWanted)
-		}
+	for _, t := range attempts {
+		t.cancel(errNotWanted)
 	}
-	for _, waiting := range attempts {
-		for _, t := range waiting {
-			<-t.done
-			if t.host != nil {
-				t.host.Close()
-			}
+	for _, t := range attempts {
+		<-t.done
+		if t.host != nil {
+			t.host.Close()
 		}
 	}
 }
 
-// lost reports whether the connection is gone.
-func (h *Host) lost() bool {
+// answerLimit is how long the host at the other end of a connection that was not
+// in use may take to show that it is still there.
+var answerLimit = 5 * time.Second
+
+// answers asks the host for a sign of life. Without one only Close is left to do.
+func (h *Host) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	answered := make(chan error, 1)
+	h.tasks.Go(func() {
+		_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
+		answered <- err
+	})
 	select {
-	case <-h.ended:
-		return true
-	default:
+	case err := <-answered:
+		return err == nil
+	case <-ctx.Done():
 		return false
 	}
 }

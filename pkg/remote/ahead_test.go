@@ -4,32 +4,32 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 )
+
+const node = "web"
 
 // take is bounded like dial.
 func take(t *testing.T, a *Ahead, cfg Config) (*Host, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	h, err := a.Take(ctx, cfg)
+	h, err := a.Take(ctx, node, cfg)
 	if err == nil {
 		t.Cleanup(func() { h.Close() })
 	}
 	return h, err
 }
 
-// settled waits until everything that was begun has ended in one way or other.
-func settled(a *Ahead) (hosts []*Host) {
-	for _, waiting := range a.attempts {
-		for _, t := range waiting {
-			<-t.done
-			hosts = append(hosts, t.host)
-		}
-	}
-	return hosts
+// begun dials ahead and waits for the end of that.
+func begun(t *testing.T, a *Ahead, cfg Config) *attempt {
+	t.Helper()
+	a.Dial(t.Context(), node, cfg)
+	attempt := a.attempts[node]
+	<-attempt.done
+	return attempt
 }
 
 func mustRun(t *testing.T, h *Host) {
@@ -44,24 +44,17 @@ func TestAConnectionMadeAheadIsTheOneThatIsTaken(t *testing.T) {
 	var a Ahead
 	defer a.Close()
 	cfg := s.config(t)
-	a.Dial(t.Context(), cfg)
-	begun := settled(&a)
-	var notes []string
-	cfg.Note = func(text string) { notes = append(notes, text) }
+	first := begun(t, &a, cfg)
+	a.Dial(t.Context(), node, cfg) // once is enough
+	if a.attempts[node] != first {
+		t.Error("a node is dialled twice")
+	}
 	h, err := take(t, &a, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(begun) != 1 || h != begun[0] {
-		t.Error("another connection was made")
-	}
-	if len(notes) != 1 { // the host's key was new
-		t.Errorf("notes %q, want what Dial had to say", notes)
+	if err != nil || h != first.host {
+		t.Fatalf("another connection was made, or none: %v", err)
 	}
 	mustRun(t, h)
-
-	again, err := take(t, &a, cfg)
-	if err != nil || again == h {
+	if again, err := take(t, &a, cfg); err != nil || again == h {
 		t.Errorf("who comes second shares the connection, or gets %v", err)
 	}
 }
@@ -71,60 +64,140 @@ func TestAConnectionThatIsBeingMadeIsWaitedFor(t *testing.T) {
 	var a Ahead
 	defer a.Close()
 	cfg := s.config(t, `Match exec "sleep 0.3"`)
-	a.Dial(t.Context(), cfg)
-	begun := a.attempts[cfg.target()][0]
+	a.Dial(t.Context(), node, cfg)
+	first := a.attempts[node]
 	h, err := take(t, &a, cfg)
-	if err != nil || h != begun.host {
+	if err != nil || h != first.host {
 		t.Errorf("got %v, %v", h, err)
 	}
 }
 
 func TestAConnectionElsewhereIsNotTaken(t *testing.T) {
 	s := serve(t)
-	var a Ahead
-	defer a.Close()
-	cfg := s.config(t)
-	a.Dial(t.Context(), cfg)
-	begun := settled(&a)
-	for _, change := range []func(*Config){
-		func(c *Config) { c.User = me(t) },
-		func(c *Config) { c.Escalate = []string{"env"} },
-		func(c *Config) { c.Host = "127.0.0.1" }, // of the configuration's Host line, box alone has a port
+	for name, change := range map[string]func(*Config){
+		"host":          func(c *Config) { c.Host = "BOX" },
+		"port":          func(c *Config) { c.Port = 22 },
+		"user":          func(c *Config) { c.User = me(t) },
+		"escalation":    func(c *Config) { c.Escalate = []string{"env"} },
+		"configuration": func(c *Config) { c.SSHConfigFile = "/dev/null" },
 	} {
-		other := cfg
-		change(&other)
-		if h, _ := take(t, &a, other); slices.Contains(begun, h) && h != nil {
-			t.Errorf("%s got the connection of %s", other.target(), cfg.target())
+		var a Ahead
+		cfg := s.config(t)
+		first := begun(t, &a, cfg)
+		change(&cfg)
+		if h, _ := take(t, &a, cfg); h == first.host {
+			t.Errorf("another %s, the same connection", name)
+		}
+		a.Close()
+		if !ended(first.host) {
+			t.Errorf("another %s: the first connection is left", name)
 		}
 	}
 }
 
-func TestWhatFailedOrWasLostIsTriedAgain(t *testing.T) {
+func ended(h *Host) bool {
+	select {
+	case <-h.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// A host's key that is accepted before anybody knows whether it is needed.
+func TestANoteIsToldThoughTheConnectionIsNotTaken(t *testing.T) {
 	s := serve(t)
-	t.Run("lost", func(t *testing.T) {
-		var a Ahead
-		defer a.Close()
-		a.Dial(t.Context(), s.config(t))
-		begun := settled(&a)[0]
-		begun.client.Client.Close()
-		<-begun.ended
-		h, err := take(t, &a, s.config(t))
-		if err != nil || h == begun {
-			t.Fatalf("got the lost one: %t, %v", h == begun, err)
-		}
+	var a Ahead
+	cfg := s.config(t)
+	var notes []string
+	cfg.Note = func(text string) { notes = append(notes, text) }
+	begun(t, &a, cfg)
+	a.Close()
+	if len(notes) != 1 || !strings.Contains(notes[0], "new host") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+func TestAHostThatWasOutOfReachIsTriedAgain(t *testing.T) {
+	s := serve(t)
+	var a Ahead
+	defer a.Close()
+	if first := begun(t, &a, s.configAt(t, freePort(t))); !errors.Is(first.err, ErrUnreachable) {
+		t.Fatal(first.err)
+	}
+	if h, err := take(t, &a, s.config(t)); err != nil {
+		t.Error(err)
+	} else {
 		mustRun(t, h)
-	})
-	t.Run("failed", func(t *testing.T) {
+	}
+}
+
+// Each refusal counts: for a server that locks out, a sudo that sends mail.
+func TestAHostThatRefusedIsNotAskedAgain(t *testing.T) {
+	s := serve(t)
+	var a Ahead
+	defer a.Close()
+	first := begun(t, &a, s.config(t, "User no-such-user"))
+	if !errors.Is(first.err, ErrAuth) {
+		t.Fatal(first.err)
+	}
+	if _, err := take(t, &a, s.config(t)); err != first.err {
+		t.Errorf("%v, want the first refusal: %v", err, first.err)
+	}
+}
+
+// Nobody saw that the agent waited, or knew what for.
+func TestAnAgentThatWaitedInVainIsAskedAgain(t *testing.T) {
+	set(t, &handshakeGrace, 500*time.Millisecond)
+	for _, early := range []bool{true, false} {
+		s := serve(t)
+		u := undecided{keyring(t, s.path("id")), make(chan struct{})}
+		socket := serveAgent(t, u)
+		t.Cleanup(func() { close(u.end) })
 		var a Ahead
-		defer a.Close()
-		a.Dial(t.Context(), s.configAt(t, freePort(t)))
-		settled(&a)
-		if h, err := take(t, &a, s.config(t)); err != nil {
-			t.Error(err)
+		a.Dial(t.Context(), node, s.config(t, "IdentityAgent "+socket, "ConnectTimeout 1"))
+		first := a.attempts[node]
+		if early {
+			<-first.done
+		} else {
+			time.Sleep(300 * time.Millisecond) // ssh -G has read the configuration
+		}
+		h, err := take(t, &a, s.config(t))
+		if err != nil || !errors.Is(first.err, ErrAgent) {
+			t.Errorf("first %v, then %v", first.err, err)
 		} else {
 			mustRun(t, h)
 		}
-	})
+		a.Close()
+	}
+}
+
+func TestAConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
+	set(t, &answerLimit, 500*time.Millisecond)
+	s := serve(t)
+	for name, die := range map[string]func(*proxy, *Host){
+		"closed": func(_ *proxy, h *Host) { h.client.Client.Close(); <-h.ended },
+		"silent": func(p *proxy, _ *Host) { p.freeze() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProxy(t, "127.0.0.1:"+s.port)
+			var a Ahead
+			defer a.Close()
+			first := begun(t, &a, s.configAt(t, p.port))
+			if first.err != nil {
+				t.Fatal(first.err)
+			}
+			die(p, first.host)
+			h, err := take(t, &a, s.config(t))
+			if err != nil || h == first.host {
+				t.Fatalf("got the dead one: %t, %v", h == first.host, err)
+			}
+			mustRun(t, h)
+			if !ended(first.host) {
+				t.Error("the dead connection is left")
+			}
+		})
+	}
 }
 
 // goleak sees what is left of connections.
@@ -137,19 +210,23 @@ func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 	defer mute.Close()
 	_, port, _ := net.SplitHostPort(mute.Addr().String())
 	var a Ahead
-	a.Dial(t.Context(), s.config(t))
-	begun := settled(&a)[0]
-	a.Dial(t.Context(), s.configAt(t, port)) // this one would take long
+	first := begun(t, &a, s.config(t))
+	a.Dial(t.Context(), "mute", s.configAt(t, port)) // this one would take long
+	if conn, err := mute.Accept(); err != nil {
+		t.Fatal(err)
+	} else {
+		defer conn.Close()
+	}
 	begin := time.Now()
 	a.Close()
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if !begun.lost() {
+	if !ended(first.host) {
 		t.Error("a connection is still there")
 	}
-	a.Dial(t.Context(), s.config(t)) // nobody would end it
-	if len(settled(&a)) > 0 {
+	a.Dial(t.Context(), node, s.config(t)) // nobody would end it
+	if len(a.attempts) > 0 {
 		t.Error("a connection is made after the end")
 	}
 }
@@ -159,12 +236,12 @@ func TestWhoWaitsForAConnectionCanBeStopped(t *testing.T) {
 	var a Ahead
 	defer a.Close()
 	cfg := s.config(t, `Match exec "sleep 8"`)
-	a.Dial(t.Context(), cfg)
+	a.Dial(t.Context(), node, cfg)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	time.AfterFunc(200*time.Millisecond, func() { cancel(why) })
 	begin := time.Now()
-	if _, err := a.Take(ctx, cfg); !errors.Is(err, why) || time.Since(begin) > 5*time.Second {
+	if _, err := a.Take(ctx, node, cfg); !errors.Is(err, why) || time.Since(begin) > 5*time.Second {
 		t.Errorf("%v after %v, want %v at once", err, time.Since(begin), why)
 	}
 }

@@ -20,9 +20,10 @@ import (
 // hostKeys decides whether a host's key may be trusted.
 type hostKeys struct {
 	settings
-	db   *knownhosts.HostKeyDB
-	name string // as known_hosts has it, with the port
-	note func(string)
+	db       *knownhosts.HostKeyDB
+	name     string // as known_hosts has it, with the port
+	note     func(string)
+	accepted []byte // the key of this connection, which is shown again at each key exchange
 }
 
 // learning serialises the additions of this process to known_hosts files.
@@ -66,9 +67,16 @@ func (r refusal) Unwrap() error { return r.error }
 
 // check is an ssh.HostKeyCallback.
 func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
+	if h.accepted != nil {
+		if !bytes.Equal(h.accepted, key.Marshal()) {
+			return refusal{fmt.Errorf("%w: %s changed its key within one connection", ErrHostKey, h.hostName)}
+		}
+		return nil
+	}
 	if err := h.judge(remote, key); err != nil {
 		return refusal{err}
 	}
+	h.accepted = key.Marshal()
 	return nil
 }
 
@@ -90,12 +98,13 @@ func (h *hostKeys) judge(remote net.Addr, key ssh.PublicKey) error {
 
 func (h *hostKeys) changed(err error, key ssh.PublicKey) error {
 	var keyErr *xknownhosts.KeyError
-	where := "known_hosts"
+	where, file := "known_hosts", ""
 	if errors.As(err, &keyErr) && len(keyErr.Want) > 0 {
 		where = fmt.Sprintf("%s:%d", keyErr.Want[0].Filename, keyErr.Want[0].Line)
+		file = fmt.Sprintf("-f '%s' ", keyErr.Want[0].Filename)
 	}
-	return fmt.Errorf("%w: the key of %s is not the one in %s (now %s): somebody may be listening in; if the host was reinstalled, remove the old key with: ssh-keygen -R '%s'",
-		ErrHostKey, h.hostName, where, ssh.FingerprintSHA256(key), knownhosts.Normalize(h.name))
+	return fmt.Errorf("%w: the key of %s is not the one in %s (now %s): somebody may be listening in; if the host was reinstalled, remove the old key with: ssh-keygen %s-R '%s'",
+		ErrHostKey, h.hostName, where, ssh.FingerprintSHA256(key), file, knownhosts.Normalize(h.name))
 }
 
 // learn records an unknown key, unless ssh_config says to be strict.
@@ -120,14 +129,20 @@ func (h *hostKeys) learn(key ssh.PublicKey) error {
 	return nil
 }
 
-// appendLine adds to a file in one write, so that several processes may do so.
+// appendLine adds a line to a file that lacks it, in one write, so that several
+// processes may do so.
 func appendLine(path, line string) error {
 	learning.Lock()
 	defer learning.Unlock()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if old, err := os.ReadFile(path); err == nil && len(old) > 0 && !bytes.HasSuffix(old, []byte("\n")) {
+	old, err := os.ReadFile(path)
+	switch {
+	case err != nil || len(old) == 0:
+	case bytes.Contains(append([]byte("\n"), old...), []byte("\n"+line)):
+		return nil
+	case !bytes.HasSuffix(old, []byte("\n")):
 		line = "\n" + line
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)

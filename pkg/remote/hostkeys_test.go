@@ -1,10 +1,14 @@
 package remote
 
 import (
+	"bytes"
 	"errors"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 )
 
 func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
@@ -109,5 +113,42 @@ func TestAHostIsRecordedWithoutItsNameWhereAsked(t *testing.T) {
 	}
 	if out, err := exec.Command("ssh-keygen", "-F", "[127.0.0.1]:"+s.port, "-f", s.path("known_hosts")).CombinedOutput(); err != nil {
 		t.Errorf("OpenSSH does not find the host: %v: %s", err, out)
+	}
+}
+
+// A server shows its key at each key exchange.
+func TestAHostKeyIsLearnedOnce(t *testing.T) {
+	s := serve(t, "RekeyLimit 16K")
+	cfg := s.config(t)
+	var notes []string
+	cfg.Note = func(text string) { notes = append(notes, text) }
+	var out bytes.Buffer
+	if err := mustDial(t, cfg).Run(t.Context(), "head -c 300000 /dev/zero", nil, &out, nil); err != nil || out.Len() != 300000 {
+		t.Fatal(err, out.Len())
+	}
+	if lines := strings.Count(s.read(t, "known_hosts"), "\n"); len(notes) != 1 || lines != 1 {
+		t.Errorf("%d lines in known_hosts; notes %q", lines, notes)
+	}
+}
+
+func TestAHostKeyThatChangesOnTheWayIsRefused(t *testing.T) {
+	s := serve(t)
+	read := func(name string) ssh.PublicKey {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(s.read(t, name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	known, err := newHostKeys(settings{hostName: "box", port: 22, userKnownHosts: []string{s.path("known_hosts")}}, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 22}
+	if err := known.check("", at, read("host_ed25519.pub")); err != nil {
+		t.Error(err)
+	}
+	if err := known.check("", at, read("host_ecdsa.pub")); !errors.Is(err, ErrHostKey) {
+		t.Errorf("another key in the same connection: %v", err)
 	}
 }

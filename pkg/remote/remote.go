@@ -25,6 +25,8 @@ var (
 	ErrHostKey = errors.New("host key refused")
 	// ErrAuth: the host accepted none of our keys.
 	ErrAuth = errors.New("the host accepts none of our keys")
+	// ErrAgent: the agent does not answer: it may wait for a touch or a confirmation.
+	ErrAgent = errors.New("the agent does not answer in time")
 	// ErrEscalation: the host does not make our user root without asking.
 	ErrEscalation = errors.New("cannot become root on the host")
 	// ErrConnectionLost: the connection ended or fell silent while in use.
@@ -45,7 +47,8 @@ type Config struct {
 // Host is an open connection. Its methods may be used from many goroutines.
 type Host struct {
 	client   *goph.Client
-	escalate []string
+	login    string        // user@address
+	escalate []string      // nil for root
 	channels chan struct{} // sshd opens only so many at once
 	log      zerolog.Logger
 
@@ -58,10 +61,28 @@ type Host struct {
 const maxChannels = 8
 
 // Dial connects, authenticates and sees that commands can be run as root. It
-// fails with [ErrUnreachable], [ErrHostKey], [ErrAuth] or [ErrEscalation], or
-// with what is wrong here: in ssh_config, with the agent. It does so in bounded
+// fails with [ErrUnreachable], [ErrHostKey], [ErrAuth], [ErrAgent] or
+// [ErrEscalation], or with what is wrong in ssh_config. It does so in bounded
 // time, and honours ctx throughout.
 func Dial(ctx context.Context, cfg Config) (*Host, error) {
+	h, err := connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return h.ready(ctx)
+}
+
+// ready sees that commands can be run as root, and closes the connection if not.
+func (h *Host) ready(ctx context.Context) (*Host, error) {
+	if err := h.tryEscalation(ctx); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// connect connects and authenticates; nothing is run on the host.
+func connect(ctx context.Context, cfg Config) (*Host, error) {
 	if cfg.Note == nil {
 		cfg.Note = func(string) {}
 	}
@@ -91,6 +112,7 @@ func Dial(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		client:   &goph.Client{Client: client},
+		login:    s.user + "@" + address,
 		channels: make(chan struct{}, maxChannels),
 		log:      cfg.Log,
 		ended:    make(chan struct{}),
@@ -99,10 +121,6 @@ func Dial(ctx context.Context, cfg Config) (*Host, error) {
 	h.tasks.Go(func() { h.keepAlive(s.aliveInterval, s.aliveCount) })
 	if s.user != "root" && len(cfg.Escalate) > 0 {
 		h.escalate = cfg.Escalate
-		if err := h.tryEscalation(ctx, s.user, address); err != nil {
-			h.Close()
-			return nil, err
-		}
 	}
 	return h, nil
 }
@@ -155,8 +173,8 @@ func explainHandshake(ctx context.Context, err error, s settings, address string
 	case ctx.Err() != nil: // whose end silences the agent and the server
 		return fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
 	case ids.agentSilent():
-		return fmt.Errorf("the agent at %s does not answer in time when asked to sign for %s@%s: confirm or touch what it waits for, restart it, or set IdentityAgent to none in ssh_config",
-			ids.socket, s.user, address)
+		return fmt.Errorf("%w: the one at %s was asked to sign for %s@%s: confirm or touch what it waits for, restart it, or set IdentityAgent to none in ssh_config",
+			ErrAgent, ids.socket, s.user, address)
 	case strings.Contains(err.Error(), "unable to authenticate"): // x/crypto has no sentinel for it
 		return fmt.Errorf("%w: %s@%s; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config",
 			ErrAuth, s.user, address, ids)

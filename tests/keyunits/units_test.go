@@ -127,6 +127,30 @@ func TestTheWayToAKeyMayComeAndGo(t *testing.T) {
 	h.becomes(unit("root"), "active") // the directory /root
 }
 
+// Only news of the file itself tells here: nothing on the way changes.
+func TestFilesAreFollowedWhateverTheirDirectory(t *testing.T) {
+	h := onHost(t)
+	h.sh("rm -f /plain; mkdir -p '/srv/a+b(c)'")
+	h.to(`{ deployment.keys = { plain = { text = "v"; destDir = "/"; }; quoted = { text = "v"; destDir = "/srv/a+b(c)"; }; later = { text = "v"; destDir = "/srv/later"; }; }; }`)
+	h.settled()
+	for _, c := range []struct{ unit, make, remove string }{
+		{"plain", "echo v >/plain", "rm /plain"},
+		{"quoted", "echo v >'/srv/a+b(c)/quoted'", "rm '/srv/a+b(c)/quoted'"},
+		{"later", "mkdir /srv/.l; echo v >/srv/.l/later; mv /srv/.l /srv/later", "mv /srv/later /srv/.gone"},
+	} {
+		h.settled()
+		h.sh(c.make)
+		if took := h.becomes(unit(c.unit), "active"); took > time.Second {
+			t.Errorf("%s: %v", c.unit, took)
+		}
+		h.settled()
+		h.sh(c.remove)
+		if took := h.becomes(unit(c.unit), "inactive"); took > time.Second {
+			t.Errorf("%s: %v", c.unit, took)
+		}
+	}
+}
+
 func TestAJobWaitsForTheFileAndHoldsOneProcess(t *testing.T) {
 	h := onHost(t)
 	h.to(`{ deployment.keys.k.text = "v"; systemd.services.needs = { requires = [ "k-key.service" ]; after = [ "k-key.service" ]; serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; script = "test -e /run/keys/k"; }; }`)

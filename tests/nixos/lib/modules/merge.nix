@@ -263,9 +263,7 @@ rec {
     in
     {
       inherit highestPrio;
-      values = map strip (
-        if length defs == 1 then defs else builtins.filter (def: priority def == highestPrio) defs
-      );
+      values = map strip (builtins.filter (def: priority def == highestPrio) defs);
     };
 
   # mkBefore and mkAfter put in their places.

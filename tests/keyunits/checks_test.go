@@ -1,0 +1,28 @@
+package keyunits_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// A plain NixOS build meets these alone: no program is involved.
+func TestTheModulesAssertionsStandOnTheirOwn(t *testing.T) {
+	for keys, says := range map[string][]string{
+		`a = { };`:           {`deployment.keys."a": exactly one`},
+		`"a\nb".text = "v";`: {"control characters, since a unit"},
+		`"a${builtins.concatStringsSep "" (builtins.genList (_: "é") 31)}".text = "v";`: {"too long for a unit's"},
+		`a = { text = "v"; name = "x/y"; };`:                                            {`deployment.keys."a".name must be a file name`},
+		`a = { text = "v"; name = ".."; };`:                                             {`deployment.keys."a".name must be a file name`},
+		`a = { text = "v"; destDir = "/a/../b"; };`:                                     {`deployment.keys."a".destDir must be`},
+		`a = { text = "v"; group = "a:b"; };`:                                           {`deployment.keys."a".user and .group`},
+		`a.text = "v"; b = { text = "v"; name = "a"; };`:                                {`"a" leads to /run/keys/a, as do the keys b`, `"b" leads to /run/keys/a, as do the keys a`},
+		`a = { text = "v"; permissions = "8"; user = "a:b"; };`:                         {`- deployment.keys."a".permissions must be`, `- deployment.keys."a".user and`},
+	} {
+		_, stderr, err := evaluated(t, "nix-instantiate", "{ deployment.keys = { "+keys+" }; }", "system.build.toplevel.drvPath", "--eval")
+		for _, want := range says {
+			if err == nil || !strings.Contains(stderr, want) {
+				t.Errorf("%s: %v, %s\nlacks %s", keys, err, stderr, want)
+			}
+		}
+	}
+}
