@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -51,7 +52,7 @@ func (r *Resolver) command(ctx context.Context, argv []string) (secret.Secret, e
 	}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, ErrTimeout):
-		return secret.Secret{}, fmt.Errorf("%w: %s was killed after %s%s", ErrTimeout, argv[0], timeout, stderr.without(stdout.content))
+		return secret.Secret{}, fmt.Errorf("%w: %s was killed after %s%s%s", ErrTimeout, argv[0], timeout, stderr.without(stdout.content), stderr.advice())
 	case errors.Is(cause, ErrTooLarge):
 		return secret.Secret{}, fmt.Errorf("the output of %s is %w: at most %d bytes are sent", argv[0], ErrTooLarge, int64(MaxSize))
 	case cause != nil:
@@ -59,7 +60,7 @@ func (r *Resolver) command(ctx context.Context, argv []string) (secret.Secret, e
 	case errors.Is(err, exec.ErrWaitDelay):
 		return secret.Secret{}, fmt.Errorf("%w: %s ended, but a program it left behind holds its output open", ErrCommand, argv[0])
 	case err != nil:
-		return secret.Secret{}, fmt.Errorf("%w: %s: %w%s", ErrCommand, argv[0], startError(err), stderr.without(stdout.content))
+		return secret.Secret{}, fmt.Errorf("%w: %s: %w%s%s", ErrCommand, argv[0], startError(err), stderr.without(stdout.content), stderr.advice())
 	}
 	return secret.New(stdout.content), nil
 }
@@ -159,4 +160,15 @@ func (p pieces) in(line string) bool {
 		}
 	}
 	return false
+}
+
+// asks: what programs say that want to be told something.
+var asks = regexp.MustCompile(`(?i)pass(phrase|word|code)|\bPIN\b|/dev/tty|terminal`)
+
+// advice is for a command that seems to have asked in vain.
+func (e *ending) advice() string {
+	if !asks.Match(e.content) {
+		return ""
+	}
+	return "\n(a keyCommand has no terminal and no input: unlock what it asks for before, as with an agent)"
 }

@@ -53,8 +53,14 @@ func (j *journal) failure(trace bool) error {
 	default:
 		e.Message += j.last.context()
 	}
+	if len(j.built) > 0 && failedBuild.MatchString(message) {
+		e.Message += "\nthe builder's last lines:\n> " + strings.Join(j.built, "\n> ")
+	}
 	return e
 }
+
+// failedBuild: a build that the evaluation waited for failed.
+var failedBuild = regexp.MustCompile(`^builder for |^Cannot build |^build of `)
 
 // named is the name, written as JSON, that the trace holds, or "".
 func (e *entry) named(pattern *regexp.Regexp) (name string) {

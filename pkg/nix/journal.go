@@ -16,6 +16,7 @@ type journal struct {
 	token    string            // that of the announcements
 	last     *entry            // the last error
 	plain    []string          // the last lines that are no objects
+	built    []string          // the last lines of builders
 }
 
 // announcement begins the trace with which nix/eval.nix tells of a node. Hives,
@@ -24,7 +25,9 @@ func announcement(token string) string { return "trace: colmena-go " + token + "
 
 // entry is an object of the log. These fields are those of Nix 2.8 and later.
 type entry struct {
-	Action string  `json:"action"`  // "msg", or something about an activity
+	Action string  `json:"action"`  // "msg", "result", or something else about an activity
+	Type   int     `json:"type"`    // of a result
+	Fields []any   `json:"fields"`  // of a result
 	Level  int     `json:"level"`   // 0 is an error, but also a trace; 1 a warning
 	Msg    string  `json:"msg"`     // for people, with source code
 	Raw    *string `json:"raw_msg"` // of an error or warning: what is wrong, and no more
@@ -44,6 +47,13 @@ type place struct {
 	Column int    `json:"column"`
 }
 
+// buildLogLine is the type of a result that is a line of a builder's output, for
+// builds that an evaluation waits for (Nix, logging.hh).
+const buildLogLine = 101
+
+// builtLines is how many of them an error shows, as nix build does.
+const builtLines = 10
+
 // plainLines is how many lines of other programs are kept.
 const plainLines = 20
 
@@ -57,6 +67,13 @@ func (j *journal) line(text string) {
 		j.plain = j.plain[max(0, len(j.plain)-plainLines):]
 		j.log.Info().Msg(text)
 		return
+	}
+	if e.Action == "result" && e.Type == buildLogLine && len(e.Fields) > 0 {
+		if line, ok := e.Fields[0].(string); ok {
+			j.built = append(j.built, uncolored(line))
+			j.built = j.built[max(0, len(j.built)-builtLines):]
+			j.log.Debug().Msg(uncolored(line))
+		}
 	}
 	if e.Action != "msg" {
 		return

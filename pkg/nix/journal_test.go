@@ -17,6 +17,7 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 		`@nix {"action":"msg","level":0,"msg":"trace: \u001b[1;31mwarning: old\u001b[0m"}`:                                                `warn old`,
 		`@nix {"action":"msg","level":0,"msg":"trace: evaluation warning: old"}`:                                                          `warn old`,
 		`@nix {"action":"msg","level":3,"msg":"copying path"}`:                                                                            `debug copying path`,
+		`@nix {"action":"result","fields":["a line of a builder"],"id":1,"type":101}`:                                                     `debug a line of a builder`,
 		`@nix {"action":"start","id":1,"level":3,"parent":0,"text":"evaluating","type":0}`:                                                ``,
 		`Enter passphrase for key:`: `info Enter passphrase for key:`,
 		`@nix {broken`:              `info @nix {broken`,
