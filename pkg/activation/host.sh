@@ -37,13 +37,12 @@ sweep() {
   set -f
 }
 
-write_script() {
-  cat >"$dir/script" <<'SCRIPT'
-# The main process of the activation's unit.
+# The main process of the activation's unit; it holds no single quote.
+script='# The main process of the unit.
 set -u
 dir=${0%/*} run=${0%/*/*}
 end() {
-  printf '%s\n' "$1" >"$dir/status"
+  printf "%s\n" "$1" >"$dir/status"
   exit "$2"
 }
 # A caught signal waits for the running program; an ignored one would be inherited.
@@ -56,7 +55,7 @@ if ! flock -n 9; then
   { read -r holder <"$run/activation"; } 2>/dev/null || holder=unknown
   end "busy $holder" 75
 fi
-printf '%s\n' "${dir##*/}" >"$run/activation"
+printf "%s\n" "${dir##*/}" >"$run/activation"
 umask 022
 cd /
 if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
@@ -64,9 +63,7 @@ if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
 fi
 "$4/bin/switch-to-configuration" "$2" 8>&- 9>&-
 code=$?
-end "exit $code" "$code"
-SCRIPT
-}
+end "exit $code" "$code"'
 
 # start runs the script as a transient service: nothing that happens to this
 # process or to its session reaches it. Of the default dependencies only a
@@ -136,7 +133,7 @@ sweep
 dir=$run/activate-$id
 mkdir -m 0700 "$dir" || fail "cannot make $dir"
 exec 3<&0 6>"$dir/follower"
-flock 6 && write_script && : >"$dir/running" || fail "cannot write and lock files in $dir"
+flock 6 && printf '%s\n' "$script" >"$dir/script" && : >"$dir/running" || fail "cannot write and lock files in $dir"
 say launch
 start
 

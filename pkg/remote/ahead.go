@@ -21,6 +21,7 @@ type attempt struct {
 	target string
 	cancel context.CancelCauseFunc
 	done   chan struct{}
+	at     time.Time // of the end
 	host   *Host
 	err    error
 }
@@ -52,6 +53,7 @@ func (a *Ahead) Dial(ctx context.Context, node string, cfg Config) {
 		defer close(t.done)
 		defer cancel(nil)
 		t.host, t.err = connect(ctx, cfg)
+		t.at = time.Now()
 	}()
 }
 
@@ -68,7 +70,7 @@ func (a *Ahead) Take(ctx context.Context, node string, cfg Config) (*Host, error
 	case <-t.done:
 		again := errors.Is(t.err, ErrUnreachable) || errors.Is(t.err, ErrAgent)
 		if t.err == nil {
-			if t.host.answers(ctx) {
+			if time.Since(t.at) < fresh && !t.host.lost() || t.host.answers(ctx) {
 				return t.host.ready(ctx)
 			}
 			t.host.Close()
@@ -122,6 +124,9 @@ func (a *Ahead) Close() {
 	}
 }
 
+// fresh is the age of a connection that is used without a question.
+var fresh = 2 * time.Second
+
 // answerLimit is how long the host at the other end of a connection that was not
 // in use may take to show that it is still there.
 var answerLimit = 5 * time.Second
@@ -139,6 +144,16 @@ func (h *Host) answers(ctx context.Context) bool {
 	case err := <-answered:
 		return err == nil
 	case <-ctx.Done():
+		return false
+	}
+}
+
+// lost reports whether the connection is known to be gone.
+func (h *Host) lost() bool {
+	select {
+	case <-h.ended:
+		return true
+	default:
 		return false
 	}
 }

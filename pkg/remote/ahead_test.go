@@ -89,18 +89,9 @@ func TestAConnectionElsewhereIsNotTaken(t *testing.T) {
 			t.Errorf("another %s, the same connection", name)
 		}
 		a.Close()
-		if !ended(first.host) {
+		if !first.host.lost() {
 			t.Errorf("another %s: the first connection is left", name)
 		}
-	}
-}
-
-func ended(h *Host) bool {
-	select {
-	case <-h.ended:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -174,6 +165,7 @@ func TestAnAgentThatWaitedInVainIsAskedAgain(t *testing.T) {
 
 func TestAConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
 	set(t, &answerLimit, 500*time.Millisecond)
+	set(t, &fresh, 0)
 	s := serve(t)
 	for name, die := range map[string]func(*proxy, *Host){
 		"closed": func(_ *proxy, h *Host) { h.client.Client.Close(); <-h.ended },
@@ -193,7 +185,7 @@ func TestAConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
 				t.Fatalf("got the dead one: %t, %v", h == first.host, err)
 			}
 			mustRun(t, h)
-			if !ended(first.host) {
+			if !first.host.lost() {
 				t.Error("the dead connection is left")
 			}
 		})
@@ -222,7 +214,7 @@ func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if !ended(first.host) {
+	if !first.host.lost() {
 		t.Error("a connection is still there")
 	}
 	a.Dial(t.Context(), node, s.config(t)) // nobody would end it

@@ -74,8 +74,9 @@ rec {
     prefix: path: decls: defs:
     let
       loc = prefix ++ path;
-      optionDecls = builtins.filter (d: isOption d.options) decls;
-      plainDecls = builtins.filter (d: !isOption d.options) decls;
+      byKind = builtins.partition (d: isOption d.options) decls;
+      optionDecls = byKind.right;
+      plainDecls = byKind.wrong;
       # Options declared below an option whose type is a submodule belong to it.
       asModules = map (d: {
         inherit (d) _file pos;
@@ -205,7 +206,7 @@ rec {
       ) defs;
       prioritized = filterOverrides' discharged;
       defsFinal =
-        if lib.any (def: def.value._type or "" == "order") prioritized.values then
+        if builtins.any (def: def.value._type or "" == "order") prioritized.values then
           sortProperties prioritized.values
         else
           prioritized.values;
@@ -258,12 +259,17 @@ rec {
     let
       isOverride = def: def.value._type or "" == "override";
       priority = def: if isOverride def then def.value.priority else lib.modules.defaultOverridePriority;
-      highestPrio = builtins.foldl' (prio: def: lib.min (priority def) prio) 9999 defs;
+      highestPrio = builtins.foldl' (prio: def: lib.min (priority def) prio) weakest defs;
+      weakest = 9999;
       strip = def: if isOverride def then def // { value = def.value.content; } else def;
     in
     {
       inherit highestPrio;
-      values = map strip (builtins.filter (def: priority def == highestPrio) defs);
+      values =
+        if length defs == 1 then
+          if priority (head defs) <= weakest then [ (strip (head defs)) ] else [ ]
+        else
+          map strip (builtins.filter (def: priority def == highestPrio) defs);
     };
 
   # mkBefore and mkAfter put in their places.
