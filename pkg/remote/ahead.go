@@ -14,12 +14,18 @@ type Ahead struct {
 	mu       sync.Mutex
 	closed   bool
 	attempts map[string]*attempt // by node
+	places   chan struct{}       // for those that are under way
 }
+
+// aheadLimit is how many connections are made at once before they are needed, so
+// that the evaluation that goes on meanwhile keeps its processor.
+const aheadLimit = 2
 
 // attempt is one Dial on its way; its result may be read once done is closed.
 type attempt struct {
 	target string
 	cancel context.CancelCauseFunc
+	needed chan struct{} // closed when somebody waits: it goes on at once
 	done   chan struct{}
 	at     time.Time // of the end
 	host   *Host
@@ -44,14 +50,21 @@ func (a *Ahead) Dial(ctx context.Context, node string, cfg Config) {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	t := &attempt{target: cfg.target(), cancel: cancel, done: make(chan struct{})}
+	t := &attempt{target: cfg.target(), cancel: cancel, needed: make(chan struct{}), done: make(chan struct{})}
 	if a.attempts == nil {
 		a.attempts = map[string]*attempt{}
+		a.places = make(chan struct{}, aheadLimit)
 	}
 	a.attempts[node] = t
 	go func() {
 		defer close(t.done)
 		defer cancel(nil)
+		select {
+		case a.places <- struct{}{}:
+			defer func() { <-a.places }()
+		case <-t.needed:
+		case <-ctx.Done(): // connect says so
+		}
 		t.host, t.err = connect(ctx, cfg)
 		t.at = time.Now()
 	}()
@@ -82,6 +95,7 @@ func (a *Ahead) Take(ctx context.Context, node string, cfg Config) (*Host, error
 	default:
 		stop := context.AfterFunc(ctx, func() { t.cancel(context.Cause(ctx)) })
 		defer stop()
+		close(t.needed)
 		<-t.done
 		// Who does not answer now has had its time, except for the agent.
 		if errors.Is(t.err, ErrAgent) && ctx.Err() == nil {

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -220,6 +221,41 @@ func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 	a.Dial(t.Context(), node, s.config(t)) // nobody would end it
 	if len(a.attempts) > 0 {
 		t.Error("a connection is made after the end")
+	}
+}
+
+func TestWhoIsNeededWaitsForNoneThatAreNot(t *testing.T) {
+	s := serve(t)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	var a Ahead
+	defer a.Close()
+	slow := s.configAt(t, port)
+	for i := range aheadLimit {
+		a.Dial(t.Context(), fmt.Sprint("mute", i), slow)
+		conn, err := mute.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	cfg := s.config(t)
+	a.Dial(t.Context(), node, cfg)
+	first := a.attempts[node]
+	time.Sleep(300 * time.Millisecond)
+	select {
+	case <-first.done:
+		t.Fatal("more are under way than the limit allows")
+	default:
+	}
+	begin := time.Now()
+	h, err := take(t, &a, cfg)
+	if err != nil || h != first.host || time.Since(begin) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
 
