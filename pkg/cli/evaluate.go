@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"sync"
-	"time"
-
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
@@ -36,7 +34,7 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 func (e evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error) {
 	e.tool.Log.Info().Msgf("evaluating %s", e.source)
 	request.Selector = e.on
-	stop := e.remind()
+	stop := deploy.Remind("evaluating", func(text string) { e.tool.Log.Info().Msg(text) })
 	out, err := e.tool.Eval(c.Context, e.source, request)
 	stop()
 	if err != nil {
@@ -50,24 +48,4 @@ func (e evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error)
 		e.tool.Log.Warn().Msg(note)
 	}
 	return h, nil
-}
-
-// firstReminder is when an evaluation takes long.
-const firstReminder = 10 * time.Second
-
-// remind says that Nix still evaluates, each time that twice as long has gone by.
-func (e evaluation) remind() (stop func()) {
-	done, begin := make(chan struct{}), time.Now()
-	var reminding sync.WaitGroup
-	reminding.Go(func() {
-		for wait := firstReminder; ; wait = time.Since(begin) {
-			select {
-			case <-done:
-				return
-			case <-time.After(wait):
-				e.tool.Log.Info().Msgf("still evaluating (%s)", time.Since(begin).Round(time.Second))
-			}
-		}
-	})
-	return func() { close(done); reminding.Wait() }
 }

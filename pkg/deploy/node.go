@@ -23,7 +23,7 @@ type nodeRun struct {
 	mu       sync.Mutex // output arrives from several goroutines
 	step     Step
 	tail     []string // the last lines of output of this step
-	waiting  *waiting // what tells that the step takes long; nil before the first
+	waiting  func()   // stops what tells that the step takes long; nil before the first
 	changing bool     // the host is being changed: no turning back
 }
 

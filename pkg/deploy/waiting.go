@@ -6,43 +6,45 @@ import (
 	"time"
 )
 
-// A step that takes long says so, and what it waits for: first after firstWait,
-// then each time that twice as long has gone by.
+// What takes long says so, and what it waits for: first after firstWait, then
+// each time that twice as long has gone by.
 var firstWait = 10 * time.Second
 
-// waiting is the clock of one step.
-type waiting struct {
-	mu    sync.Mutex
-	over  bool
-	timer *time.Timer
+// Remind tells note "still TEXT" while what the text says takes long. Nothing is
+// told any more when stop returns, which may be called again.
+func Remind(text string, note func(text string)) (stop func()) {
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	over, begin, next := false, time.Now(), firstWait
+	var timer *time.Timer
+	timer = time.AfterFunc(next, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if over {
+			return
+		}
+		note(fmt.Sprintf("still %s (%s)", text, time.Since(begin).Round(time.Second)))
+		timer.Reset(next)
+		next *= 2
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		timer.Stop()
+	}
 }
 
 // waitFor starts the clock of a step, which is told as text.
 func (n *nodeRun) waitFor(text string) {
 	n.stopWaiting()
-	begin, next := time.Now(), firstWait
-	w := &waiting{}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(next, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.over {
-			return
-		}
-		n.note(fmt.Sprintf("still %s (%s)", text, time.Since(begin).Round(time.Second)))
-		w.timer.Reset(next)
-		next *= 2
-	})
-	n.waiting = w
+	n.waiting = Remind(text, n.note)
 }
 
 // stopWaiting ends the clock; nothing is said any more when it returns.
 func (n *nodeRun) stopWaiting() {
-	if w := n.waiting; w != nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.over = true
-		w.timer.Stop()
+	if n.waiting != nil {
+		n.waiting()
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -196,12 +195,7 @@ func TestAConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
 // goleak sees what is left of connections.
 func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 	s := serve(t)
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	mute, port := silent(t)
 	var a Ahead
 	first := begun(t, &a, s.config(t))
 	a.Dial(t.Context(), "mute", s.configAt(t, port)) // this one would take long
@@ -226,12 +220,7 @@ func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 
 func TestWhoIsNeededWaitsForNoneThatAreNot(t *testing.T) {
 	s := serve(t)
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	mute, port := silent(t)
 	var a Ahead
 	defer a.Close()
 	slow := s.configAt(t, port)

@@ -105,6 +105,18 @@ func freePort(t *testing.T) string {
 	return port
 }
 
+// silent is a server that never says anything, and its port.
+func silent(t *testing.T) (net.Listener, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return l, port
+}
+
 func (s *server) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *server) write(t *testing.T, name, text string) {

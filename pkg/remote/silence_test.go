@@ -40,19 +40,14 @@ func dialBriefly(t *testing.T, ctx context.Context, cfg Config) error {
 
 func TestASilentServerDoesNotHang(t *testing.T) {
 	s := serve(t)
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	_, port := silent(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	if err := dialBriefly(t, ctx, s.configAt(t, port)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want that of ctx", err)
 	}
 	set(t, &handshakeGrace, 100*time.Millisecond)
-	err = dialBriefly(t, t.Context(), s.configAt(t, port, "ConnectTimeout 1"))
+	err := dialBriefly(t, t.Context(), s.configAt(t, port, "ConnectTimeout 1"))
 	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "does not speak SSH in time") {
 		t.Errorf("error %v, want ErrUnreachable that says why", err)
 	}

@@ -206,7 +206,7 @@ rec {
       ) defs;
       prioritized = filterOverrides' discharged;
       defsFinal =
-        if builtins.any (def: def.value._type or "" == "order") prioritized.values then
+        if lib.any (def: def.value._type or "" == "order") prioritized.values then
           sortProperties prioritized.values
         else
           prioritized.values;
