@@ -219,12 +219,17 @@ let
           ])
           && builtins.match "[^/]*" key.name != null
           && builtins.stringLength key.name <= 255
+          && !lib.hasPrefix ".colmena-go." key.name
           && !control key.name;
-        message = "${at}.name must be a file name: 1 to 255 bytes, without a slash and control characters.";
+        message = "${at}.name must be a file name: 1 to 255 bytes, without a slash and control characters, and not beginning with \".colmena-go.\".";
       }
       {
         sound = lib.hasPrefix "/" key.destDir && !(lib.hasInfix "/../" "${key.destDir}/") && !control key.destDir;
         message = "${at}.destDir must be an absolute path without \"..\" and control characters.";
+      }
+      {
+        sound = builtins.match "/(run/colmena-go(-keys)?|nix/store|proc|sys)/.*|.*/[.]colmena-go[.].*" paths.${name} == null;
+        message = "${at}.destDir is no place for keys: choose another.";
       }
       {
         sound = builtins.match "0*[0-7]{1,4}" key.permissions != null;

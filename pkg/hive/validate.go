@@ -79,6 +79,8 @@ func (v *validator) name(name string) {
 		v.add("name", "is %q: a file name has no slash; directories go into destDir", name)
 	case control(name):
 		v.add("name", "is %q: control characters are not allowed in it", name)
+	case strings.HasPrefix(name, stagePrefix):
+		v.add("name", "begins with %q, as the directories do in which uploads are staged: choose another", stagePrefix)
 	case len(name) > 255:
 		v.add("name", "has %d bytes; a file name has at most 255", len(name))
 	}
@@ -94,8 +96,23 @@ func (v *validator) destDir(dir string) {
 		v.add("destDir", `is %q: ".." is not allowed in it`, dir)
 	case len(dir) > 3800:
 		v.add("destDir", "has %d bytes, which is more than a path may have", len(dir))
+	case strings.Contains(dir, "/"+stagePrefix):
+		v.add("destDir", "is %q: names that begin with %q are those of directories in which uploads are staged", dir, stagePrefix)
+	}
+	for _, closed := range closedToKeys {
+		if strings.HasPrefix(path.Clean(dir)+"/", closed+"/") {
+			v.add("destDir", "is %q: %s is no place for keys", dir, closed)
+		}
 	}
 }
+
+// stagePrefix is how the directories are named in which uploads are staged.
+const stagePrefix = ".colmena-go."
+
+// closedToKeys are this program's own directories on a host, and those that
+// hold no files of anybody's or show them to all. What leads there through
+// symlinks or mounts is refused on the host.
+var closedToKeys = []string{"/run/colmena-go", "/run/colmena-go-keys", "/nix/store", "/proc", "/sys"}
 
 // unixName is what NixOS takes for users and groups (users-groups.nix), with
 // the $ of Samba's machine accounts, or a number.

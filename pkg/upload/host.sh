@@ -9,7 +9,7 @@ LC_ALL=C PATH=${PATH:-/bin}:/run/current-system/sw/bin:/usr/sbin:/usr/bin:/sbin:
 export LC_ALL PATH
 IFS='
 '
-run=/run/colmena-go dirs=0 walking= stage= keep= undo= mended= torn=
+run=/run/colmena-go dirs=0 walking= stage= keep= undo= mended= torn= closed_to_keys=
 fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
 
 # A list is a line with its length in bytes, then words of one line each: their
@@ -35,12 +35,13 @@ trodden() {
   rest=$1/ way= ways=/
   while [ -n "$rest" ]; do
     part=${rest%%/*} rest=${rest#*/}
-    case $part in '') continue ;; . | ..) return 1 ;; esac
+    case $part in '') continue ;; . | .. | .colmena-go.*) return 1 ;; esac
     way=$way/$part ways=$ways$IFS$way
     [ -d "$way" ] && [ ! -L "$way" ] || return 1
   done
   here=$(stat -c '%d:%i %u %a' -- $ways) || return 1
   while :; do
+    place_for_keys "${here%% *}"
     case $here in *"$IFS"*) ;; *) return 0 ;; esac
     closed "${here%%"$IFS"*}" || return 1
     here=${here#*"$IFS"}
@@ -55,8 +56,13 @@ walk() {
   while [ -n "$rest" ]; do
     part=${rest%%/*}
     case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
-    case $part in '' | .) continue ;; ..) cd -P ..; continue ;; esac
+    case $part in
+      '' | .) continue ;;
+      ..) cd -P ..; continue ;;
+      .colmena-go.*) fail dir "$walking" "$(pwd -P)/$part is named like a stage of colmena-go: choose another" ;;
+    esac
     here=$(stat -c '%d:%i %u %a' .)
+    place_for_keys "${here%% *}"
     if [ -L "./$part" ]; then
       follow
       continue
@@ -67,6 +73,16 @@ walk() {
     entered "${here%% *}" "$part" || fail dir "$walking" "$part was swapped while it was entered"
   done
   here=$(stat -c '%d:%i %u %a' .)
+  place_for_keys "${here%% *}"
+}
+
+# place_for_keys ID: no key goes into this program's own directories, or into the
+# store, whatever leads there.
+place_for_keys() {
+  case $IFS$closed_to_keys in *"$IFS$1 "*) ;; *) return 0 ;; esac
+  rest=$IFS$closed_to_keys
+  rest=${rest#*"$IFS$1 "}
+  fail dir "$walking" "it leads into ${rest%%"$IFS"*}, which is no place for keys: choose another"
 }
 
 # entered ID NAME: what we are in is what is at NAME, which stat does not follow,
@@ -101,6 +117,8 @@ follow() {
 }
 
 create() {
+  # Not there yet, but the key units' own.
+  [ "$(pwd -P)/$part" != $run-keys ] || fail dir "$walking" "it leads into $run-keys, which is no place for keys: choose another"
   if [ "$part" = keys ] && [ "$(pwd -P)" = /run ]; then
     mkdir -m 0750 ./keys || fail dir "$walking" 'cannot make /run/keys'
     chgrp keys ./keys 2>/dev/null || :
@@ -437,6 +455,7 @@ if [ -s $run/stages ]; then
   done <$run/stages
 fi
 stage=.colmena-go.$id
+closed_to_keys=$(stat -c '%d:%i %n' $run $run-keys /nix/store 2>/dev/null || :)
 for database in passwd group; do
   n=$1
   shift

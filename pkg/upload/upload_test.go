@@ -32,6 +32,8 @@ func item(name, content string, change ...func(*hive.Key)) Item {
 
 func in(dir string) func(*hive.Key) { return func(k *hive.Key) { k.DestDir = dir } }
 
+func as(attr string) func(*hive.Key) { return func(k *hive.Key) { k.Attr = attr } }
+
 func owned(user, group string, mode uint32) func(*hive.Key) {
 	return func(k *hive.Key) { k.User, k.Group, k.Mode = user, group, mode }
 }
@@ -222,6 +224,19 @@ func TestObstaclesStopTheUploadBeforeAnythingChanges(t *testing.T) {
 			item("bad", "n", in("/srv/u/l")), "symlink that root did not make"},
 		{"full disk", plant("mkdir /srv/full; mount -t tmpfs -o size=64k tmpfs /srv/full"), item("bad", strings.Repeat("n", 200_000), in("/srv/full")), "cannot write"},
 		{"full disk before the first byte", plant("mkdir /srv/full; mount -t tmpfs -o size=64k,nr_inodes=2 tmpfs /srv/full; touch /srv/full/x"), item("bad", "n", in("/srv/full")), "destDir /srv/full"},
+		{"the program's own directory", plant(":"), item("stages", "n", as("bad"), in("/run/colmena-go")), "no place for keys"},
+		{"a directory below it", plant("mkdir /run/colmena-go/activate-x"), item("bad", "n", in("/run/colmena-go/activate-x")), "into /run/colmena-go,"},
+		{"a new directory below it", plant(":"), item("bad", "n", in("/run/colmena-go/new")), "no place for keys"},
+		{"a symlink to it", plant("ln -s ../run/colmena-go /srv/link"), item("lock", "n", as("bad"), in("/srv/link")), "no place for keys"},
+		{"a mount of it", plant("mkdir /srv/full; mount --bind /run/colmena-go /srv/full"), item("holder", "n", as("bad"), in("/srv/full")), "no place for keys"},
+		{"the key units' directory", plant("mkdir -p /run/colmena-go-keys"), item("started", "n", as("bad"), in("/run/colmena-go-keys")), "no place for keys"},
+		{"the key units' directory before they have it", plant("rm -rf /run/colmena-go-keys; ln -s /run/colmena-go-keys /srv/link"), item("bad", "n", in("/srv/link")), "no place for keys"},
+		{"a stage", plant("mkdir -m 700 /srv/.colmena-go.x"), item("bad", "n", in("/srv/.colmena-go.x/n")), "stage of colmena-go"},
+		{"a symlink into a stage", plant("ln -s .colmena-go.x/n /srv/link"), item("bad", "n", in("/srv/link")), "stage of colmena-go"},
+		{"the store", plant("mkdir -p /nix/store; ln -s /nix/store /srv/link"), item("bad", "n", in("/srv/link")), "into /nix/store,"},
+		{"a read-only file system", plant("mkdir /srv/full; mount -t tmpfs -o ro tmpfs /srv/full"), item("bad", "n", in("/srv/full")), "Read-only file system"},
+		{"the processes'", plant(":"), item("bad", "n", in("/proc")), "destDir /proc"},
+		{"the kernel's", plant(":"), item("bad", "n", in("/sys")), "destDir /sys"},
 		{"two paths to one file", plant("ln -s /run/keys /srv/link"), item("good", "n", func(k *hive.Key) { k.Attr, k.DestDir = "bad", "/srv/link" }), "same file"},
 	}
 	for _, shell := range shells {
