@@ -12,29 +12,41 @@ func applyCommand() *cli.Command {
 		Usage:     "build the nodes' systems, copy, activate, and upload keys",
 		ArgsUsage: "[GOAL]",
 		Description: "GOAL is switch (the default), boot, test or dry-activate, as for switch-to-configuration,\n" +
-			"or build (only build), push (build and copy) or keys (only upload keys).",
+			"or build (only build), push (build and copy) or upload-keys (only that; keys for short).",
 		Flags:        deployFlags(),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
-			goal := hive.Switch
-			if c.Args().Len() > 1 {
-				return usage("apply takes one goal, not %d: select nodes with --on", c.Args().Len())
-			}
-			if c.Args().Present() {
-				var err error
-				if goal, err = hive.ParseGoal(c.Args().First()); err != nil {
-					return usage("%v; nodes are selected with --on", err)
-				}
+			goal, err := goalOf(c)
+			if err != nil {
+				return err
 			}
 			return runDeployment(c, goal)
 		},
 	}
 }
 
+// goalOf reads the argument of apply.
+func goalOf(c *cli.Context) (hive.Goal, error) {
+	args := c.Args().Slice()
+	if len(args) == 0 {
+		return hive.Switch, nil
+	}
+	goal, err := hive.ParseGoal(args[0])
+	switch {
+	case err != nil && near(args[0], hive.GoalNames(), "") != "":
+		return "", usage("%v%s", err, near(args[0], hive.GoalNames(), ""))
+	case err != nil:
+		return "", usage("%v; %s", err, selectThem(c, args))
+	case len(args) > 1:
+		return "", usage("apply takes one goal, not %d: %s", len(args), selectThem(c, args[1:]))
+	}
+	return goal, nil
+}
+
 // noArguments refuses what a command would ignore.
 func noArguments(c *cli.Context) error {
 	if c.Args().Present() {
-		return usage("%s takes no argument %q: select nodes with --on", c.Command.Name, c.Args().First())
+		return usage("%s takes no argument %q: %s", c.Command.Name, c.Args().First(), selectThem(c, c.Args().Slice()))
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"github.com/xrash/smetrics"
 )
 
 // urfave/cli stops reading flags at the first positional argument and knows no
@@ -77,6 +76,9 @@ func (a *arrangement) long(word string, rest []string) ([]string, error) {
 		value, rest = rest[0], rest[1:]
 	}
 	if arity(flag) == 2 {
+		if n, v, both := strings.Cut(value, "="); both || strings.ContainsAny(value, " ") || strings.HasPrefix(value, "-") {
+			return nil, usage("--%s needs %s%s", name, wanted(flag), inTwo(name, n, v, both))
+		}
 		if len(rest) == 0 {
 			return nil, usage("--%s needs %s", name, wanted(flag))
 		}
@@ -118,7 +120,7 @@ func (a *arrangement) add(flag cli.Flag, word, value string) error {
 		return nil
 	}
 	if a.given[name] && name != pairFlag {
-		return usage("%s is given twice", word)
+		return usage("%s is given twice%s", word, onceEnough(flag))
 	}
 	a.given[name] = true
 	a.flags = append(a.flags, given{name, word, []string{"--" + name + "=" + value}})
@@ -131,6 +133,12 @@ func (a *arrangement) words(program string) ([]string, error) {
 	if len(a.positionals) > 0 {
 		if command = a.app.Command(a.positionals[0]); command == nil {
 			return nil, usage("there is no command %q%s", a.positionals[0], a.nearCommand(a.positionals[0]))
+		}
+		if command.SkipFlagParsing { // whose flags are not ours to judge
+			return append([]string{program, command.Name, "--"}, a.positionals[1:]...), nil
+		}
+		if command.Name == "help" && len(a.positionals) > 1 && a.app.Command(a.positionals[1]) == nil {
+			return nil, usage("there is no help for %q%s", a.positionals[1], a.nearCommand(a.positionals[1]))
 		}
 	}
 	global, local := []string{program}, []string{}
@@ -198,43 +206,4 @@ func wanted(flag cli.Flag) string {
 		return "two values, NAME and VALUE"
 	}
 	return "a value"
-}
-
-func (a *arrangement) didYouMean(name string) string {
-	var names []string
-	for _, flags := range append([][]cli.Flag{a.app.Flags}, commandFlags(a.app)...) {
-		for _, flag := range flags {
-			names = append(names, flag.Names()...)
-		}
-	}
-	return near(name, names, "--")
-}
-
-func commandFlags(app *cli.App) (flags [][]cli.Flag) {
-	for _, command := range app.Commands {
-		flags = append(flags, command.Flags)
-	}
-	return flags
-}
-
-func (a *arrangement) nearCommand(name string) string {
-	var names []string
-	for _, command := range a.app.Commands {
-		names = append(names, command.Name)
-	}
-	return near(name, names, "")
-}
-
-// near suggests the name that was probably meant, if any is near.
-func near(word string, names []string, prefix string) string {
-	best, most := "", 0.8
-	for _, name := range names {
-		if alike := smetrics.JaroWinkler(word, name, 0.7, 4); alike > most {
-			best, most = name, alike
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + prefix + best + "?"
 }

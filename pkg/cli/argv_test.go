@@ -25,6 +25,7 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 		"--nix-option cores 2 list":              "--nix-option=cores=2 list --",
 		"list --nix-option a b=c --json":         "--nix-option=a=b=c list --json --",
 		"list --nix-option=a b":                  "--nix-option=a=b list --",
+		"list --nix-option a -1":                 "--nix-option=a=-1 list --",
 		"list --nix-option a b --nix-option c d": "--nix-option=a=b --nix-option=c=d list --",
 		"apply -- -v":                            "apply -- -v",
 		"apply --help":                           "apply --help --",
@@ -32,6 +33,8 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 		"apply -h switch":                        "apply --help -- switch",
 		"--version":                              "--version",
 		"help apply":                             "help -- apply",
+		"-V":                                     "--version",
+		"--on a exec -p 3 -- x -y":               "exec -- -p 3 -- x -y",
 		"":                                       "",
 	} {
 		got, err := arrange(newApp(io.Discard, io.Discard), append([]string{"colmena-go"}, strings.Fields(line)...))
@@ -63,6 +66,12 @@ func TestAWrongCommandLineIsNeverHalfUnderstood(t *testing.T) {
 		"list --parallel 3":       "`list` has no flag --parallel",
 		"list -v":                 "`list` has no flag -v",
 		"--on a":                  "--on needs a command",
+		"list --nix-option a=b c": "two values, NAME and VALUE: write --nix-option a b",
+		"list --nix-option=-a b":  "two values, NAME and VALUE",
+		"boot":                    `no command "boot"; did you mean apply boot?`,
+		"deploy":                  `no command "deploy"; did you mean apply?`,
+		"apply -on a":             "no flag -o; did you mean --on?",
+		"help me":                 `no help for "me"`,
 	} {
 		got, err := arrange(newApp(io.Discard, io.Discard), append([]string{"colmena-go"}, strings.Fields(line)...))
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -25,12 +25,13 @@ const Version = "0.1.0"
 
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
-	app := newApp(os.Stdout, os.Stderr)
+	stdout := &output{to: os.Stdout}
+	app := newApp(stdout, os.Stderr)
 	ctx, stop := interruptible(func(text string) { tell(app, zerolog.WarnLevel, text) })
 	defer stop()
 	args, err := arrange(app, args)
 	if err == nil {
-		err = app.RunContext(ctx, args)
+		err = stdout.verdict(app.RunContext(ctx, args))
 	}
 	show(err, app)
 	return exitCode(err)
@@ -43,7 +44,7 @@ one above it. Flags may stand anywhere.
 Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.`
 
 func newApp(stdout, stderr io.Writer) *cli.App {
-	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version"} // -v is --verbose
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version"} // -v is --verbose
 	app := &cli.App{
 		Name:        "colmena-go",
 		Usage:       "deploy NixOS to many hosts and deliver their secrets",
@@ -76,9 +77,9 @@ func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%v", 
 // unsupportedCommands are Colmena's that are not there yet.
 func unsupportedCommands() []*cli.Command {
 	var commands []*cli.Command
-	for _, name := range []string{"apply-local", "exec", "eval", "repl", "nix-info"} {
+	for _, name := range []string{"apply-local", "exec", "eval", "introspect", "repl", "nix-info", "gen-completions"} {
 		commands = append(commands, &cli.Command{
-			Name: name, Hidden: true, SkipFlagParsing: true, HideHelp: true,
+			Name: name, Usage: "not supported yet", Hidden: true, SkipFlagParsing: true, HideHelp: true,
 			Action: func(*cli.Context) error { return fmt.Errorf("%s is not supported yet", name) },
 		})
 	}

@@ -67,7 +67,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	d := &deployment{
 		Options: deploy.Options{
-			Goal: goal, Parallel: c.Int("parallel"), NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result"),
+			Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result"),
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 		},
 		json: c.Bool("json"), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
@@ -75,13 +75,16 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		verbose:   c.Bool("verbose") || goal == hive.DryActivate, // which is run for what it prints
 	}
 	log := newLog(c, c.Bool("verbose"))
-	if err := refuse(c, func(text string) { log.Warn().Msg(text) }); err != nil {
+	if err := refuse(c); err != nil {
 		return nil, err
 	}
 	if goal == hive.Keys && d.NoKeys {
 		return nil, usage("--no-keys leaves nothing to do for the goal keys")
 	}
 	var err error
+	if d.Parallel, err = count(c, "parallel"); err != nil {
+		return nil, err
+	}
 	d.evaluation, err = newEvaluation(c, log)
 	return d, err
 }

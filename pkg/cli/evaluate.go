@@ -22,6 +22,7 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 	if options, ok := c.Generic(pairFlag).(*nixOptions); ok {
 		e.tool.Options = options.list
 	}
+	warnOfNoEffect(c, func(text string) { log.Warn().Msg(text) })
 	var err error
 	if e.on, err = selector(c); err != nil {
 		return e, err

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -21,6 +22,9 @@ func globalFlags() []cli.Flag {
 		&cli.GenericFlag{Name: pairFlag, Value: &nixOptions{}, Usage: "set Nix's option NAME to VALUE for evaluation and builds; takes two values, `NAME VALUE`"},
 		&cli.StringFlag{Name: "color", Value: "auto", Usage: "`WHEN` to use colour: auto, always or never"},
 		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of diagnostics: text or json"},
+		// Colmena's: see noEffect.
+		&cli.BoolFlag{Name: "experimental-flake-eval", Hidden: true},
+		&cli.BoolFlag{Name: "legacy-flake-eval", Hidden: true},
 	}
 }
 
@@ -40,15 +44,24 @@ func (o *nixOptions) Set(text string) error {
 // String implements cli.Generic.
 func (o *nixOptions) String() string { return "" }
 
-// style decides about colour (https://no-color.org for NO_COLOR).
+// style decides about colour.
 func style(c *cli.Context) report.Style {
-	switch c.String("color") {
-	case "always":
-		return true
-	case "never":
+	return report.Style(coloured(c.String("color"), onTerminal(c), os.Getenv))
+}
+
+// coloured follows https://no-color.org and https://bixense.com/clicolors where
+// the flag leaves it open.
+func coloured(when string, terminal bool, getenv func(string) string) bool {
+	force := getenv("CLICOLOR_FORCE")
+	switch {
+	case when != "auto":
+		return when == "always"
+	case getenv("NO_COLOR") != "":
 		return false
+	case force != "" && force != "0":
+		return true
 	}
-	return report.Style(onTerminal(c) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+	return terminal && getenv("CLICOLOR") != "0" && getenv("TERM") != "dumb"
 }
 
 // onTerminal reports whether a person watches; otherwise it becomes a log.
@@ -59,8 +72,11 @@ func onTerminal(c *cli.Context) bool {
 
 // source finds the hive.
 func source(c *cli.Context) (nix.Source, error) {
-	if text := c.String("config"); text != "" {
-		return nix.ParseSource(text)
+	if c.IsSet("config") {
+		if c.String("config") == "" {
+			return nix.Source{}, usage("--config is empty: name a file, a directory or a flake, or leave the flag out")
+		}
+		return nix.ParseSource(c.String("config"))
 	}
 	dir, err := os.Getwd()
 	if err != nil {
@@ -93,7 +109,7 @@ func jsonFlag(what string) cli.Flag {
 func deployFlags() []cli.Flag {
 	return []cli.Flag{
 		onFlag(),
-		&cli.IntFlag{Name: "parallel", Aliases: []string{"p"}, Value: 10, Usage: "work on at most `N` nodes at once; 0 means all"},
+		&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "10", DefaultText: "10", Usage: "work on at most `N` nodes at once; 0 means all"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print, as is done anyway where standard error is no terminal"},
 		jsonFlag("the results"),
 		&cli.BoolFlag{Name: "no-keys", Usage: "upload no keys"},
@@ -110,25 +126,48 @@ func deployFlags() []cli.Flag {
 	}
 }
 
-// refuse stops at flags whose effect would be missed, and warns of those whose
-// effect would not.
-func refuse(c *cli.Context, warn func(string)) error {
+// refuse stops at flags whose effect would be missed, and at values that are none.
+func refuse(c *cli.Context) error {
 	for _, name := range []string{"reboot", "build-on-target"} {
 		if c.Bool(name) {
 			return fmt.Errorf("--%s is not supported yet", name)
 		}
 	}
-	for _, flag := range []struct{ name, why string }{
-		{"no-gzip", "nothing is compressed on the way"},
-		{"eval-node-limit", "all selected nodes are evaluated at once"},
-		{"evaluator", "there is only one"},
-	} {
+	if limit := c.String("eval-node-limit"); limit != "" && limit != "auto" {
+		if _, err := count(c, "eval-node-limit"); err != nil {
+			return err
+		}
+	}
+	switch evaluator := c.String("evaluator"); evaluator {
+	case "", "chunked", "streaming":
+		return nil
+	default:
+		return usage("--evaluator is chunked or streaming, not %q", evaluator)
+	}
+}
+
+// noEffect are Colmena's flags that nobody misses here, and why.
+var noEffect = []struct{ name, why string }{
+	{"no-gzip", "nothing is compressed on the way"},
+	{"eval-node-limit", "all selected nodes are evaluated at once"},
+	{"evaluator", "there is only one"},
+	{"experimental-flake-eval", "flakes are always evaluated so"},
+	{"legacy-flake-eval", "the output `colmena` is deployed without it"},
+}
+
+func warnOfNoEffect(c *cli.Context, warn func(string)) {
+	for _, flag := range noEffect {
 		if c.IsSet(flag.name) {
 			warn("--" + flag.name + " has no effect: " + flag.why)
 		}
 	}
-	if c.Int("parallel") < 0 {
-		return usage("--parallel is %d: 0 means no limit", c.Int("parallel"))
+}
+
+// count reads a number of things, of which 0 means all.
+func count(c *cli.Context, name string) (int, error) {
+	n, err := strconv.ParseUint(c.String(name), 10, 31)
+	if err != nil {
+		return 0, usage("--%s is %q: it must be a whole number, 0 for no limit", name, c.String(name))
 	}
-	return nil
+	return int(n), nil
 }

@@ -2,6 +2,7 @@ package hive
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -23,14 +24,27 @@ const (
 // Goals lists every goal.
 var Goals = []Goal{Build, Push, Switch, Boot, Test, DryActivate, Keys}
 
+// uploadKeys is [Keys] in Colmena after 0.4, whose manual still says keys.
+const uploadKeys = "upload-keys"
+
 // ParseGoal returns the goal named s, or an error that lists the valid ones.
 func ParseGoal(s string) (Goal, error) {
-	for _, g := range Goals {
-		if s == string(g) {
-			return g, nil
-		}
+	if s == uploadKeys {
+		return Keys, nil
 	}
-	return "", fmt.Errorf("unknown goal %q: use one of %s", s, goalList())
+	if g := Goal(s); slices.Contains(Goals, g) {
+		return g, nil
+	}
+	return "", fmt.Errorf("unknown goal %q: use one of %s", s, strings.Join(GoalNames(), ", "))
+}
+
+// GoalNames lists every word that [ParseGoal] takes.
+func GoalNames() []string {
+	var names []string
+	for _, g := range Goals {
+		names = append(names, string(g))
+	}
+	return append(names, uploadKeys)
 }
 
 // NeedsHost reports whether the goal touches the node's host at all.
@@ -50,12 +64,4 @@ func (g Goal) SetsProfile() bool { return g == Switch || g == Boot }
 // UploadsKeys reports whether the goal changes keys on the host.
 func (g Goal) UploadsKeys() bool {
 	return g == Switch || g == Boot || g == Test || g == Keys
-}
-
-func goalList() string {
-	names := make([]string, len(Goals))
-	for i, g := range Goals {
-		names[i] = string(g)
-	}
-	return strings.Join(names, ", ")
 }

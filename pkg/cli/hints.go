@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// What wrong words were probably meant to be.
+
+// elsewhere is what people write who come from other tools, or have read of an
+// older one, and what it is here.
+var elsewhere = map[string]string{
+	"--limit": "--parallel", "--jobs": "--parallel", "--max-jobs": "--parallel", // Colmena's manual has --limit still
+	"--node": "--on", "--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on", "--tag": "--on @TAG", "--tags": "--on @TAG",
+	"--skip": "--exclude", "--file": "--config", "--flake": "--config", "--hive": "--config",
+	"--dry-run": "apply dry-activate", "--dry-activate": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
+	"--option": "--nix-option", "--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
+	"--sudo": "deployment.privilegeEscalationCommand", "--use-remote-sudo": "deployment.privilegeEscalationCommand",
+
+	"deploy": "apply", "keys": "upload-keys", "secrets": "upload-keys", "upload": "upload-keys", "ls": "list", "nodes": "list", "show": "list", "status": "list", "version": "--version",
+}
+
+func didYouMean(what string) string { return "; did you mean " + what + "?" }
+
+func (a *arrangement) didYouMean(name string) string {
+	if what, known := elsewhere["--"+name]; known {
+		return didYouMean(what)
+	}
+	var names []string
+	for _, flags := range append([][]cli.Flag{a.app.Flags}, commandFlags(a.app)...) {
+		for _, flag := range flags {
+			names = append(names, flag.Names()...)
+		}
+	}
+	return near(name, names, "--")
+}
+
+func commandFlags(app *cli.App) (flags [][]cli.Flag) {
+	for _, command := range app.Commands {
+		flags = append(flags, command.Flags)
+	}
+	return flags
+}
+
+func (a *arrangement) nearCommand(name string) string {
+	if what, known := elsewhere[name]; known {
+		return didYouMean(what)
+	}
+	if _, err := hive.ParseGoal(name); err == nil {
+		return didYouMean("apply " + name)
+	}
+	var names []string
+	for _, command := range a.app.Commands {
+		names = append(names, command.Name)
+	}
+	return near(name, names, "")
+}
+
+// near suggests the name that was probably meant, if any is near.
+func near(word string, names []string, prefix string) string {
+	best, most := "", 0.8
+	for _, name := range names {
+		if alike := smetrics.JaroWinkler(word, name, 0.7, 4); alike > most {
+			best, most = name, alike
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return didYouMean(prefix + best)
+}
+
+// inTwo shows how a NAME=VALUE is written as two words.
+func inTwo(flag, name, value string, both bool) string {
+	if !both {
+		return ""
+	}
+	return fmt.Sprintf(": write --%s %s %s", flag, name, value)
+}
+
+// onceEnough tells how a flag holds several values.
+func onceEnough(flag cli.Flag) string {
+	if name := flag.Names()[0]; name == "on" || name == "exclude" {
+		return ": write all in one, separated by commas"
+	}
+	return ""
+}
+
+// selectThem says how arguments that may be nodes are written.
+func selectThem(c *cli.Context, nodes []string) string {
+	if on := c.String("on"); on != "" {
+		return "to select several nodes, write --on " + strings.Join(append([]string{on}, nodes...), ",")
+	}
+	return "to select nodes, write --on " + strings.Join(nodes, ",")
+}
