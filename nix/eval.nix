@@ -227,11 +227,12 @@ let
       throw "the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
 
   # A hive and what a command wants of it -> data.
-  #   patterns  [ { kind = "name" | "tag"; text; regex; } ]; none selects all
+  #   patterns  [ { kind = "name" | "tag"; exclude; text; regex; } ]; all nodes
+  #             are selected where none includes, but for those that one excludes
   #   toplevel  whether each node's system is evaluated
   #   keys      whether the texts of keys are
-  #   guarded   whether meta.allowApplyAll is obeyed: without it and without
-  #             patterns no node is looked at, and the program refuses
+  #   guarded   whether meta.allowApplyAll is obeyed: without it and without a
+  #             pattern that includes, no node is selected, and the program refuses
   #   announce  not "": a trace with this word, which nobody can guess, tells how
   #             to reach each selected node before any system is evaluated
   select =
@@ -258,18 +259,24 @@ let
           match pattern.regex name != null;
 
       matched = map (pattern: {
-        inherit (pattern) kind text;
+        inherit (pattern) kind exclude text;
         names = filter (matches pattern) names;
       }) patterns;
 
       selected =
-        if patterns == [ ] then
-          if guarded && !hive.meta.allowApplyAll then [ ] else names
-        else
-          let
-            found = concatMap (m: m.names) matched;
-          in
-          filter (name: elem name found) names;
+        let
+          namesOf = concatMap (m: m.names);
+          sides = builtins.partition (m: m.exclude) matched;
+          included =
+            if sides.wrong != [ ] then
+              namesOf sides.wrong
+            else if guarded && !hive.meta.allowApplyAll then
+              [ ]
+            else
+              names;
+          excluded = namesOf sides.right;
+        in
+        filter (name: elem name included && !elem name excluded) names;
 
       # `path` is not returned, but setting it is an error that shall be seen.
       keyData =

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
@@ -31,6 +33,9 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 	return e, err
 }
 
+// errNobodyLeft: every pattern matches something, but together they select nothing.
+var errNobodyLeft = errors.New("no node is left: all that is selected is excluded, too")
+
 // run evaluates what the request asks for of the selected nodes.
 func (e evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error) {
 	e.tool.Log.Info().Msgf("evaluating %s", e.source)
@@ -44,6 +49,9 @@ func (e evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error)
 	h, err := hive.Decode(out)
 	if err != nil {
 		return nil, err
+	}
+	if refused := request.Guarded && e.on.All() && !h.Meta.AllowApplyAll; len(h.Nodes) == 0 && len(e.on.Patterns) > 0 && !refused {
+		return nil, errNobodyLeft
 	}
 	for _, note := range h.Notes {
 		e.tool.Log.Warn().Msg(note)

@@ -85,20 +85,30 @@ func source(c *cli.Context) (nix.Source, error) {
 	return nix.Discover(dir)
 }
 
-// selector reads --on; without it all nodes are meant.
+// selector reads --on and --exclude; without them all nodes are meant.
 func selector(c *cli.Context) (hive.Selector, error) {
-	if !c.IsSet("on") {
-		return hive.Selector{}, nil
-	}
-	s, err := hive.ParseSelector(c.String("on"))
-	if err != nil {
-		return s, usage("--on: %v", err)
+	var s hive.Selector
+	for _, flag := range []struct {
+		name  string
+		parse func(string) (hive.Selector, error)
+	}{{"on", hive.ParseSelector}, {"exclude", hive.ParseExclusion}} {
+		if !c.IsSet(flag.name) {
+			continue
+		}
+		more, err := flag.parse(c.String(flag.name))
+		if err != nil {
+			return s, usage("--%s: %v", flag.name, err)
+		}
+		s.Patterns = append(s.Patterns, more.Patterns...)
 	}
 	return s, nil
 }
 
-func onFlag() cli.Flag {
-	return &cli.StringFlag{Name: "on", Usage: "only `NODES`: names, globs and @tags, separated by commas"}
+func selectionFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "on", Usage: "only `NODES`: names, globs and @tags, separated by commas; those after a ! are left out"},
+		&cli.StringFlag{Name: "exclude", Usage: "all but `NODES`, or of those selected with --on all but these"},
+	}
 }
 
 func jsonFlag(what string) cli.Flag {
@@ -107,8 +117,7 @@ func jsonFlag(what string) cli.Flag {
 
 // deployFlags are those of every command that deploys, with Colmena's meaning.
 func deployFlags() []cli.Flag {
-	return []cli.Flag{
-		onFlag(),
+	return append(selectionFlags(),
 		&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "10", DefaultText: "10", Usage: "work on at most `N` nodes at once; 0 means all"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print, as is done anyway where standard error is no terminal"},
 		jsonFlag("the results"),
@@ -123,7 +132,7 @@ func deployFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "no-gzip", Hidden: true},
 		&cli.StringFlag{Name: "eval-node-limit", Hidden: true},
 		&cli.StringFlag{Name: "evaluator", Hidden: true},
-	}
+	)
 }
 
 // refuse stops at flags whose effect would be missed, and at values that are none.

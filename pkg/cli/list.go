@@ -11,7 +11,7 @@ func listCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "list",
 		Usage:        "show the nodes with their tags and targets, after checking their deployment options, other than the texts of keys",
-		Flags:        []cli.Flag{onFlag(), jsonFlag("the nodes")},
+		Flags:        append(selectionFlags(), jsonFlag("the nodes")),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {

@@ -165,6 +165,7 @@ func unmatched(doc document) error {
 	var hints []string
 	what, known := "", []string(nil)
 	for _, pattern := range doc.Unmatched {
+		pattern = strings.TrimSpace(strings.TrimPrefix(pattern, "!"))
 		what, known = "nodes", doc.Names
 		if strings.HasPrefix(pattern, "@") {
 			what, known = "tags", tags

@@ -3,17 +3,21 @@ package hive
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Selector says which nodes a command is for. The zero value selects all.
+// Selector says which nodes a command is for: those that match any pattern that
+// includes, or all if none does, without those that match one that excludes.
+// The zero value selects all.
 type Selector struct{ Patterns []Pattern }
 
-// Pattern is one part of an --on argument.
+// Pattern is one part of a list of patterns.
 type Pattern struct {
-	Kind  PatternKind `json:"kind"`
-	Text  string      `json:"text"`  // as the user wrote it
-	Regex string      `json:"regex"` // POSIX extended, to match as a whole (builtins.match)
+	Kind    PatternKind `json:"kind"`
+	Exclude bool        `json:"exclude"`
+	Text    string      `json:"text"`  // as the user wrote it
+	Regex   string      `json:"regex"` // POSIX extended, to match as a whole (builtins.match)
 }
 
 // PatternKind says what a pattern is matched against.
@@ -25,34 +29,67 @@ const (
 	ByTag  PatternKind = "tag"  // any of deployment.tags
 )
 
-// ErrSelector is wrapped by every error of [ParseSelector].
+// ErrSelector is wrapped by every error of [ParseSelector] and [ParseExclusion].
 var ErrSelector = errors.New("invalid node selector")
 
-// All reports whether the selector selects every node.
-func (s Selector) All() bool { return len(s.Patterns) == 0 }
+// All reports whether no pattern says which nodes are meant: every node is, but
+// for exclusions.
+func (s Selector) All() bool {
+	return !slices.ContainsFunc(s.Patterns, func(p Pattern) bool { return !p.Exclude })
+}
 
 // ParseSelector reads an --on argument: names and globs separated by commas,
-// tags after an @, with white space around each ignored, as Colmena does.
+// tags after an @, with white space around each ignored, as Colmena does; a ! in
+// front excludes.
 func ParseSelector(text string) (Selector, error) {
+	return parseList(text, func(part string) (Pattern, error) {
+		rest, exclude := strings.CutPrefix(part, "!")
+		pattern, err := parsePattern(strings.TrimSpace(rest))
+		pattern.Exclude, pattern.Text = exclude, part
+		return pattern, err
+	})
+}
+
+// ParseExclusion reads an --exclude argument: what [ParseSelector] reads, every
+// part of which excludes.
+func ParseExclusion(text string) (Selector, error) {
+	return parseList(text, func(part string) (Pattern, error) {
+		pattern, err := parsePattern(part)
+		pattern.Exclude = true
+		return pattern, err
+	})
+}
+
+func parseList(text string, parse func(string) (Pattern, error)) (Selector, error) {
 	var s Selector
 	for _, part := range strings.Split(text, ",") {
 		part = strings.TrimSpace(part)
-		pattern := Pattern{Kind: ByName, Text: part}
-		glob := part
-		if rest, ok := strings.CutPrefix(part, "@"); ok {
-			pattern.Kind, glob = ByTag, rest
-		}
-		if glob == "" {
-			return Selector{}, fmt.Errorf("%w %q: a part of it is empty; write names, globs or @tags separated by commas", ErrSelector, text)
-		}
-		regex, err := globRegex(glob)
+		pattern, err := parse(part)
 		if err != nil {
-			return Selector{}, fmt.Errorf("%w %q: %s: %w", ErrSelector, text, part, err)
+			return Selector{}, fmt.Errorf("%w %q: %w", ErrSelector, text, err)
 		}
-		pattern.Regex = regex
 		s.Patterns = append(s.Patterns, pattern)
 	}
 	return s, nil
+}
+
+func parsePattern(text string) (Pattern, error) {
+	pattern := Pattern{Kind: ByName, Text: text}
+	glob, tag := strings.CutPrefix(text, "@")
+	if tag {
+		pattern.Kind = ByTag
+	}
+	switch {
+	case glob == "":
+		return pattern, errors.New("a part of it is empty; write names, globs or @tags separated by commas")
+	case strings.HasPrefix(glob, "!"):
+		return pattern, fmt.Errorf("%s: one ! excludes, as the first character of a part of --on", text)
+	}
+	var err error
+	if pattern.Regex, err = globRegex(glob); err != nil {
+		return pattern, fmt.Errorf("%s: %w", text, err)
+	}
+	return pattern, nil
 }
 
 // globRegex translates *, ?, [abc], [a-z] and [!a]. Everything else is literal.

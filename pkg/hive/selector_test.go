@@ -20,26 +20,51 @@ func TestSelectorsAreReadAsColmenaReadsThem(t *testing.T) {
 		"web[!0-9]":       "name web[^0-9]",
 		"a]{b}":           `name a]\{b}`, // Nix refuses \] and \}
 		"a(b)$":           `name a\(b\)\$`,
+		"*,!db-*":         "name .*|not name db-.*",
+		"! @db , a!b":     "not tag db|name a!b",
+		"![!a]":           "not name [^a]",
 	} {
-		s, err := ParseSelector(text)
-		if err != nil {
-			t.Errorf("%q: %v", text, err)
-			continue
-		}
-		var got []string
-		for _, p := range s.Patterns {
-			got = append(got, string(p.Kind)+" "+p.Regex)
-		}
-		if strings.Join(got, "|") != want {
+		if got := spell(ParseSelector(text)); got != want {
 			t.Errorf("%q: %v, want %s", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{"a, @b": "not name a|not tag b", "web-*": "not name web-.*"} {
+		if got := spell(ParseExclusion(text)); got != want {
+			t.Errorf("to exclude %q: %v, want %s", text, got, want)
+		}
+	}
+}
+
+func spell(s Selector, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	var parts []string
+	for _, p := range s.Patterns {
+		part := string(p.Kind) + " " + p.Regex
+		if p.Exclude {
+			part = "not " + part
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, "|")
+}
+
+func TestOnlyWhatIncludesChoosesNodes(t *testing.T) {
+	for text, all := range map[string]bool{"!a": true, "!a,!@b": true, "!a,b": false, "*": false} {
+		if s, err := ParseSelector(text); err != nil || s.All() != all {
+			t.Errorf("%q: all is %t (%v), want %t", text, s.All(), err, all)
 		}
 	}
 }
 
 func TestASelectorThatSaysNothingIsAnError(t *testing.T) {
-	for _, text := range []string{"", "   ", ",", "a,,b", "a,", "@", "a,@", "[", "[]", "a[b"} {
+	for _, text := range []string{"", "   ", ",", "a,,b", "a,", "@", "a,@", "[", "[]", "a[b", "!", "!@", "!!a", "@!a", "a,!"} {
 		if _, err := ParseSelector(text); !errors.Is(err, ErrSelector) {
 			t.Errorf("%q: %v, want ErrSelector", text, err)
+		}
+		if _, err := ParseExclusion(text); !errors.Is(err, ErrSelector) {
+			t.Errorf("to exclude %q: %v, want ErrSelector", text, err)
 		}
 	}
 }
@@ -51,7 +76,7 @@ func FuzzGlobsMatchAsGlobs(f *testing.F) {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, glob, text string) {
-		if strings.ContainsAny(glob+text, "/\\,") || strings.TrimSpace(glob) != glob || strings.HasPrefix(glob, "@") {
+		if strings.ContainsAny(glob+text, "/\\,") || strings.TrimSpace(glob) != glob || strings.HasPrefix(glob, "@") || strings.HasPrefix(glob, "!") {
 			t.Skip("not one pattern, or one that path.Match reads in another way")
 		}
 		for i := range len(glob + text) {

@@ -54,7 +54,7 @@ func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte,
 // selectExpression is the function from a hive to data, of the set c.
 func selectExpression(request Request, token string) string {
 	patterns, err := json.Marshal(request.Selector.Patterns)
-	if err != nil || request.Selector.All() {
+	if err != nil || len(request.Selector.Patterns) == 0 {
 		patterns = []byte("[]")
 	}
 	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; announce = %s; })",
