@@ -205,18 +205,7 @@ func (in nodeInEval) node(name string) (Node, error) {
 	if in.Toplevel != nil {
 		node.Toplevel = &Toplevel{DrvPath: in.Toplevel.DrvPath, OutPath: in.Toplevel.OutPath}
 	}
-	if d.TargetHost != nil {
-		node.Target = &Target{Host: *d.TargetHost, Escalate: d.PrivilegeEscalationCommand, SSHOptions: d.SSHOptions}
-		if d.TargetPort != nil {
-			node.Target.Port = *d.TargetPort
-			v.port(*d.TargetPort)
-		}
-		if d.TargetUser != nil {
-			node.Target.User = *d.TargetUser
-			v.word("targetUser", *d.TargetUser)
-		}
-		v.word("targetHost", *d.TargetHost)
-	}
+	node.Target = v.target(in)
 	for _, attr := range slices.Sorted(maps.Keys(d.Keys)) {
 		key := d.Keys[attr].key(attr, v)
 		node.Keys = append(node.Keys, key)

@@ -4,6 +4,7 @@ package hive
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -40,7 +41,7 @@ type Node struct {
 
 // Target says how the node's host is reached.
 type Target struct {
-	Host       string
+	Host       string   // a name or an address, for ssh_config; IPv6 may stand in brackets
 	Port       int      // 0: ssh_config or 22
 	User       string   // "": ssh_config or the local user
 	Escalate   []string // deployment.privilegeEscalationCommand, used when the user is not root
@@ -50,6 +51,9 @@ type Target struct {
 // String is [USER@]HOST[:PORT], as far as the hive says.
 func (t *Target) String() string {
 	text := t.Host
+	if t.Port != 0 && strings.Contains(text, ":") && !strings.HasPrefix(text, "[") {
+		text = "[" + text + "]"
+	}
 	if t.User != "" {
 		text = t.User + "@" + text
 	}

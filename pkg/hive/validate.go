@@ -41,10 +41,12 @@ func (v *validator) add(option, format string, args ...any) {
 func control(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
 
 // word checks what goes to ssh as one argument.
-func (v *validator) word(option, text string) {
-	if text == "" || strings.HasPrefix(text, "-") || control(text) || strings.ContainsFunc(text, unicode.IsSpace) {
+func (v *validator) word(option, text string) bool {
+	good := text != "" && !strings.HasPrefix(text, "-") && !control(text) && !strings.ContainsFunc(text, unicode.IsSpace)
+	if !good {
 		v.add(option, "is %q: it must be one word that does not begin with -", text)
 	}
+	return good
 }
 
 func (v *validator) port(port int) {

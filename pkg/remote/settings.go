@@ -130,6 +130,11 @@ func lookUp(ctx context.Context, cfg Config) (settings, error) {
 		args = append(args, "-l", cfg.User)
 	}
 	found, err := sshG(ctx, append(args, "--", cfg.Host)...)
+	// ssh itself does not reach what is in brackets, but has lines for it where
+	// ssh_config names another host. Where not, those for the address are meant.
+	if plain := unbracketed(cfg.Host); err == nil && plain != cfg.Host && strings.EqualFold(found.one("hostname"), cfg.Host) {
+		found, err = sshG(ctx, append(args, "--", plain)...)
+	}
 	if err != nil {
 		return settings{}, err
 	}
@@ -141,6 +146,14 @@ func lookUp(ctx context.Context, cfg Config) (settings, error) {
 		return settings{}, err
 	}
 	return read(cfg.Host, found, defaults)
+}
+
+// unbracketed is an address without its brackets.
+func unbracketed(host string) string {
+	if inside, found := strings.CutPrefix(host, "["); found && strings.HasSuffix(inside, "]") {
+		return strings.TrimSuffix(inside, "]")
+	}
+	return host
 }
 
 // refuseUnsupported names the first option that would change what OpenSSH does
@@ -219,7 +232,7 @@ func read(given string, found, defaults options) (settings, error) {
 		return settings{}, fmt.Errorf("ssh -G: port %q is no number", found.one("port"))
 	}
 	s := settings{
-		hostName: found.one("hostname"), hostKeyAlias: found.one("hostkeyalias"),
+		hostName: unbracketed(found.one("hostname")), hostKeyAlias: found.one("hostkeyalias"),
 		user: found.one("user"), port: port,
 		identitiesOnly: found.yes("identitiesonly"),
 		// `ask`, the default, cannot ask many hosts at once: it becomes accept-new.
