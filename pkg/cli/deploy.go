@@ -40,6 +40,9 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	defer d.ahead.Close()
 	if goal.NeedsHost() {
+		if err := d.seeOpenSSH(); err != nil {
+			return err
+		}
 		go remote.Prepare() // while Nix evaluates
 	}
 	h, err := d.run(c, d.request(c.Context))
@@ -112,9 +115,25 @@ func (d *deployment) request(ctx context.Context) nix.Request {
 func (d *deployment) connection(node string, t *hive.Target) remote.Config {
 	log := d.tool.Log.With().Str("node", node).Logger()
 	return remote.Config{
-		Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, SSHConfigFile: os.Getenv("SSH_CONFIG_FILE"),
+		Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, SSHConfigFile: os.Getenv(sshConfigFile),
 		Note: func(text string) { log.Info().Msg(text) }, Log: log,
 	}
+}
+
+// sshConfigFile names the ssh_config to use in place of OpenSSH's own files.
+const sshConfigFile = "SSH_CONFIG_FILE"
+
+// seeOpenSSH tells where ssh_config cannot be read. A file that was asked for
+// may lead to other hosts than those that would be taken without it.
+func (d *deployment) seeOpenSSH() error {
+	if remote.HasOpenSSH() {
+		return nil
+	}
+	if os.Getenv(sshConfigFile) != "" {
+		return fmt.Errorf("%s is set, but there is no ssh in PATH, which reads it: install OpenSSH's client, or unset the variable", sshConfigFile)
+	}
+	d.tool.Log.Warn().Msg("there is no ssh in PATH: what ssh_config says is not followed; install OpenSSH's client")
+	return nil
 }
 
 // sink is what shows events while they happen.
@@ -154,13 +173,20 @@ func (d *deployment) check(h *hive.Hive) error {
 	if !h.Meta.AllowApplyAll && d.on.All() && d.Goal.NeedsHost() {
 		return errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
 	}
+	var builtHere []string
 	for _, node := range h.Nodes {
 		if node.BuildOnTarget && d.Goal.NeedsToplevel() && !d.buildHere {
-			return fmt.Errorf("node %q sets deployment.buildOnTarget, which is not supported yet: pass --no-build-on-target to build here", node.Name)
+			if d.Goal.NeedsHost() {
+				return fmt.Errorf("node %q sets deployment.buildOnTarget, which is not supported yet: pass --no-build-on-target to build here", node.Name)
+			}
+			builtHere = append(builtHere, node.Name)
 		}
 		if node.Target != nil && len(node.Target.SSHOptions) > 0 && d.Goal.NeedsHost() {
 			return fmt.Errorf("node %q sets deployment.sshOptions, which is not supported yet: put the options into ssh_config", node.Name)
 		}
+	}
+	if len(builtHere) > 0 {
+		d.tool.Log.Warn().Msgf("deployment.buildOnTarget is not supported yet: the systems are built here (%s)", hive.FirstFew(builtHere))
 	}
 	return nil
 }

@@ -114,9 +114,16 @@ var plainDefaults = sync.OnceValues(func() (options, error) {
 // something else takes time. What goes wrong is told by Dial.
 func Prepare() { plainDefaults() }
 
+// HasOpenSSH reports whether there is an ssh program, without which no
+// ssh_config is read.
+func HasOpenSSH() bool {
+	_, err := exec.LookPath("ssh")
+	return !errors.Is(err, exec.ErrNotFound)
+}
+
 // lookUp settles the settings for a target.
 func lookUp(ctx context.Context, cfg Config) (settings, error) {
-	if _, err := exec.LookPath("ssh"); errors.Is(err, exec.ErrNotFound) {
+	if !HasOpenSSH() {
 		return withoutOpenSSH(cfg)
 	}
 	var args []string
