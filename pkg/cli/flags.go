@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -72,17 +74,18 @@ func onTerminal(c *cli.Context) bool {
 
 // source finds the hive.
 func source(c *cli.Context) (nix.Source, error) {
-	if c.IsSet("config") {
-		if c.String("config") == "" {
-			return nix.Source{}, usage("--config is empty: name a file, a directory or a flake, or leave the flag out")
-		}
-		return nix.ParseSource(c.String("config"))
+	dir, err := os.Getwd() // which Nix needs as well, wherever the hive is
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nix.Source{}, errors.New(`the working directory was deleted: change to one that is there, or cd "$PWD" if it was made anew`)
+	case err != nil:
+		return nix.Source{}, fmt.Errorf("the working directory cannot be found: %w", err)
+	case !c.IsSet("config"):
+		return nix.Discover(dir)
+	case c.String("config") == "":
+		return nix.Source{}, usage("--config is empty: name a file, a directory or a flake, or leave the flag out")
 	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return nix.Source{}, err
-	}
-	return nix.Discover(dir)
+	return nix.ParseSource(c.String("config"))
 }
 
 // selector reads --on and --exclude; without them all nodes are meant.
