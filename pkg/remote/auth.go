@@ -20,6 +20,8 @@ type identities struct {
 	tried   []string
 	socket  string     // of the agent
 	agent   *agentConn // nil where there is none
+
+	wanted, passed []string // methods that the host asked for last, and those it was content with
 }
 
 // gather makes one merged list: x/crypto uses only the first publickey method
@@ -135,3 +137,31 @@ func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()
 
 // String tells what was tried.
 func (ids *identities) String() string { return strings.Join(ids.tried, "; ") }
+
+// tooManyKeys is what sshd says at MaxAuthTries.
+const tooManyKeys = "Too many authentication failures"
+
+// asking are the methods in which somebody is asked, which nobody is here.
+var asking = []string{"password", "keyboard-interactive"}
+
+// refusal tells why a host that was reached refuses the login, and what to do.
+func (ids *identities) refusal(login string, tooMany bool) string {
+	var asks []string
+	for _, method := range asking {
+		if slices.Contains(ids.wanted, method) {
+			asks = append(asks, method)
+		}
+	}
+	byHand := strings.Join(asks, " or ")
+	switch {
+	case tooMany:
+		return fmt.Sprintf("%s refused several of our keys and did not wait for the rest (MaxAuthTries of sshd_config); tried: %s; name the right one with IdentityFile, and set IdentitiesOnly, in ssh_config", login, ids)
+	case len(ids.passed) > 0 && byHand != "":
+		return fmt.Sprintf("%s takes our key and then asks for %s as well (AuthenticationMethods of sshd_config), which nobody can answer here: let a key be enough for this user", login, byHand)
+	case byHand != "" && !slices.Contains(ids.wanted, "publickey"):
+		return fmt.Sprintf("%s takes no keys, only %s, which nobody can answer here: allow keys on the host (PubkeyAuthentication of sshd_config) and add yours with ssh-copy-id", login, byHand)
+	case byHand != "":
+		return fmt.Sprintf("%s accepts none of our keys; tried: %s; it would take a %s, which nobody can answer here: add a key with ssh-copy-id, or choose another with IdentityFile in ssh_config", login, ids, byHand)
+	}
+	return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config", login, ids)
+}

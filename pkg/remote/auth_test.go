@@ -147,3 +147,45 @@ func TestWithoutOpenSSHItsUsualFilesAreUsed(t *testing.T) {
 		t.Errorf("known_hosts has %q, %v", known, err)
 	}
 }
+
+func TestARefusedLoginSaysWhatTheHostWants(t *testing.T) {
+	const password, noKeys = "PasswordAuthentication yes", "PubkeyAuthentication no"
+	asks := []string{"UsePAM yes", "KbdInteractiveAuthentication yes"}
+	for name, c := range map[string]struct {
+		sshd    []string
+		trusted bool
+		want    []string
+	}{
+		"a key":                         {[]string{"KbdInteractiveAuthentication no"}, false, []string{"accepts none of our keys; tried: ", "; allow one of them on the host"}},
+		"only a password":               {[]string{password, noKeys, "KbdInteractiveAuthentication no"}, true, []string{"takes no keys, only password,", "PubkeyAuthentication", "ssh-copy-id"}},
+		"only answers":                  {append(asks, noKeys), true, []string{"takes no keys, only keyboard-interactive,"}},
+		"a password in place of a key":  {[]string{password, "KbdInteractiveAuthentication no"}, false, []string{"accepts none of our keys; tried: ", "it would take a password,", "ssh-copy-id"}},
+		"a password as well as the key": {[]string{password, "AuthenticationMethods publickey,password"}, true, []string{"takes our key and then asks for password as well", "AuthenticationMethods"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, c.sshd...)
+			if !c.trusted {
+				s.write(t, "authorized_keys", "")
+			}
+			_, err := dial(t, s.config(t))
+			for _, text := range append(c.want, "the host does not let us in: "+me(t)+"@127.0.0.1:"+s.port) {
+				if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), text) {
+					t.Errorf("%v, want ErrAuth that says %q", err, text)
+				}
+			}
+		})
+	}
+}
+
+func TestTooManyKeysOfAnAgentAreTold(t *testing.T) {
+	s := serve(t, "MaxAuthTries 2")
+	var paths []string
+	for _, name := range []string{"a", "b", "c"} {
+		keygen(t, s.path(name), "-t", "ed25519")
+		paths = append(paths, s.path(name))
+	}
+	_, err := dial(t, s.config(t, "IdentityAgent "+serveAgent(t, keyring(t, append(paths, s.path("id"))...))))
+	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "IdentitiesOnly") {
+		t.Errorf("%v, want ErrAuth that says how to choose", err)
+	}
+}

@@ -23,8 +23,8 @@ var (
 	ErrUnreachable = errors.New("cannot reach the host")
 	// ErrHostKey: the host's key is not one we may trust.
 	ErrHostKey = errors.New("host key refused")
-	// ErrAuth: the host accepted none of our keys.
-	ErrAuth = errors.New("the host accepts none of our keys")
+	// ErrAuth: the host accepted none of our keys, or wants more than one.
+	ErrAuth = errors.New("the host does not let us in")
 	// ErrAgent: the agent does not answer: it may wait for a touch or a confirmation.
 	ErrAgent = errors.New("the agent does not answer in time")
 	// ErrEscalation: the host does not make our user root without asking.
@@ -134,6 +134,10 @@ func clientConfig(s settings, ids *identities, keys *hostKeys) *ssh.ClientConfig
 	if len(ids.signers) > 0 {
 		config.Auth = []ssh.AuthMethod{ssh.PublicKeys(ids.signers...)}
 	}
+	config.AuthCallback = func(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+		ids.wanted, ids.passed = c.AllowedMethods, c.PartialSuccessMethods
+		return nil, nil // the next of config.Auth
+	}
 	config.Ciphers, config.MACs, config.KeyExchanges = s.ciphers, s.macs, s.kex
 	return config
 }
@@ -175,9 +179,8 @@ func explainHandshake(ctx context.Context, err error, s settings, address string
 	case ids.agentSilent():
 		return fmt.Errorf("%w: the one at %s was asked to sign for %s@%s: confirm or touch what it waits for, restart it, or set IdentityAgent to none in ssh_config",
 			ErrAgent, ids.socket, s.user, address)
-	case strings.Contains(err.Error(), "unable to authenticate"): // x/crypto has no sentinel for it
-		return fmt.Errorf("%w: %s@%s; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config",
-			ErrAuth, s.user, address, ids)
+	case strings.Contains(err.Error(), "unable to authenticate"), strings.Contains(err.Error(), tooManyKeys): // x/crypto has no sentinels
+		return fmt.Errorf("%w: %s", ErrAuth, ids.refusal(s.user+"@"+address, strings.Contains(err.Error(), tooManyKeys)))
 	case errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("%w %s: it accepts connections but does not speak SSH in time", ErrUnreachable, address)
 	}
