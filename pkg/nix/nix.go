@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/colmena-go/colmena-go/pkg/child"
 )
 
 // Tool is the Nix installation of this machine, with the user's settings.
@@ -99,7 +101,8 @@ func (t Tool) run(ctx context.Context, cmd *exec.Cmd, output func(string)) error
 		}
 	}}
 	cmd.Stderr = lines
-	err := cmd.Run()
+	// Told to end, Nix ends its builders.
+	err := child.Run(cmd, syscall.SIGTERM)
 	lines.flush()
 	if errors.Is(err, exec.ErrNotFound) {
 		return ErrNoNix
