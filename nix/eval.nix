@@ -292,6 +292,7 @@ let
             permissions
             uploadAt
             ;
+          allowEmpty = key.allowEmpty or false; # not one of Colmena's
         }
         // (if keys then { text = utf8 name key.text; } else { textLeftOut = true; });
 

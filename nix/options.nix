@@ -44,6 +44,11 @@ let
           ];
           description = "A program and its arguments, run on the deploying machine, that prints the key's content.";
         };
+        allowEmpty = mkOption {
+          type = types.bool;
+          default = false;
+          description = "Whether keyCommand may print nothing, or only white space, which otherwise is taken for a failure.";
+        };
         destDir = mkOption {
           type = types.path;
           default = "/run/keys";

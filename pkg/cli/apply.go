@@ -13,7 +13,7 @@ func applyCommand() *cli.Command {
 		ArgsUsage: "[GOAL]",
 		Description: "GOAL is switch (the default), boot, test or dry-activate, as for switch-to-configuration,\n" +
 			"or build (only build), push (build and copy) or upload-keys (only that; keys for short).",
-		Flags:        deployFlags(),
+		Flags:        append(deployFlags(), keyFlags()...),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			goal, err := goalOf(c)

@@ -18,7 +18,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
-	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // deployment is what apply, build and upload-keys have in common: argv is read,
@@ -54,7 +53,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	d.warnOfTexts(h)
 	sink := d.sink(c, h)
-	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(h), sink)
+	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(h, d.resolver(c, sink)), sink)
 	if !inJSON(c.App) {
 		report.Table(c.App.ErrWriter, results, style(c))
 	}
@@ -191,9 +190,20 @@ func (d *deployment) check(h *hive.Hive) error {
 	return nil
 }
 
+// resolver gets the contents of keys. What keyCommands print on stderr may hold
+// secrets: a terminal shows it, and no log has it.
+func (d *deployment) resolver(c *cli.Context, sink deploy.Sink) *keysource.Resolver {
+	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
+	if onTerminal(c) && !inJSON(c.App) {
+		r.Said = func(node, key, line string) {
+			sink.Emit(deploy.Event{Node: node, Step: deploy.StepResolve, Kind: deploy.EventPrivate, Text: fmt.Sprintf("key %q: %s", key, line)})
+		}
+	}
+	return r
+}
+
 // tools wires the packages to what a deployment asks for.
-func (d *deployment) tools(h *hive.Hive) deploy.Tools {
-	resolver := &keysource.Resolver{}
+func (d *deployment) tools(h *hive.Hive, resolver *keysource.Resolver) deploy.Tools {
 	return deploy.Tools{
 		Dial: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
 			cfg := d.connection(node.Name, node.Target)
@@ -212,10 +222,9 @@ func (d *deployment) tools(h *hive.Hive) deploy.Tools {
 		Copy: func(ctx context.Context, outPath, socket string, output func(string)) error {
 			return d.tool.Copy(ctx, outPath, socket, nix.CopyOptions{Substitute: d.substitute, Output: output})
 		},
-		Known: d.tool.Known,
-		Resolve: func(ctx context.Context, node hive.Node, warn func(string)) (map[string]secret.Secret, error) {
-			return resolver.Resolve(ctx, node, warn)
-		},
+		Known:        d.tool.Known,
+		CheckSources: resolver.Check,
+		Resolve:      resolver.Resolve,
 	}
 }
 

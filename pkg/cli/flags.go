@@ -138,6 +138,13 @@ func deployFlags() []cli.Flag {
 	)
 }
 
+// keyFlags are those of commands that upload keys.
+func keyFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "show-key-errors", Usage: "make what a failed keyCommand printed on standard error part of its error; that may hold secrets, and errors are in logs and --json, too"},
+	}
+}
+
 // refuse stops at flags whose effect would be missed, and at values that are none.
 func refuse(c *cli.Context) error {
 	for _, name := range []string{"reboot", "build-on-target"} {

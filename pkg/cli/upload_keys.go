@@ -10,7 +10,7 @@ func uploadKeysCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "upload-keys",
 		Usage:        "upload all keys of the nodes and do nothing else",
-		Flags:        deployFlags(),
+		Flags:        append(deployFlags(), keyFlags()...),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {

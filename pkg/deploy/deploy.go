@@ -33,6 +33,8 @@ type Tools struct {
 	Copy func(ctx context.Context, outPath, socket string, output func(line string)) error
 	// Known reports whether a store path is valid on this machine.
 	Known func(ctx context.Context, path string) (bool, error)
+	// CheckSources tells which keys of the node can have no content, and runs nothing.
+	CheckSources func(ctx context.Context, node hive.Node) error
 	// Resolve returns the content of every key of the node, by attribute name.
 	Resolve func(ctx context.Context, node hive.Node, warn func(text string)) (map[string]secret.Secret, error)
 }

@@ -92,6 +92,7 @@ func tools(j *journal, hosts map[string]*double) Tools {
 			j.add("dial " + n.Name)
 			return hosts[n.Name], nil
 		},
+		CheckSources: func(_ context.Context, n hive.Node) error { j.add("sources " + n.Name); return nil },
 		Build: func(_ context.Context, n hive.Node, _ func(string)) error {
 			j.add("build " + n.Name)
 			return nil
@@ -140,6 +141,26 @@ func TestKeysThatCannotBeResolvedStopTheNodeBeforeItsFirstChange(t *testing.T) {
 	Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Switch, NoKeys: true}, tools(j, map[string]*double{"web": host}), j)
 	if strings.Contains(j.String(), "resolve") {
 		t.Errorf("with NoKeys: %s", j)
+	}
+}
+
+func TestSourcesThatAreMissingAreToldBeforeAnythingIsBuiltOrDialled(t *testing.T) {
+	lacking, sound := node("lacking"), node("sound")
+	lacking.Keys = []hive.Key{{Attr: "k", File: "/none"}}
+	for goal, want := range map[hive.Goal]Status{
+		hive.Switch: Failed, hive.Keys: Failed,
+		hive.Build: Succeeded, hive.Push: Succeeded,
+	} {
+		j := &journal{}
+		ts := tools(j, map[string]*double{"lacking": {}, "sound": {}})
+		ts.CheckSources = func(_ context.Context, n hive.Node) error { return errors.New("no such file") }
+		results := Run(t.Context(), []hive.Node{lacking, sound}, Options{Goal: goal}, ts, j)
+		if results[0].Status != want || strings.Contains(j.String(), "lacking") != (want == Succeeded) {
+			t.Errorf("%s: %s (%v), and it came to %q", goal, results[0].Status, results[0].Err, j)
+		}
+		if want == Failed && (results[0].Step != StepResolve || goal.NeedsHost() && !strings.Contains(j.String(), "dial sound")) {
+			t.Errorf("%s: step %s; the other node: %q", goal, results[0].Step, j)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 )
 
 // Event is something that happened on a node while the deployment runs. Text
-// never holds a secret or a digest of one.
+// never holds a secret or a digest of one, unless Kind is EventPrivate.
 type Event struct {
 	Node string
 	Step Step
@@ -36,11 +36,12 @@ type EventKind int
 
 // The kinds of events.
 const (
-	EventBegin  EventKind = iota // a step begins; Text says what
-	EventOutput                  // one line of a program's output
-	EventNote                    // worth telling even without --verbose
-	EventWarn                    // a warning
-	EventEnd                     // the node is finished; Text says how
+	EventBegin   EventKind = iota // a step begins; Text says what
+	EventOutput                   // one line of a program's output
+	EventPrivate                  // a line that may be a secret: for the terminal, and no log
+	EventNote                     // worth telling even without --verbose
+	EventWarn                     // a warning
+	EventEnd                      // the node is finished; Text says how
 )
 
 // Sink receives events from many goroutines. It must not block for long: the

@@ -25,11 +25,26 @@ type keySet struct {
 	pending []upload.Item // from before, held by root until their owner exists
 }
 
+// uploads reports whether there are keys to upload.
+func (n *nodeRun) uploads() bool {
+	return n.opts.Goal.UploadsKeys() && !n.opts.NoKeys && len(n.node.Keys) > 0
+}
+
+// checkSources looks whether the keys can be resolved at all: what is missing is
+// told before a long build, not after it.
+func (n *nodeRun) checkSources(ctx context.Context) error {
+	if !n.uploads() {
+		return nil
+	}
+	n.begin(StepResolve, "")
+	return n.tools.CheckSources(ctx, n.node)
+}
+
 // resolve gets the content of every key of every phase, before anything on the
 // host changes.
 func (n *nodeRun) resolve(ctx context.Context) (keySet, error) {
 	var set keySet
-	if !n.opts.Goal.UploadsKeys() || n.opts.NoKeys || len(n.node.Keys) == 0 {
+	if !n.uploads() {
 		return set, nil
 	}
 	n.begin(StepResolve, "resolving "+count(n.node.Keys))

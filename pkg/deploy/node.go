@@ -35,6 +35,9 @@ func (n *nodeRun) goal(ctx context.Context) error {
 		n.result.Status = SkippedNode
 		return nil
 	}
+	if err := n.checkSources(ctx); err != nil {
+		return err
+	}
 	if goal.NeedsHost() {
 		if err := n.dial(ctx); err != nil {
 			return err

@@ -67,6 +67,7 @@ type keyInEval struct {
 	TextLeftOut bool     `json:"textLeftOut"` // the evaluation was not asked for texts
 	KeyFile     *string  `json:"keyFile"`
 	KeyCommand  []string `json:"keyCommand"`
+	AllowEmpty  bool     `json:"allowEmpty"`
 	DestDir     string   `json:"destDir"`
 	User        string   `json:"user"`
 	Group       string   `json:"group"`
@@ -222,7 +223,7 @@ func (in keyInEval) key(attr string, v *validator) Key {
 	v.key = attr
 	defer func() { v.key = "" }()
 	key := Key{
-		Attr: attr, Name: in.Name, Command: in.KeyCommand,
+		Attr: attr, Name: in.Name, Command: in.KeyCommand, AllowEmpty: in.AllowEmpty,
 		DestDir: path.Clean(in.DestDir), User: in.User, Group: in.Group,
 		UploadAt: in.UploadAt,
 	}

@@ -87,6 +87,8 @@ type Key struct {
 	Text    *secret.Secret
 	File    string   // absolute path on the deploying machine
 	Command []string // argv on the deploying machine
+	// AllowEmpty: a Command may give nothing, or only white space.
+	AllowEmpty bool
 
 	DestDir  string // absolute, cleaned
 	User     string // name or number

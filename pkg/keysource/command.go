@@ -1,16 +1,19 @@
 package keysource
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
 	"unicode"
 
+	"github.com/colmena-go/colmena-go/pkg/child"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -21,57 +24,81 @@ const pipeGrace = 2 * time.Second
 // command runs a keyCommand without a shell and takes its stdout. It has no
 // stdin and no terminal: it is one of many and cannot be talked to, and asking
 // for a passphrase must fail at once rather than wait in the background.
-func (r *Resolver) command(ctx context.Context, argv []string) (secret.Secret, error) {
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return secret.Secret{}, context.Cause(ctx)
+func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secret.Secret, error) {
+	if err := findProgram(key.Command); err != nil {
+		return secret.Secret{}, err
 	}
-	timeout := r.Timeout
-	if timeout <= 0 {
-		timeout = DefaultTimeout
+	release, err := take(ctx, r.commands)
+	if err != nil {
+		return secret.Secret{}, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+	defer release()
+	name := program(key.Command)
+	defer tell.slow("the keyCommand " + name)()
+
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(), ErrTimeout)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	// A session of its own can be killed whole and owns no terminal.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = pipeGrace
 	stdout := &bounded{overflow: func() { stop(ErrTooLarge) }}
 	stderr := &ending{}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	live := &lines{to: stderr, emit: tell.said}
+	err = run(ctx, key.Command, stdout, live)
+	live.flush()
 
-	err := cmd.Run()
-	if cmd.Process != nil && err != nil {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind
-	}
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, ErrTimeout):
-		return secret.Secret{}, fmt.Errorf("%w: %s was killed after %s%s%s", ErrTimeout, argv[0], timeout, stderr.without(stdout.content), stderr.advice())
+		err = fmt.Errorf("%w: %s was killed after %s", ErrTimeout, name, r.timeout())
 	case errors.Is(cause, ErrTooLarge):
-		return secret.Secret{}, fmt.Errorf("the output of %s is %w: at most %d bytes are sent", argv[0], ErrTooLarge, int64(MaxSize))
+		return secret.Secret{}, fmt.Errorf("the output of %s is %w: at most %d bytes are sent", name, ErrTooLarge, int64(MaxSize))
 	case cause != nil:
 		return secret.Secret{}, cause
 	case errors.Is(err, exec.ErrWaitDelay):
-		return secret.Secret{}, fmt.Errorf("%w: %s ended, but a program it left behind holds its output open", ErrCommand, argv[0])
+		return secret.Secret{}, fmt.Errorf("%w: %s ended, but a program it left behind holds its output open", ErrCommand, name)
 	case err != nil:
-		return secret.Secret{}, fmt.Errorf("%w: %s: %w%s%s", ErrCommand, argv[0], startError(err), stderr.without(stdout.content), stderr.advice())
+		err = fmt.Errorf("%w: %s: %w", ErrCommand, name, err)
+	case !key.AllowEmpty && len(bytes.TrimSpace(stdout.content)) == 0:
+		err = fmt.Errorf("%w: %s printed %s; if that is meant, set allowEmpty = true", ErrBlank, name, blank(stdout.content))
+	default:
+		return secret.New(stdout.content), nil
 	}
-	return secret.New(stdout.content), nil
+	return secret.Secret{}, fmt.Errorf("%w%s", err, stderr.shown(r.ShowErrors))
 }
 
-// startError leaves out the program's name, which the message has already.
-func startError(err error) error {
-	var start *exec.Error
-	if errors.As(err, &start) {
-		return start.Err
+// run runs the command in a session of its own, which can be killed whole and
+// owns no terminal. Unless it ends well, nothing that it started is left.
+func run(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = pipeGrace
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	mark := child.NewMark()
+	mark.Put(cmd)
+	defer mark.Keep()()
+	err := child.Run(cmd, syscall.SIGKILL)
+	if cmd.Process != nil && err != nil {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		mark.Kill()
 	}
 	return err
+}
+
+// program is what a command goes by in messages. Of a first word that holds
+// white space only the beginning is shown: it may be a whole command line, with
+// what must not be seen.
+func program(argv []string) string {
+	if i := strings.IndexFunc(argv[0], unicode.IsSpace); i >= 0 {
+		return argv[0][:i] + " …"
+	}
+	return argv[0]
+}
+
+func blank(content []byte) string {
+	if len(content) == 0 {
+		return "nothing"
+	}
+	return "only white space"
 }
 
 // bounded keeps at most MaxSize bytes.
@@ -87,88 +114,4 @@ func (b *bounded) Write(p []byte) (int, error) {
 	}
 	b.content = append(b.content, p...)
 	return len(p), nil
-}
-
-// ending keeps the last of what is written to it.
-type ending struct {
-	content []byte
-	cut     bool // the first line lacks its beginning
-}
-
-// What is shown of a failed command's stderr.
-const (
-	endingSize  = 16 << 10
-	endingLines = 10
-)
-
-func (e *ending) Write(p []byte) (int, error) {
-	e.content = append(e.content, p...)
-	if extra := len(e.content) - endingSize; extra > 0 {
-		e.content, e.cut = append(e.content[:0], e.content[extra:]...), true
-	}
-	return len(p), nil
-}
-
-// hidden stands for a line of stderr that repeats the secret.
-const hidden = "[a line that repeats the command's output is not shown]"
-
-// without is the last lines of stderr, each on a line of its own, without
-// those that repeat something of the command's stdout.
-func (e *ending) without(stdout []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(e.content)), "\n")
-	if e.cut {
-		lines = lines[1:]
-	}
-	if len(lines) == 0 || len(lines) == 1 && lines[0] == "" {
-		return ""
-	}
-	lines = lines[max(0, len(lines)-endingLines):]
-	secrets := parts(stdout)
-	var b strings.Builder
-	for _, line := range lines {
-		if secrets.in(line) {
-			line = hidden
-		}
-		b.WriteString("\n    " + strings.TrimRight(line, "\r"))
-	}
-	return b.String()
-}
-
-// pieces are the words of a secret, such as the value in NAME=value or in JSON.
-type pieces map[string]bool
-
-// short is the length under which a word is taken for a secret only where a
-// line says nothing else: "a" is in every message.
-const short = 4
-
-func parts(secret []byte) pieces {
-	words := pieces{}
-	for _, line := range strings.FieldsFunc(string(secret), func(r rune) bool { return r == '\n' || r == '\r' || r == 0 }) {
-		words[strings.TrimSpace(line)] = true
-		for _, word := range strings.FieldsFunc(line, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("=:,;\"'`{}[]()<>", r) }) {
-			words[word] = true
-		}
-	}
-	delete(words, "")
-	return words
-}
-
-func (p pieces) in(line string) bool {
-	for word := range p {
-		if strings.TrimSpace(line) == word || len(word) >= short && strings.Contains(line, word) {
-			return true
-		}
-	}
-	return false
-}
-
-// asks: what programs say that want to be told something.
-var asks = regexp.MustCompile(`(?i)pass(phrase|word|code)|\bPIN\b|/dev/tty|terminal`)
-
-// advice is for a command that seems to have asked in vain.
-func (e *ending) advice() string {
-	if !asks.Match(e.content) {
-		return ""
-	}
-	return "\n(a keyCommand has no terminal and no input: unlock what it asks for before, as with an agent)"
 }

@@ -1,6 +1,8 @@
 package keysource
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,23 +11,51 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
-// readFile reads a regular file, or what a symlink to one leads to. It waits
-// for nothing: a FIFO opened without O_NONBLOCK would hang (open(2)).
+// file reads a keyFile. A file system that does not answer (NFS, FUSE) holds a
+// thread until it does, but not the caller: for that thread a slot stays taken.
+func (r *Resolver) file(ctx context.Context, path string, tell teller) (secret.Secret, error) {
+	defer tell.slow("reading " + path)()
+	return unblocked(ctx, r, path, func() (secret.Secret, error) { return readFile(path) })
+}
+
+// unblocked runs what may block for ever, and waits for it no longer than ctx and
+// the timeout allow. It fails with the cause of ctx, with ErrTimeout or as f does.
+func unblocked[T any](ctx context.Context, r *Resolver, path string, f func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	var none T
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(), ErrTimeout)
+	defer cancel()
+	release, err := take(ctx, r.files)
+	done := make(chan outcome, 1)
+	if err == nil {
+		go func() {
+			defer release()
+			value, err := f()
+			done <- outcome{value, err}
+		}()
+		select {
+		case got := <-done:
+			return got.value, got.err
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+	}
+	if errors.Is(err, ErrTimeout) {
+		err = fmt.Errorf("%w: %s was not read within %s; does its file system answer?", ErrFile, path, r.timeout())
+	}
+	return none, err
+}
+
+// readFile reads a regular file, or what a symlink to one leads to.
 func readFile(path string) (secret.Secret, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := openFile(path)
 	if err != nil {
-		return secret.Secret{}, fmt.Errorf("%w: %w", ErrFile, err)
+		return secret.Secret{}, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	switch {
-	case err != nil:
-		return secret.Secret{}, fmt.Errorf("%w: %w", ErrFile, err)
-	case !info.Mode().IsRegular():
-		return secret.Secret{}, fmt.Errorf("%w: %s is a %s, and only a regular file is read", ErrFile, path, kind(info.Mode()))
-	case info.Size() > MaxSize:
-		return secret.Secret{}, fmt.Errorf("%s is %w: it has %d bytes, and at most %d are sent", path, ErrTooLarge, info.Size(), int64(MaxSize))
-	}
 	content, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
 	if err != nil {
 		return secret.Secret{}, fmt.Errorf("%w: %w", ErrFile, err)
@@ -34,6 +64,28 @@ func readFile(path string) (secret.Secret, error) {
 		return secret.Secret{}, fmt.Errorf("%s is %w: at most %d bytes are sent", path, ErrTooLarge, int64(MaxSize))
 	}
 	return secret.New(content), nil
+}
+
+// openFile opens a regular file that is not too large. It waits for no writer: a
+// FIFO opened without O_NONBLOCK would hang (open(2)).
+func openFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w: %w", ErrFile, err)
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%w: %s is a %s, and only a regular file is read", ErrFile, path, kind(info.Mode()))
+	case info.Size() > MaxSize:
+		err = fmt.Errorf("%s is %w: it has %d bytes, and at most %d are sent", path, ErrTooLarge, info.Size(), int64(MaxSize))
+	default:
+		return file, nil
+	}
+	file.Close()
+	return nil, err
 }
 
 func kind(mode os.FileMode) string {

@@ -18,11 +18,15 @@ import (
 
 // Errors that callers tell apart with errors.Is; every one comes in an [Error].
 var (
-	// ErrCommand: a keyCommand could not be started, failed or was killed.
+	// ErrStart: a keyCommand's program is not there or cannot be run.
+	ErrStart = errors.New("the command cannot be started")
+	// ErrCommand: a keyCommand failed or was killed.
 	ErrCommand = errors.New("the command failed")
 	// ErrTimeout: a keyCommand took too long and was killed.
 	ErrTimeout = errors.New("the command took too long")
-	// ErrFile: a keyFile is missing, unreadable or no regular file.
+	// ErrBlank: a keyCommand ended well and gave nothing, or only white space.
+	ErrBlank = errors.New("the command gave no content")
+	// ErrFile: a keyFile is missing, unreadable, no regular file or does not answer.
 	ErrFile = errors.New("the file cannot be read")
 	// ErrTooLarge: a source holds more than [MaxSize].
 	ErrTooLarge = errors.New("too large for a key")
@@ -33,7 +37,7 @@ var (
 // Limits where a [Resolver] sets none.
 const (
 	MaxSize        = 64 << 20 // bytes of one key
-	DefaultLimit   = 16       // keyCommands at once
+	DefaultLimit   = 16       // keyCommands at once, and as many files
 	DefaultTimeout = 2 * time.Minute
 )
 
@@ -41,10 +45,17 @@ const (
 // all so that its limit holds for all of them. The zero value is ready.
 type Resolver struct {
 	Limit   int           // keyCommands at once; 0 means DefaultLimit
-	Timeout time.Duration // for each keyCommand; 0 means DefaultTimeout
+	Timeout time.Duration // for each keyCommand and keyFile; 0 means DefaultTimeout
 
-	once  sync.Once
-	slots chan struct{}
+	// ShowErrors makes the last lines of a failed command's stderr part of its
+	// error. They may hold secrets.
+	ShowErrors bool
+	// Said is given each line that commands print on stderr while they run, for a
+	// terminal and nothing else: it may be a secret. nil: they go nowhere.
+	Said func(node, key, line string)
+
+	once            sync.Once
+	commands, files chan struct{} // slots
 }
 
 // Error is a key whose content could not be had.
@@ -63,77 +74,107 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Resolve returns the content of every key of the node by attribute name, or
 // nothing and a multierror with an [*Error] for each that failed. When ctx is done it ends
-// the commands it started and returns the cause. The last lines that a failing
-// command wrote to stderr are part of its error, without those that repeat its
-// stdout; its arguments are not. warn is told of commands that take long and of
-// sources that gave nothing.
+// the commands it started and returns the cause. Arguments of a command are in no
+// error, nor is what it printed unless ShowErrors says so. warn is told of what
+// takes long and of sources that gave nothing.
 func (r *Resolver) Resolve(ctx context.Context, node hive.Node, warn func(text string)) (map[string]secret.Secret, error) {
 	r.once.Do(r.prepare)
 	keys := node.Keys
 	contents := make([]secret.Secret, len(keys))
 	errs := make([]error, len(keys))
-	var commands sync.WaitGroup
+	var all sync.WaitGroup
 	for i, key := range keys {
-		if len(key.Command) > 0 {
-			commands.Go(func() {
-				slow := time.AfterFunc(slowCommand, func() {
-					warn(fmt.Sprintf("deployment.keys.%q: the keyCommand %s takes long", key.Attr, key.Command[0]))
-				})
-				defer slow.Stop()
-				contents[i], errs[i] = r.command(ctx, key.Command)
-			})
+		if key.Text != nil {
+			contents[i] = *key.Text
 			continue
 		}
-		contents[i], errs[i] = local(key)
+		all.Go(func() { contents[i], errs[i] = r.fetch(ctx, key, r.teller(node, key, warn)) })
 	}
-	commands.Wait()
+	all.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	for i, key := range keys {
-		if errs[i] == nil && key.Text == nil && contents[i].Len() == 0 {
-			warn(fmt.Sprintf("deployment.keys.%q: its %s gave an empty secret", key.Attr, option(key)))
-		}
+	if err := failures(node, errs); err != nil {
+		return nil, err
 	}
-	return gather(node, contents, errs)
+	byAttr := make(map[string]secret.Secret, len(keys))
+	for i, key := range keys {
+		if key.Text == nil && contents[i].Len() == 0 && !key.AllowEmpty {
+			warn(fmt.Sprintf("deployment.keys.%q: its %s is empty, and so is the secret", key.Attr, option(key)))
+		}
+		byAttr[key.Attr] = contents[i]
+	}
+	return byAttr, nil
 }
 
-// slowCommand is when the user should know what is waited for.
-const slowCommand = 8 * time.Second
+// fetch resolves what does not lie in memory.
+func (r *Resolver) fetch(ctx context.Context, key hive.Key, tell teller) (secret.Secret, error) {
+	switch {
+	case len(key.Command) > 0:
+		return r.command(ctx, key, tell)
+	case key.File != "":
+		return r.file(ctx, key.File, tell)
+	}
+	return secret.Secret{}, ErrNoSource
+}
+
+// teller tells of one key while its source is being read.
+type teller struct {
+	warn func(text string)
+	said func(line string) // nil: nobody wants to know
+}
+
+func (r *Resolver) teller(node hive.Node, key hive.Key, warn func(text string)) teller {
+	t := teller{warn: func(text string) { warn(fmt.Sprintf("deployment.keys.%q: %s", key.Attr, text)) }}
+	if r.Said != nil {
+		t.said = func(line string) { r.Said(node.Name, key.Attr, line) }
+	}
+	return t
+}
+
+// slowSource is when the user should know what is waited for.
+const slowSource = 8 * time.Second
+
+// slow says that something takes long, unless it is stopped before.
+func (t teller) slow(what string) (stop func()) {
+	timer := time.AfterFunc(slowSource, func() { t.warn(what + " takes long") })
+	return func() { timer.Stop() }
+}
 
 func (r *Resolver) prepare() {
 	limit := r.Limit
 	if limit <= 0 {
 		limit = DefaultLimit
 	}
-	r.slots = make(chan struct{}, limit)
+	r.commands, r.files = make(chan struct{}, limit), make(chan struct{}, limit)
 }
 
-// local resolves what needs no program.
-func local(key hive.Key) (secret.Secret, error) {
-	switch {
-	case key.Text != nil:
-		return *key.Text, nil
-	case key.File != "":
-		return readFile(key.File)
+func (r *Resolver) timeout() time.Duration {
+	if r.Timeout <= 0 {
+		return DefaultTimeout
 	}
-	return secret.Secret{}, ErrNoSource
+	return r.Timeout
 }
 
-// gather is all or nothing.
-func gather(node hive.Node, contents []secret.Secret, errs []error) (map[string]secret.Secret, error) {
+// take waits for a slot and returns what gives it back.
+func take(ctx context.Context, slots chan struct{}) (release func(), err error) {
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// failures is a multierror of the keys that have an error.
+func failures(node hive.Node, errs []error) error {
 	failed := &multierror.Error{ErrorFormat: hive.ListErrors}
-	byAttr := make(map[string]secret.Secret, len(contents))
 	for i, key := range node.Keys {
 		if errs[i] != nil {
 			failed = multierror.Append(failed, &Error{Node: node.Name, Key: key.Attr, Option: option(key), Err: errs[i]})
 		}
-		byAttr[key.Attr] = contents[i]
 	}
-	if err := failed.ErrorOrNil(); err != nil {
-		return nil, err
-	}
-	return byAttr, nil
+	return failed.ErrorOrNil()
 }
 
 func option(key hive.Key) string {

@@ -25,7 +25,7 @@ var kinds = map[deploy.EventKind]string{
 func (l *Log) Emit(e deploy.Event) {
 	entry := l.log.Info()
 	switch {
-	case e.Kind == deploy.EventOutput && !l.verbose:
+	case e.Kind == deploy.EventPrivate, e.Kind == deploy.EventOutput && !l.verbose:
 		return
 	case e.Kind == deploy.EventWarn:
 		entry = l.log.Warn()

@@ -43,6 +43,8 @@ func (p *Plain) Emit(e deploy.Event) {
 			return
 		}
 		color = dim
+	case deploy.EventPrivate:
+		color = dim
 	case deploy.EventWarn:
 		text, color = "warning: "+text, yellow
 	case deploy.EventEnd:

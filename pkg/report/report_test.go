@@ -237,6 +237,12 @@ func TestALogHasOneEntryForEachEvent(t *testing.T) {
 		}
 	}
 	out.Reset()
+	for _, verbose := range []bool{false, true} {
+		NewLog(zerolog.New(&out), verbose).Emit(deploy.Event{Node: "web", Kind: deploy.EventPrivate, Text: "s3cret"})
+	}
+	if out.Len() > 0 {
+		t.Errorf("a line for the terminal alone is logged: %q", out.String())
+	}
 	NewLog(zerolog.New(&out), false).Emit(events()[1])
 	if out.Len() > 0 {
 		t.Errorf("without verbose, output is logged: %q", out.String())

@@ -1,0 +1,55 @@
+package hosts_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// What it prints on stderr may be the secret, whole or in pieces.
+func TestWhatAKeyCommandPrintsIsSeenOnATerminalAndOnDemandOnly(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1.deployment.keys = { good.text = "old"; }; }`)
+	d.must("upload-keys")
+	d.hive(`{ host1.deployment.keys = { good.text = "new"; bad.keyCommand = [ "sh" "-c" "echo whole-''secret; echo piece-of-''secret >&2; exit 1" ]; }; }`)
+	const printed = "piece-of-secret"
+	for _, args := range [][]string{{"upload-keys", "-v"}, {"upload-keys", "-v", "--json"}, {"upload-keys", "-v", "--json", "--log-format", "json"}} {
+		o := d.run(args...)
+		if said := o.stdout + o.stderr; o.code != 1 || strings.Contains(said, printed) || !strings.Contains(said, "pass --show-key-errors to see") {
+			t.Errorf("%s: exit %d: %s", args, o.code, said)
+		}
+		o = d.run(append(args, "--show-key-errors")...)
+		if said := o.stdout + o.stderr; o.code != 1 || !strings.Contains(said, printed) || strings.Contains(said, "whole-secret") {
+			t.Errorf("%s --show-key-errors: exit %d: %s", args, o.code, said)
+		}
+	}
+	ours := d.command("upload-keys", "--color", "never", "--json")
+	onTerminal := func(redirect string) string {
+		cmd := exec.Command("script", "-qec", ours.String()+redirect, "/dev/null")
+		cmd.Dir, cmd.Env = ours.Dir, ours.Env
+		out, _ := cmd.CombinedOutput() // which ends as ours does: with 1
+		return string(out)
+	}
+	if said := onTerminal(""); !strings.Contains(said, `host1 | key "bad": `+printed) || strings.Count(said, printed) != 1 {
+		t.Errorf("on a terminal: %s", said)
+	}
+	if said := onTerminal(" 2>log; cat log"); strings.Contains(said, printed) || !strings.Contains(said, "show-key-errors") {
+		t.Errorf("from a terminal into a log: %s", said)
+	}
+	d.has("host1", "/run/keys/good", "old", "root root 600")
+}
+
+// A vault that is sealed may say nothing and succeed.
+func TestABlankKeyCommandLeavesTheOldSecretUnlessTheKeySaysOtherwise(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1.deployment.keys.k.text = "old"; }`)
+	d.must("upload-keys")
+	d.hive(`{ host1.deployment.keys.k.keyCommand = [ "echo" ]; }`)
+	if o := d.run("upload-keys", "--json"); o.code != 1 || !strings.Contains(o.results["host1"].Error, "printed only white space; if that is meant, set allowEmpty = true") {
+		t.Errorf("exit %d: %+v", o.code, o.results)
+	}
+	d.has("host1", "/run/keys/k", "old", "root root 600")
+	d.hive(`{ host1.deployment.keys.k = { keyCommand = [ "echo" ]; allowEmpty = true; }; }`)
+	d.must("upload-keys")
+	d.has("host1", "/run/keys/k", "\n", "root root 600")
+}
