@@ -53,7 +53,11 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	d.warnOfTexts(h)
 	sink := d.sink(c, h)
-	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(h, d.resolver(c, sink)), sink)
+	builder := d.tool.NewBuilder(nix.BuilderOptions{
+		Nodes: len(h.Nodes), MachinesFile: h.Meta.MachinesFile, Note: func(text string) { d.tool.Log.Info().Msg(text) },
+	})
+	defer builder.Close()
+	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(builder, d.resolver(c, sink)), sink)
 	if !inJSON(c.App) {
 		report.Table(c.App.ErrWriter, results, style(c))
 	}
@@ -203,7 +207,7 @@ func (d *deployment) resolver(c *cli.Context, sink deploy.Sink) *keysource.Resol
 }
 
 // tools wires the packages to what a deployment asks for.
-func (d *deployment) tools(h *hive.Hive, resolver *keysource.Resolver) deploy.Tools {
+func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver) deploy.Tools {
 	return deploy.Tools{
 		Dial: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
 			cfg := d.connection(node.Name, node.Target)
@@ -215,10 +219,12 @@ func (d *deployment) tools(h *hive.Hive, resolver *keysource.Resolver) deploy.To
 			return host, nil
 		},
 		Build: func(ctx context.Context, node hive.Node, output func(string)) error {
-			return d.tool.Build(ctx, node.Toplevel.DrvPath, nix.BuildOptions{
-				MachinesFile: h.Meta.MachinesFile, GCRoot: d.gcRoot(node), Output: output,
+			return builder.Build(ctx, nix.Build{
+				Node: node.Name, DrvPath: node.Toplevel.DrvPath, OutPath: node.Toplevel.OutPath,
+				GCRoot: d.gcRoot(node), Output: output,
 			})
 		},
+		BuildWaitsFor: func(node hive.Node) string { return builder.WaitsFor(node.Name) },
 		Copy: func(ctx context.Context, outPath, socket string, output func(string)) error {
 			return d.tool.Copy(ctx, outPath, socket, nix.CopyOptions{Substitute: d.substitute, Output: output})
 		},

@@ -29,6 +29,8 @@ type Tools struct {
 	Dial func(ctx context.Context, node hive.Node, note func(text string)) (Host, error)
 	// Build realises the node's toplevel.
 	Build func(ctx context.Context, node hive.Node, output func(line string)) error
+	// BuildWaitsFor says what a node's build waits for, "" if that is not known. It may be nil.
+	BuildWaitsFor func(node hive.Node) string
 	// Copy copies a closure to the store whose daemon listens on socket.
 	Copy func(ctx context.Context, outPath, socket string, output func(line string)) error
 	// Known reports whether a store path is valid on this machine.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,6 +232,8 @@ func TestAStepThatTakesLongSaysWhatItWaitsFor(t *testing.T) {
 	defer func(usual time.Duration) { firstWait = usual }(firstWait)
 	firstWait = 10 * time.Millisecond
 	said := notes{make(chan string, 100)}
+	var blocker atomic.Value
+	blocker.Store("")
 	ts := tools(&journal{}, nil)
 	ts.Build = func(context.Context, hive.Node, func(string)) error {
 		for range 2 {
@@ -238,8 +241,14 @@ func TestAStepThatTakesLongSaysWhatItWaitsFor(t *testing.T) {
 				t.Errorf("said %q", text)
 			}
 		}
-		return nil
+		blocker.Store("waiting for linux-6.6.31, 12 of 43 builds left")
+		for {
+			if text := <-said.texts; strings.HasPrefix(text, "still building /out-web: waiting for linux-6.6.31, 12 of 43 builds left (") {
+				return nil
+			}
+		}
 	}
+	ts.BuildWaitsFor = func(hive.Node) string { return blocker.Load().(string) }
 	Run(t.Context(), []hive.Node{node("web")}, Options{Goal: hive.Build}, ts, said)
 	for len(said.texts) > 0 {
 		<-said.texts

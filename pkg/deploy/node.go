@@ -169,7 +169,12 @@ func (n *nodeRun) provide(ctx context.Context) error {
 }
 
 func (n *nodeRun) build(ctx context.Context) error {
-	n.begin(StepBuild, "building "+n.node.Toplevel.OutPath)
+	text := "building " + n.node.Toplevel.OutPath
+	n.begin(StepBuild, text)
+	if n.tools.BuildWaitsFor != nil {
+		n.stopWaiting()
+		n.waiting = remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
+	}
 	return n.tools.Build(ctx, n.node, n.output)
 }
 

@@ -13,6 +13,11 @@ var firstWait = 10 * time.Second
 // Remind tells note "still TEXT" while what the text says takes long. Nothing is
 // told any more when stop returns, which may be called again.
 func Remind(text string, note func(text string)) (stop func()) {
+	return remind(func() string { return text }, note)
+}
+
+// remind is [Remind] with a text that is asked for each time.
+func remind(text func() string, note func(text string)) (stop func()) {
 	var mu sync.Mutex
 	mu.Lock()
 	defer mu.Unlock()
@@ -24,7 +29,7 @@ func Remind(text string, note func(text string)) (stop func()) {
 		if over {
 			return
 		}
-		note(fmt.Sprintf("still %s (%s)", text, time.Since(begin).Round(time.Second)))
+		note(fmt.Sprintf("still %s (%s)", text(), time.Since(begin).Round(time.Second)))
 		timer.Reset(next)
 		next *= 2
 	})
@@ -47,4 +52,12 @@ func (n *nodeRun) stopWaiting() {
 	if n.waiting != nil {
 		n.waiting()
 	}
+}
+
+// joined is what takes long and, if that is known, why.
+func joined(text, why string) string {
+	if why == "" {
+		return text
+	}
+	return text + ": " + why
 }

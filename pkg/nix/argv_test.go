@@ -62,14 +62,20 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 			return err
 		}
 	}
-	build := func(opts BuildOptions) func(*testing.T, Tool) error {
-		return func(t *testing.T, tool Tool) error { return tool.Build(t.Context(), "/nix/store/x.drv", opts) }
+	build := func(opts BuilderOptions, root string) func(*testing.T, Tool) error {
+		return func(t *testing.T, tool Tool) error {
+			b := tool.NewBuilder(opts)
+			defer b.Close()
+			return b.Build(t.Context(), Build{DrvPath: "/nix/store/x.drv", OutPath: evaluated, GCRoot: root})
+		}
 	}
 	copying := func(opts CopyOptions) func(*testing.T, Tool) error {
 		return func(t *testing.T, tool Tool) error {
 			return tool.Copy(t.Context(), "/nix/store/x", "/tmp/a b/socket", opts)
 		}
 	}
+	// Whose path Nix prints is to be built.
+	const looked = "nix-store --check-validity --print-invalid " + evaluated + "\nnix-store --realise "
 	for _, c := range []struct {
 		name       string
 		tool       Tool
@@ -81,21 +87,21 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 			" --option cores 2 --option substituters a b ", ""},
 		{"and of a flake", cores, evaluation(inFlake), "nix ",
 			" --option cores 2 --option substituters a b ", "--impure"},
-		{"and for builds", cores, build(BuildOptions{}), "nix-store --realise /nix/store/x.drv ",
-			" --option cores 2 --option substituters a b", "builders"},
+		{"and for builds", cores, build(BuilderOptions{}, ""), looked,
+			" --option cores 2 --option substituters a b /nix/store/x.drv ", "builders"},
 		// The host's daemon would obey it as root.
 		{"but never for a copy", cores, copying(CopyOptions{}), "nix ",
 			" copy ", "option"},
 
 		{"a file is evaluated impurely, as <nixpkgs> needs it", Tool{}, evaluation(inFile), "nix ",
 			" --impure --expr EXPR", ""},
-		{"meta.machinesFile names the builders", Tool{}, build(BuildOptions{MachinesFile: "/etc/my machines"}), "nix-store --realise ",
+		{"meta.machinesFile names the builders", Tool{}, build(BuilderOptions{MachinesFile: "/etc/my machines"}, ""), looked,
 			" --option builders @/etc/my machines", ""},
 		// The last one counts.
-		{"whatever --nix-option says of them", Tool{Options: [][2]string{{"builders", "ssh://other"}}}, build(BuildOptions{MachinesFile: "/m"}), "nix-store --realise ",
+		{"whatever --nix-option says of them", Tool{Options: [][2]string{{"builders", "ssh://other"}}}, build(BuilderOptions{MachinesFile: "/m"}, ""), looked,
 			" --option builders ssh://other --option builders @/m ", ""},
-		{"--keep-result makes a root", Tool{}, build(BuildOptions{GCRoot: "/hives/.gcroots/node-a"}), "nix-store --realise ",
-			" --add-root /hives/.gcroots/node-a", ""},
+		{"--keep-result makes a root", Tool{}, build(BuilderOptions{}, "/hives/.gcroots/node-a"), looked,
+			"\nnix-store --realise " + evaluated + " --add-root /hives/.gcroots/node-a", ""},
 
 		{"hosts fetch from their substituters", Tool{}, copying(CopyOptions{Substitute: true}), "nix ",
 			" --to unix:///tmp/a b/socket --substitute-on-destination /nix/store/x", ""},

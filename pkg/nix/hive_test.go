@@ -217,7 +217,9 @@ func TestASystemIsBuiltAndKnown(t *testing.T) {
 	}
 	top := h.Nodes[0].Toplevel
 	var said []string
-	if err := (Tool{}).Build(t.Context(), top.DrvPath, BuildOptions{Output: func(line string) { said = append(said, line) }}); err != nil {
+	b := Tool{}.NewBuilder(BuilderOptions{})
+	defer b.Close()
+	if err := b.Build(t.Context(), Build{DrvPath: top.DrvPath, OutPath: top.OutPath, Output: func(line string) { said = append(said, line) }}); err != nil {
 		t.Fatalf("%v; %s", err, strings.Join(said, "\n"))
 	}
 	for path, want := range map[string]bool{top.OutPath: true, "/nix/store/00000000000000000000000000000000-none": false} {
@@ -225,8 +227,9 @@ func TestASystemIsBuiltAndKnown(t *testing.T) {
 			t.Errorf("%s: %v, %v", path, known, err)
 		}
 	}
-	if err := (Tool{}).Build(t.Context(), "/nix/store/00000000000000000000000000000000-none.drv", BuildOptions{}); err == nil {
-		t.Error("a derivation that is not there was built")
+	err = b.Build(t.Context(), Build{DrvPath: "/nix/store/00000000000000000000000000000000-none.drv", OutPath: "/nix/store/00000000000000000000000000000000-none"})
+	if err == nil || !strings.Contains(err.Error(), "none.drv") {
+		t.Errorf("a derivation that is not there was built: %v", err)
 	}
 }
 

@@ -131,33 +131,6 @@ func (t Tool) optionArgs() []string {
 	return args
 }
 
-// BuildOptions are those of one build.
-type BuildOptions struct {
-	MachinesFile string // for Nix's `builders`, "" to leave them
-	GCRoot       string // a link to make to the result, "" for none
-	Output       func(line string)
-}
-
-// Build realises a derivation. It fails with [ErrNoNix] or with what Nix said.
-func (t Tool) Build(ctx context.Context, drvPath string, opts BuildOptions) error {
-	// nix-store takes a plain .drv path in every version; `nix build` wants
-	// drv^* since 2.13 and does not know it before.
-	args := append([]string{"--realise", drvPath}, t.optionArgs()...)
-	if opts.MachinesFile != "" {
-		args = append(args, "--option", "builders", "@"+opts.MachinesFile)
-	}
-	if opts.GCRoot != "" {
-		args = append(args, "--add-root", opts.GCRoot)
-	} else {
-		args = append(args, "--no-gc-warning")
-	}
-	// It prints the path, which the evaluation has told already.
-	if err := t.run(ctx, t.command(ctx, "nix-store", args...), opts.Output); err != nil {
-		return fmt.Errorf("building %s: %w", drvPath, err)
-	}
-	return nil
-}
-
 // CopyOptions are those of one copy.
 type CopyOptions struct {
 	Substitute bool // the host may fetch from its own substituters
@@ -218,7 +191,8 @@ func availableMemory() int64 {
 	return 0
 }
 
-// lineWriter cuts what a program prints into lines.
+// lineWriter cuts what a program prints into lines. Of a line that is too long it
+// leaves out what is in the middle, so that an object stays one.
 type lineWriter struct {
 	emit func(string)
 	rest []byte
@@ -226,25 +200,37 @@ type lineWriter struct {
 
 var _ io.Writer = (*lineWriter)(nil)
 
+// How many bytes of a line are kept, and how many of those are its last.
+const (
+	mostOfLine = 1 << 20
+	endOfLine  = 1 << 10
+)
+
 func (w *lineWriter) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
+	n := len(p)
 	for {
-		i := bytes.IndexAny(w.rest, "\n\r")
+		i := bytes.IndexAny(p, "\n\r")
 		if i < 0 {
-			return len(p), nil
+			w.add(p)
+			return n, nil
 		}
-		w.line(w.rest[:i])
-		w.rest = w.rest[i+1:]
+		w.add(p[:i])
+		w.flush()
+		p = p[i+1:]
 	}
 }
 
-func (w *lineWriter) line(text []byte) {
-	if len(text) > 0 {
-		w.emit(string(text))
+func (w *lineWriter) add(p []byte) {
+	w.rest = append(w.rest, p...)
+	if len(w.rest) > mostOfLine {
+		copy(w.rest[mostOfLine-endOfLine:], w.rest[len(w.rest)-endOfLine:])
+		w.rest = w.rest[:mostOfLine]
 	}
 }
 
 func (w *lineWriter) flush() {
-	w.line(w.rest)
-	w.rest = nil
+	if len(w.rest) > 0 {
+		w.emit(string(w.rest))
+	}
+	w.rest = w.rest[:0]
 }

@@ -1,0 +1,302 @@
+package nix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// BuilderOptions are those of all builds of a deployment.
+type BuilderOptions struct {
+	Nodes        int               // how many builds to expect; when all have come, none is waited for
+	MachinesFile string            // for Nix's `builders`, "" to leave them
+	Note         func(text string) // told what is worth telling of all builds; may be nil
+}
+
+// Build is one node's system.
+type Build struct {
+	Node             string // its name, for people
+	DrvPath, OutPath string
+	GCRoot           string            // a link to make to the result, "" for none
+	Output           func(line string) // not called any more when the build is over; may be nil
+}
+
+// Builder builds the systems of a deployment, those that are asked for together
+// with one Nix process, so that what they share is built once and nobody waits
+// for another's lock. A path that was built is safe from a garbage collection
+// while the process that built it runs; GCRoot keeps it longer.
+type Builder struct {
+	tool Tool
+	opts BuilderOptions
+	ctx  context.Context // that of the processes
+	stop context.CancelFunc
+	all  sync.WaitGroup // every goroutine of the Builder
+	more chan struct{}  // another build waits for the next process
+
+	mu      sync.Mutex
+	nodes   map[string]*request // the last of each node
+	asked   int
+	unseen  []*request // their validity is not known yet
+	looking bool       // somebody asks for that
+	wanted  []*request // not valid: for the next process
+}
+
+// NewBuilder returns a Builder, which is to be closed.
+func (t Tool) NewBuilder(opts BuilderOptions) *Builder {
+	if opts.Note == nil {
+		opts.Note = func(string) {}
+	}
+	b := &Builder{tool: t, opts: opts, more: make(chan struct{}, 1), nodes: map[string]*request{}}
+	b.ctx, b.stop = context.WithCancel(context.Background())
+	return b
+}
+
+// Close ends what is still being built, and returns when no process is left.
+func (b *Builder) Close() {
+	b.stop()
+	b.all.Wait()
+}
+
+// request is a build that somebody waits for.
+type request struct {
+	Build
+	done  chan error // gets its one result
+	mu    sync.Mutex // held while Output is called
+	over  bool       // nobody waits any more
+	round *round     // guarded by the Builder's mu; nil while none builds it
+}
+
+// Build returns when the system is there, although others may still be being
+// built. It fails with [ErrNoNix], with a [*BuildError] or with what Nix said.
+// Cancelling ctx ends the wait at once; Nix is ended when nobody waits for it.
+func (b *Builder) Build(ctx context.Context, build Build) error {
+	r := &request{Build: build, done: make(chan error, 1)}
+	b.ask(r)
+	select {
+	case err := <-r.done:
+		if err == nil && build.GCRoot != "" {
+			err = b.tool.keep(ctx, build.OutPath, build.GCRoot)
+		}
+		return err
+	case <-ctx.Done():
+		r.leave()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if r.round != nil {
+			r.round.someoneLeft()
+		}
+		return context.Cause(ctx)
+	}
+}
+
+// WaitsFor says for people what the build of a node waits for now, "" if that is
+// not known.
+func (b *Builder) WaitsFor(node string) string {
+	b.mu.Lock()
+	request := b.nodes[node]
+	var round *round
+	if request != nil {
+		round = request.round
+	}
+	b.mu.Unlock()
+	if round == nil {
+		return ""
+	}
+	return round.waitsFor(request)
+}
+
+// leave makes sure that nothing is told to the request any more.
+func (r *request) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+}
+
+func (r *request) waits() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.over
+}
+
+// finish ends the request with a result.
+func (r *request) finish(err error) {
+	r.leave()
+	select {
+	case r.done <- err:
+	default:
+	}
+}
+
+// tell gives the request a line, and reports whether somebody is there to hear it.
+func (r *request) tell(line string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over && r.Output != nil {
+		r.Output(line)
+	}
+	return !r.over
+}
+
+// ask has somebody look at whether the path is valid. Who asks meanwhile is
+// looked at together afterwards.
+func (b *Builder) ask(r *request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.nodes[r.Node] = r
+	b.unseen = append(b.unseen, r)
+	if !b.looking {
+		b.looking = true
+		b.all.Go(b.look)
+	}
+}
+
+func (b *Builder) look() {
+	for {
+		b.mu.Lock()
+		requests := b.unseen
+		b.unseen, b.looking = nil, len(requests) > 0
+		b.mu.Unlock()
+		if len(requests) == 0 {
+			return
+		}
+		missing, err := b.tool.finishValid(b.ctx, requests)
+		if err != nil {
+			for _, r := range missing {
+				r.finish(err)
+			}
+			missing = nil
+		}
+		b.want(missing, len(requests))
+	}
+}
+
+// want adds to what the next process builds; asked more have been looked at.
+func (b *Builder) want(missing []*request, asked int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked += asked
+	first := len(b.wanted) == 0
+	b.wanted = append(b.wanted, missing...)
+	switch {
+	case len(b.wanted) == 0:
+		return
+	case first:
+		b.all.Go(b.next)
+	}
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+}
+
+// How long the first of a process waits for others: a pause is enough, unless
+// all have asked.
+const (
+	pause       = 100 * time.Millisecond
+	longestWait = time.Second
+)
+
+// next collects for one process and then runs it.
+func (b *Builder) next() {
+	longest := time.After(longestWait)
+	for waiting := true; waiting; {
+		select {
+		case <-b.ctx.Done():
+			waiting = false
+		case <-longest:
+			waiting = false
+		case <-time.After(pause):
+			waiting = false
+		case <-b.more:
+			b.mu.Lock()
+			waiting = b.asked < b.opts.Nodes
+			b.mu.Unlock()
+		}
+	}
+	b.mu.Lock()
+	requests := b.wanted
+	b.wanted = nil
+	b.mu.Unlock()
+	for len(requests) > 0 {
+		n := min(len(requests), mostPaths)
+		batch := requests[:n:n]
+		requests = requests[n:]
+		b.all.Go(func() { b.build(batch) })
+	}
+}
+
+// mostPaths is how many store paths one command line has room for: Linux gives
+// it at least 128 KiB, and usually 2 MiB.
+const mostPaths = 5000
+
+// finishValid ends the requests whose path is valid and returns the others. With
+// an error it returns all whose validity is not known.
+func (t Tool) finishValid(ctx context.Context, requests []*request) (missing []*request, err error) {
+	for len(requests) > 0 {
+		n := min(len(requests), mostPaths)
+		invalid, err := t.invalid(ctx, requests[:n])
+		if err != nil {
+			return append(missing, requests...), err
+		}
+		for _, r := range requests[:n] {
+			if invalid[r.OutPath] {
+				missing = append(missing, r)
+			} else {
+				r.finish(nil)
+			}
+		}
+		requests = requests[n:]
+	}
+	return missing, nil
+}
+
+// invalid returns which of the requests' paths are not valid.
+func (t Tool) invalid(ctx context.Context, requests []*request) (map[string]bool, error) {
+	args := []string{"--check-validity", "--print-invalid"}
+	for _, r := range requests {
+		args = append(args, r.OutPath)
+	}
+	var out strings.Builder
+	cmd := t.command(ctx, "nix-store", args...)
+	cmd.Stdout = &out
+	if err := t.run(ctx, cmd, nil); err != nil {
+		return nil, fmt.Errorf("looking whether the systems are built: %w", err)
+	}
+	invalid := map[string]bool{}
+	for _, path := range strings.Fields(out.String()) {
+		invalid[path] = true
+	}
+	return invalid, nil
+}
+
+// realise builds derivations, as many as it can whatever else fails; log gets
+// each line of what Nix says in its internal-json.
+func (b *Builder) realise(ctx context.Context, drvPaths []string, log func(string)) error {
+	args := []string{
+		"--realise", "--keep-going", "--log-format", "internal-json", "--no-gc-warning",
+		// Who comes later may need what is being built: Nix looks every 5 s by itself.
+		"--option", "build-poll-interval", "1",
+	}
+	args = append(args, b.tool.optionArgs()...)
+	if b.opts.MachinesFile != "" {
+		args = append(args, "--option", "builders", "@"+b.opts.MachinesFile)
+	}
+	// nix-store takes a plain .drv path in every version; `nix build` wants
+	// drv^* since 2.13 and does not know it before.
+	return b.tool.run(ctx, b.tool.command(ctx, "nix-store", append(args, drvPaths...)...), log)
+}
+
+// keep makes a link to a valid path that the garbage collector obeys.
+func (t Tool) keep(ctx context.Context, outPath, link string) error {
+	args := append([]string{"--realise", outPath, "--add-root", link}, t.optionArgs()...)
+	if err := t.run(ctx, t.command(ctx, "nix-store", args...), nil); err != nil {
+		if errors.Is(err, ErrNoNix) || ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("keeping the result as %s: %w", link, err)
+	}
+	return nil
+}

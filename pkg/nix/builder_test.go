@@ -1,0 +1,295 @@
+package nix
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestNodesThatShareABuildAreBuiltByOneNix(t *testing.T) {
+	b := building(t, nil, `let s = drv "shared" "echo once; : >$out" [ ]; node = n: drv n "echo system of ${n}; : >$out" [ s ]; in
+		{ a = node "a"; b = node "b"; c = node "c"; d = node "d"; }`)
+	for node, err := range b.together("a", "b", "c", "d") {
+		if err != nil {
+			t.Errorf("%s: %v", node, err)
+		}
+		b.is(node)
+		if !slices.Contains(b.said[node], node+"> system of "+node) {
+			t.Errorf("%s heard %q", node, b.said[node])
+		}
+	}
+	if n := b.called("--realise"); n != 1 {
+		t.Errorf("%d processes", n)
+	}
+	if b.heard("shared> once") != 1 || b.heard("building shared") != 1 {
+		t.Errorf("not once: %q", b.said)
+	}
+	if len(b.notes) != 1 || !strings.HasPrefix(b.notes[0], "these 5 derivations will be built, for ") {
+		t.Errorf("notes: %q", b.notes)
+	}
+}
+
+func TestABuildThatFailsFailsThoseThatNeedItAndNoOther(t *testing.T) {
+	const systems = `let
+		bad = drv "bad" "for i in $(seq 20); do echo line $i; done; exit 3" [ ];
+		worse = drv "worse" "echo worse and worse; exit 4" [ ]; in {
+		a = drv "a" ": >$out" [ ]; b = drv "b" ": >$out" [ bad ]; c = drv "c" ": >$out" [ (drv "between" ": >$out" [ bad ]) worse ];
+		d = drv "d" ": >$out" [ (drv "good" ": >$out" [ ]) ]; }`
+	for _, store := range []string{"its own store", "a daemon"} {
+		t.Run(store, func(t *testing.T) {
+			b := building(t, nil, systems)
+			if store == "a daemon" {
+				daemon(t)
+			}
+			errs := b.together("a", "b", "c", "d")
+			for node, wrong := range map[string][]string{"b": {"bad"}, "c": {"bad", "worse"}} {
+				var failed *BuildError
+				if !errors.As(errs[node], &failed) || len(failed.failures) != len(wrong) {
+					t.Errorf("%s: %v", node, errs[node])
+					continue
+				}
+				for _, drv := range wrong {
+					if !strings.Contains(errs[node].Error(), "-"+drv+".drv' failed with exit code") || !strings.Contains(errs[node].Error(), "nix log /nix/store/") {
+						t.Errorf("%s: %v", node, errs[node])
+					}
+				}
+				if text := errs[node].Error(); strings.Contains(text, "line 10\n") || strings.Count(text, "> line 11\n") != 1 || strings.Count(text, "> line 20") != 1 {
+					t.Errorf("not the last ten lines: %s", text)
+				}
+			}
+			if !strings.Contains(errs["c"].Error(), "> worse and worse") || strings.Contains(errs["b"].Error(), "worse") {
+				t.Errorf("%v\n%v", errs["b"], errs["c"])
+			}
+			for _, node := range []string{"a", "d"} {
+				if errs[node] != nil {
+					t.Errorf("%s: %v", node, errs[node])
+				}
+				b.is(node)
+			}
+			if b.heard("bad> line 7") != 1 {
+				t.Errorf("not once: %q", b.said)
+			}
+		})
+	}
+}
+
+// Nix ends at once when it cannot even try a derivation, whatever else is to do.
+func TestWhatNixCannotTryStopsNobodyElse(t *testing.T) {
+	b := building(t, nil, `let foreign = n: derivation { name = "foreign${n}"; system = "no-such-system"; builder = "/bin/sh"; args = [ "-c" DIR ]; }; in {
+		a = drv "a" ": >$out" [ ]; b = drv "b" ": >$out" [ (foreign "1") ]; c = drv "c" ": >$out" [ (foreign "2") ]; d = drv "d" ": >$out" [ ]; }`)
+	errs := b.together("a", "b", "c", "d")
+	for _, node := range []string{"a", "d"} {
+		if errs[node] != nil {
+			t.Errorf("%s: %v", node, errs[node])
+		}
+		b.is(node)
+	}
+	for node, drv := range map[string]string{"b": "foreign1", "c": "foreign2"} {
+		if err := errs[node]; err == nil || !strings.Contains(err.Error(), "no-such-system") || !strings.Contains(err.Error(), drv) {
+			t.Errorf("%s: %v", node, err)
+		}
+	}
+}
+
+func TestANodeGoesOnWhileOthersAreStillBeingBuilt(t *testing.T) {
+	b := building(t, [][2]string{{"max-jobs", "3"}}, `{
+		quick = drv "quick" ": >$out" [ (drv "first" ": >$out" [ ]) ];
+		slow = drv "slow" ": >$out" [ (drv "kernel" "read x <${DIR}/gate; : >$out" [ ]) ]; }`)
+	open := b.gate("gate")
+	slow := b.start(t.Context(), "slow")
+	if err := <-b.start(t.Context(), "quick"); err != nil {
+		t.Fatal(err)
+	}
+	b.is("quick")
+	until(t, "it is known what slow waits for", func() bool { return strings.Contains(b.WaitsFor("slow"), "kernel") })
+	if text := b.WaitsFor("slow"); text != "waiting for kernel, 2 of 4 builds left" {
+		t.Errorf("it waits for %q", text)
+	}
+	select {
+	case err := <-slow:
+		t.Fatalf("the gate is closed: %v", err)
+	default:
+	}
+	open()
+	if err := <-slow; err != nil {
+		t.Fatal(err)
+	}
+	if n := b.called("--realise"); n != 1 {
+		t.Errorf("%d processes", n)
+	}
+}
+
+func TestALateNodeWaitsForNoProcessOfOthers(t *testing.T) {
+	b := building(t, nil, `{ slow = drv "slow" "read x <${DIR}/gate; : >$out" [ ]; late = drv "late" ": >$out" [ ]; }`)
+	open := b.gate("gate")
+	slow := b.start(t.Context(), "slow")
+	until(t, "slow is being built", func() bool { return b.heard("building slow") == 1 })
+	if err := <-b.start(t.Context(), "late"); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	if err := <-slow; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhoLeavesStopsWhatNobodyElseWaitsFor(t *testing.T) {
+	// The builder writes its process id before it waits.
+	b := building(t, nil, `let s = drv "shared" "echo $$ >${DIR}/pid.new; mv ${DIR}/pid.new ${DIR}/pid; read x <${DIR}/gate; : >$out" [ ]; in
+		{ a = drv "a" ": >$out" [ s ]; b = drv "b" ": >$out" [ s ]; }`)
+	if err := syscall.Mkfifo(b.dir+"/gate", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gone := errors.New("the user has gone")
+	first, leaveFirst := context.WithCancelCause(t.Context())
+	second, leaveSecond := context.WithCancelCause(t.Context())
+	defer leaveFirst(nil)
+	defer leaveSecond(nil)
+	a, bb := b.start(first, "a"), b.start(second, "b")
+	until(t, "the builder runs", func() bool { _, err := os.Stat(b.dir + "/pid"); return err == nil })
+	text, err := os.ReadFile(b.dir + "/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaveFirst(gone)
+	if err := <-a; !errors.Is(err, gone) {
+		t.Errorf("a: %v", err)
+	}
+	if syscall.Kill(pid, 0) != nil {
+		t.Error("the build has ended, though b waits for it")
+	}
+	leaveSecond(gone)
+	if err := <-bb; !errors.Is(err, gone) {
+		t.Errorf("b: %v", err)
+	}
+	until(t, "the builder has ended", func() bool { return syscall.Kill(pid, 0) != nil })
+	b.Close()
+}
+
+func TestClosingEndsEveryBuild(t *testing.T) {
+	b := building(t, nil, `{ a = drv "a" "read x <${DIR}/gate; : >$out" [ ]; }`)
+	if err := syscall.Mkfifo(b.dir+"/gate", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := b.start(t.Context(), "a")
+	until(t, "a is being built", func() bool { return b.heard("building a") == 1 })
+	b.Close()
+	if err := <-a; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatIsThereIsNotBuilt(t *testing.T) {
+	b := building(t, nil, `{ a = drv "a" ": >$out" [ ]; b = drv "b" ": >$out" [ ]; new = drv "new" "read x <${DIR}/gate; : >$out" [ ]; }`)
+	for node, err := range b.together("a", "b") {
+		if err != nil {
+			t.Errorf("%s: %v", node, err)
+		}
+	}
+	if err := os.Remove(b.calls); err != nil {
+		t.Fatal(err)
+	}
+	// Who is ready does not wait for who is not.
+	open := b.gate("gate")
+	slow := b.start(t.Context(), "new")
+	for node, err := range b.together("a", "b") {
+		if err != nil {
+			t.Errorf("%s: %v", node, err)
+		}
+	}
+	open()
+	if err := <-slow; err != nil {
+		t.Error(err)
+	}
+	if n := b.called("--realise"); n != 1 {
+		t.Errorf("%d processes", n)
+	}
+	if b.heard("building a") != 1 {
+		t.Errorf("a was built again: %q", b.said)
+	}
+}
+
+func TestResultsAreKeptEachUnderItsName(t *testing.T) {
+	b := building(t, nil, `{ a = drv "a" ": >$out" [ ]; b = drv "b" ": >$out" [ ]; bad = drv "bad" "exit 1" [ ]; }`)
+	links := map[string]string{}
+	for name, system := range b.systems {
+		links[name] = filepath.Join(b.dir, ".gcroots", "node-"+name)
+		system.GCRoot = links[name]
+		b.systems[name] = system
+	}
+	errs := b.together("a", "b", "bad")
+	for _, name := range []string{"a", "b"} {
+		if target, err := os.Readlink(links[name]); errs[name] != nil || err != nil || target != b.systems[name].OutPath {
+			t.Errorf("%s: %v; the link to %q: %v", name, errs[name], target, err)
+		}
+		roots, err := exec.Command("nix-store", "--query", "--roots", b.systems[name].OutPath).Output()
+		if err != nil || !strings.Contains(string(roots), links[name]) {
+			t.Errorf("%s: the roots are %q: %v", name, roots, err)
+		}
+	}
+	if _, err := os.Lstat(links["bad"]); errs["bad"] == nil || err == nil {
+		t.Errorf("bad: %v; its link: %v", errs["bad"], err)
+	}
+}
+
+func TestSystemsAreFetchedWhereTheyCanBe(t *testing.T) {
+	b := building(t, nil, `{ a = drv "a" "echo built >>${DIR}/built; : >$out" [ ]; b = drv "b" "echo built >>${DIR}/built; : >$out" [ ]; }`)
+	if errs := b.together("a", "b"); errs["a"] != nil || errs["b"] != nil {
+		t.Fatal(errs)
+	}
+	cache := "file://" + b.dir + "/cache"
+	a, bb := b.systems["a"].OutPath, b.systems["b"].OutPath
+	if out, err := exec.Command("sh", "-ec", `nix copy --to "$1" "$2" "$3"; nix-store --delete "$2" "$3"`, "sh", cache, a, bb).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	fetching := Tool{Options: [][2]string{{"substituters", cache}, {"require-sigs", "false"}}}.NewBuilder(BuilderOptions{Nodes: 2})
+	defer fetching.Close()
+	b.Builder = fetching
+	if errs := b.together("a", "b"); errs["a"] != nil || errs["b"] != nil {
+		t.Fatal(errs)
+	}
+	b.is("a")
+	b.is("b")
+	if text, err := os.ReadFile(b.dir + "/built"); err != nil || string(text) != "built\nbuilt\n" {
+		t.Errorf("built: %q, %v", text, err)
+	}
+	if b.heard("fetching a") == 0 || b.heard("fetching b") == 0 {
+		t.Errorf("nobody heard of it: %q", b.said)
+	}
+}
+
+func TestWhatIsWrongWithNixIsToldToEveryNode(t *testing.T) {
+	for name, c := range map[string]struct {
+		options [][2]string
+		env     [2]string
+		says    string
+	}{
+		"no builds are allowed":  {options: [][2]string{{"max-jobs", "0"}}, says: "nable to start any build"},
+		"there is no daemon":     {env: [2]string{"NIX_REMOTE", "unix:///nowhere/socket"}, says: "cannot connect to socket at '/nowhere/socket'"},
+		"the option has no name": {options: [][2]string{{"cores", "many"}, {"max-jobs", "0"}}, says: "nable to start any build"},
+		"nix is not there":       {env: [2]string{"PATH", "/nowhere"}, says: ErrNoNix.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := building(t, c.options, `{ a = drv "a" ": >$out" [ ]; b = drv "b" ": >$out" [ ]; }`)
+			if c.env[0] != "" {
+				t.Setenv(c.env[0], c.env[1])
+			}
+			for node, err := range b.together("a", "b") {
+				if err == nil || !strings.Contains(err.Error(), c.says) || strings.Count(err.Error(), "\n") > 3 {
+					t.Errorf("%s: %v", node, err)
+				}
+			}
+		})
+	}
+}
