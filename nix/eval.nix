@@ -49,7 +49,7 @@ let
     else if isAttrs raw then
       raw
     else
-      throw "the hive must be an attribute set, or a function that returns one";
+      throw "colmena-go: the hive must be an attribute set, or a function that returns one";
 
   # A hive of raw data -> { __schema, meta, nodes }. In a hermetic hive, that of
   # a flake, <nixpkgs> and nixpkgs that would take the current system are out.
@@ -63,9 +63,9 @@ let
 
       rawMeta =
         if raw ? __schema then
-          throw "this hive is evaluated already: use the flake's output `colmenaHive` in place of `colmena`"
+          throw "colmena-go: this hive is evaluated already: use the flake's output `colmenaHive` in place of `colmena`"
         else if raw ? meta && raw ? network then
-          throw "the hive sets both `meta` and `network`: keep `meta`, the other is its name in NixOps"
+          throw "colmena-go: the hive sets both `meta` and `network`: keep `meta`, the other is its name in NixOps"
         else
           raw.meta or raw.network or { };
 
@@ -82,7 +82,7 @@ let
         if rawMeta.nixpkgs or null != null then
           rawMeta.nixpkgs
         else if hermetic then
-          throw "meta.nixpkgs must be set in a flake's hive, e.g. to `import nixpkgs { system = \"x86_64-linux\"; }`"
+          throw "colmena-go: meta.nixpkgs must be set in a flake's hive, e.g. to `import nixpkgs { system = \"x86_64-linux\"; }`"
         else
           <nixpkgs>
       );
@@ -94,7 +94,7 @@ let
         let
           refuse =
             what:
-            throw "${option} is ${what}, which a flake cannot use: initialize it, as in `import nixpkgs { system = \"x86_64-linux\"; }`";
+            throw "colmena-go: ${option} is ${what}, which a flake cannot use: initialize it, as in `import nixpkgs { system = \"x86_64-linux\"; }`";
         in
         if hermetic && isAttrs value && value ? outputs then
           refuse "a flake's input"
@@ -105,7 +105,7 @@ let
         else if isAttrs value then
           value
         else
-          throw "${option} must be a path to nixpkgs, the function it holds, or an initialized package set";
+          throw "colmena-go: ${option} must be a path to nixpkgs, the function it holds, or an initialized package set";
 
       names = filter (name: !elem name reserved) (attrNames raw);
 
@@ -224,7 +224,7 @@ let
         ];
       }
     else
-      throw "the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
+      throw "colmena-go: the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
 
   # A hive and what a command wants of it -> data.
   #   patterns  [ { kind = "name" | "tag"; exclude; text; regex; } ]; all nodes

@@ -19,7 +19,7 @@ import (
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "config", Aliases: []string{"f"}, Usage: "the hive: a `FILE`, a directory or a flake URI; by default the nearest flake.nix or hive.nix upwards"},
-		&cli.BoolFlag{Name: "show-trace", Usage: "show Nix's whole trace when the evaluation fails"},
+		&cli.BoolFlag{Name: "show-trace", Usage: "show Nix's whole error and trace when the evaluation fails, which may show secrets"},
 		&cli.BoolFlag{Name: "impure", Usage: "allow a flake to use what is not part of it"},
 		&cli.GenericFlag{Name: pairFlag, Value: &nixOptions{}, Usage: "set Nix's option NAME to VALUE for evaluation and builds; takes two values, `NAME VALUE`"},
 		&cli.StringFlag{Name: "color", Value: "auto", Usage: "`WHEN` to use colour: auto, always or never"},

@@ -171,7 +171,7 @@ func unmatched(doc document) error {
 		if strings.HasPrefix(pattern, "@") {
 			what, known = "tags", tags
 		}
-		if near := nearest(pattern, known); near != "" {
+		if near := Nearest(pattern, known); near != "" {
 			hints = append(hints, near)
 		}
 	}
@@ -247,8 +247,8 @@ func (in keyInEval) key(attr string, v *validator) Key {
 	return key
 }
 
-// nearest is the name that differs least from a mistyped one, "" if none is near.
-func nearest(pattern string, names []string) string {
+// Nearest is the name that differs least from a mistyped one, "" if none is near.
+func Nearest(pattern string, names []string) string {
 	best, most := "", 0.75
 	for _, name := range names {
 		if alike := smetrics.JaroWinkler(pattern, name, 0.7, 4); alike > most {

@@ -95,6 +95,16 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 		{map[string]any{"group": "$(id)"}, "group"},
 		{map[string]any{"group": "4294967295"}, "group"},
 		{map[string]any{"uploadAt": "whenever"}, "uploadAt"},
+		{map[string]any{"name": "hunter2/0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"name": "hunter2\n0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"destDir": "hunter2-0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"destDir": "/hunter2/../0123456789"}, "a text of 22 bytes"},
+		{map[string]any{"destDir": "/hunter2\n0123456789"}, "a text of 19 bytes"},
+		{map[string]any{"permissions": "hunter2-0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"user": "hunter2 0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"group": "hunter2:0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"text": nil, "keyFile": "hunter2-0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"uploadAt": "hunter2-0123456789"}, "uploadAt"},
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.change), func(t *testing.T) {

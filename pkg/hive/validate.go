@@ -40,6 +40,18 @@ func (v *validator) add(option, format string, args ...any) {
 
 func control(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
 
+// longestShown is how many bytes of a bad value an error quotes. A longer one may
+// be the key itself, as in `permissions = secret`.
+const longestShown = 16
+
+// shown is a bad value of a key's option as far as errors quote it.
+func shown(value string) string {
+	if len(value) > longestShown {
+		return fmt.Sprintf("a text of %d bytes", len(value))
+	}
+	return strconv.Quote(value)
+}
+
 // word checks what goes to ssh as one argument.
 func (v *validator) word(option, text string) bool {
 	good := text != "" && !strings.HasPrefix(text, "-") && !control(text) && !strings.ContainsFunc(text, unicode.IsSpace)
@@ -76,11 +88,11 @@ func (v *validator) text(text rawText) {
 func (v *validator) name(name string) {
 	switch {
 	case name == "", name == ".", name == "..":
-		v.add("name", "is %q, which is no file name", name)
+		v.add("name", "is %s, which is no file name", shown(name))
 	case strings.Contains(name, "/"):
-		v.add("name", "is %q: a file name has no slash; directories go into destDir", name)
+		v.add("name", "is %s: a file name has no slash; directories go into destDir", shown(name))
 	case control(name):
-		v.add("name", "is %q: control characters are not allowed in it", name)
+		v.add("name", "is %s: control characters are not allowed in it", shown(name))
 	case strings.HasPrefix(name, stagePrefix):
 		v.add("name", "begins with %q, as the directories do in which uploads are staged: choose another", stagePrefix)
 	case len(name) > 255:
@@ -91,15 +103,15 @@ func (v *validator) name(name string) {
 func (v *validator) destDir(dir string) {
 	switch {
 	case !path.IsAbs(dir):
-		v.add("destDir", "is %q: it must be an absolute path", dir)
+		v.add("destDir", "is %s: it must be an absolute path", shown(dir))
 	case control(dir):
-		v.add("destDir", "is %q: control characters are not allowed in it", dir)
+		v.add("destDir", "is %s: control characters are not allowed in it", shown(dir))
 	case strings.Contains("/"+dir+"/", "/../"):
-		v.add("destDir", `is %q: ".." is not allowed in it`, dir)
+		v.add("destDir", `is %s: ".." is not allowed in it`, shown(dir))
 	case len(dir) > 3800:
 		v.add("destDir", "has %d bytes, which is more than a path may have", len(dir))
 	case strings.Contains(dir, "/"+stagePrefix):
-		v.add("destDir", "is %q: names that begin with %q are those of directories in which uploads are staged", dir, stagePrefix)
+		v.add("destDir", "is %s: names that begin with %q are those of directories in which uploads are staged", shown(dir), stagePrefix)
 	}
 	for _, closed := range closedToKeys {
 		if strings.HasPrefix(path.Clean(dir)+"/", closed+"/") {
@@ -122,12 +134,12 @@ var unixName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*\$?$`)
 
 func (v *validator) owner(option, name string) {
 	if !unixName.MatchString(name) {
-		v.add(option, "is %q: a name is made of letters, digits, _, . and -, does not begin with . or -, and may end with $; a number is an id", name)
+		v.add(option, "is %s: a name is made of letters, digits, _, . and -, does not begin with . or -, and may end with $; a number is an id", shown(name))
 		return
 	}
 	if strings.Trim(name, "0123456789") == "" {
 		if id, err := strconv.ParseUint(name, 10, 32); err != nil || id >= 1<<32-1 {
-			v.add(option, "is %s: ids are less than 4294967295", name)
+			v.add(option, "is %s: ids are less than 4294967295", shown(name))
 		}
 	}
 }
@@ -137,7 +149,7 @@ var octal = regexp.MustCompile(`^0*[0-7]{1,4}$`)
 
 func (v *validator) permissions(text string) uint32 {
 	if !octal.MatchString(text) {
-		v.add("permissions", `is %q: write octal digits such as "0600" or "640"`, text)
+		v.add("permissions", `is %s: write octal digits such as "0600" or "640"`, shown(text))
 		return 0
 	}
 	mode, _ := strconv.ParseUint(text, 8, 16) // the pattern leaves nothing to fail
@@ -163,7 +175,7 @@ func (v *validator) source(in keyInEval) {
 	case len(set) == 0 && !in.TextLeftOut:
 		v.add("text, keyFile, keyCommand", "are all unset: exactly one of them must be set")
 	case in.KeyFile != nil && !path.IsAbs(*in.KeyFile):
-		v.add("keyFile", "is %q: it must be an absolute path", *in.KeyFile)
+		v.add("keyFile", "is %s: it must be an absolute path", shown(*in.KeyFile))
 	case in.KeyCommand != nil && (len(in.KeyCommand) == 0 || in.KeyCommand[0] == ""):
 		v.add("keyCommand", "is empty: it must hold a program and its arguments")
 	}

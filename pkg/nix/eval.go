@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 
 	nixfiles "github.com/colmena-go/colmena-go/nix"
@@ -43,6 +45,7 @@ func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte,
 		t.announce, t.token = request.Announce, rand.Text()
 	}
 	wish := selectExpression(request, t.token)
+	t.hive = source.path()
 	if source.File != "" {
 		expr := fmt.Sprintf("let c = %s; in %s (c.makeHive { hermetic = false; } (import %s))",
 			nixfiles.Expression(), wish, nixfiles.Quote(source.File))
@@ -61,6 +64,41 @@ func selectExpression(request Request, token string) string {
 		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, nixfiles.Quote(token))
 }
 
+// surroundings are those of an evaluation on this machine.
+func (t Tool) surroundings() surroundings {
+	return surroundings{
+		hive: t.hive,
+		read: readSource,
+		exists: func(path string) bool {
+			_, err := os.Stat(path)
+			return err == nil
+		},
+	}
+}
+
+// largestSource is how much of a file is read to explain an error.
+const largestSource = 1 << 20
+
+// readSource returns the text of a file of Nix, "" if that cannot be had.
+func readSource(file string) string {
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		file += "/default.nix"
+	}
+	if !isFile(file) {
+		return ""
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, largestSource))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
 // eval runs nix eval. What Nix says on the way, such as traces and warnings, is
 // logged at once, and kept to explain a failure. The trace is always asked for,
 // since it names the node.
@@ -77,7 +115,7 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
-		return nil, said.failure(t.ShowTrace)
+		return nil, said.failure(t.ShowTrace, t.surroundings())
 	case err != nil:
 		return nil, err
 	}

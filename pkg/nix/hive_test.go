@@ -3,6 +3,8 @@ package nix
 import (
 	"bytes"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/tests/hostile"
 )
 
 // Hives as people write them for Colmena. Each node tells through its tags
@@ -143,8 +146,6 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"unknown deployment option", `{ web.deployment.tag = "x"; }`, []string{`node "web"`, "deployment.tag"}},
 		{"unknown meta option", `{ meta.allowAplyAll = true; web = { }; }`, []string{"allowAplyAll"}},
 		{"meta and network", `{ meta.name = "a"; network.description = "b"; }`, []string{"meta", "network"}},
-		{"keyCommand as a string", `{ web.deployment.keys.k.keyCommand = "vault read s3cret"; web.deployment.keys.l.text = "s3cret"; }`, []string{`node "web"`, "keyCommand"}},
-		{"text of the wrong type", `{ web.deployment.keys.k.text = [ "s3cret" ]; }`, []string{`node "web"`, "text"}},
 		{"no source", `{ web.deployment.keys.k = { }; }`, []string{`"web"`, `"k"`, "exactly one"}},
 		{"two sources", `{ web.deployment.keys.k = { text = "s3cret"; keyFile = "/x"; }; }`, []string{`"web"`, `"k"`, "text", "keyFile"}},
 		{"a hive that is no set", `[ ]`, []string{"attribute set"}},
@@ -153,24 +154,17 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"text that is not UTF-8", "{ web.deployment.keys.\"a b\".text = \"s3cret\xff\"; }", []string{`"web"`, `"a b"`, "UTF-8", "keyFile"}},
 		{"a throw beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = throw "my own words"; }; }`, []string{`node "web"`, "my own words"}},
 		{"a syntax error has its place", "{ web = { };\n db = }", []string{"hive.nix:2:"}},
-		{"an undefined variable beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = [ unheardOf ]; }; }`, []string{"unheardOf"}},
-		{"a syntax error beside a secret", `{ web = { deployment.keys.k.text = "s3cret" }; }`, []string{"syntax error"}},
-		{"a misspelt option with a secret", `{ web.deployement.keys.k.text = "s3cret"; }`, []string{`node "web"`, "deployement", "In `"}},
-		{"keys beside deployment", `{ web.keys.k.text = "s3cret"; }`, []string{"The option `keys' does not exist"}},
-		{"a set where a string belongs", `{ web.deployment.keys.k.text = "pw=" + { password = "s3cret"; }; }`, []string{"set"}},
-		{"a string that is called", `{ web.deployment.keys.k.text = "s3cret" { }; }`, []string{"not a function"}},
-		{"a number that is none", `{ web = { lib, ... }: { deployment.keys.k.text = toString (lib.toInt "s3cret"); }; }`, []string{`node "web"`}},
-		{"keys that are a string", `{ web = { lib, ... }: { deployment = lib.mapAttrs (n: v: { text = v; }) "s3cret"; }; }`, []string{"a set", "a string"}},
-		{"a bad pattern", `{ web.deployment.keys.k.text = builtins.elemAt (builtins.match "s3cret(" "x") 0; }`, []string{"invalid regular expression"}},
-		{"a relative path", `{ web.deployment.keys.k.text = builtins.readFile "s3cret"; }`, []string{`node "web"`}},
+		{"an undefined variable beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = [ unheardOf ]; }; }`, []string{"undefined variable [not shown] at /", "hive.nix:1:"}},
 		{"a missing attribute", `{ web.deployment.keys.k.text = { }.password; }`, []string{"attribute 'password' missing"}},
-		{"a missing file", `{ web.deployment.keys.k.text = builtins.readFile /no/such/file; }`, []string{"/no/such/file", "No such file"}},
-		{"an attribute of a string", `{ web.deployment.keys.k.text = "s3cret".password; }`, []string{"a set", "string"}},
-		{"an assertion about a secret", `{ web.deployment.keys.k.text = assert "s3cret" == "other"; "v"; }`, []string{`node "web"`}},
-		{"a value that looks like a message", "{ web.deployment.keys.k.text = [\"one\nerror: s3cret\nat s3cret\n… s3cret\n- In `x': s3cret\n  s3cret\"]; }", []string{"not of type"}},
+		{"a missing file", `{ web.deployment.keys.k.text = builtins.readFile /etc/no/such/file; }`, []string{"/etc/no/such/file", "No such file"}},
 		{"values of other options are shown", `{ web.networking.hostName = [ "shown" ]; }`, []string{"not of type", "shown"}},
 		{"failed assertions, whole and without the way there", "{ web.assertions = [ { assertion = false; message = \"first\nat second\"; } { assertion = false; message = \"third\"; } ]; }", []string{"Failed assertions:\n- first\nat second\n- third"}},
 		{"a throw in a module has its place", "{ web = { lib, ... }: {\n  networking.hostName = lib.mkForce (throw \"my own words\"); }; }", []string{"my own words", "networking.hostName"}},
+		{"a mistyped tag is shown", `{ web.deployment.tags = "shown"; }`, []string{"deployment.tags", "shown", "list of string"}},
+		{"and a mistyped target", `{ web.deployment.targetHost = [ "shown" ]; }`, []string{"deployment.targetHost", "shown"}},
+		{"a missing attribute outside options", `{ web = { lib, ... }: { imports = [ lib.ngnix ]; }; }`, []string{"attribute 'ngnix' missing", "hive.nix:1:"}},
+		{"an argument that recurses", `{ web = { pkgs, ... }: { imports = [ pkgs.ngnix ]; }; }`, []string{"infinite recursion", "`pkgs'", "meta.specialArgs"}},
+		{"a name that everybody knows", `{ web.imports = [ inputs.x.y ]; }`, []string{"undefined variable 'inputs'", "meta.specialArgs"}},
 		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
 	}
 	for _, c := range cases {
@@ -188,13 +182,56 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 			if lines := strings.Count(err.Error(), "\n"); lines > 5 {
 				t.Errorf("%v\nhas %d lines", err, lines)
 			}
-			_, traced := Tool{ShowTrace: true}.Eval(t.Context(), hiveFile(t, c.hive), Request{Keys: true})
-			for _, err := range []error{err, traced} {
-				if err != nil && strings.Contains(err.Error(), "s3cret") {
-					t.Errorf("%v\nshows a secret", err)
-				}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v\nshows a secret", err)
 			}
 		})
+	}
+}
+
+func TestNoErrorShowsASecret(t *testing.T) {
+	for _, h := range hostile.Hives {
+		t.Run(h.Name, func(t *testing.T) {
+			source := hiveFile(t, h.Text)
+			if err := os.WriteFile(filepath.Join(filepath.Dir(source.File), "keys.nix"), []byte(h.Keys), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			_, err := Tool{Log: zerolog.New(&log), Options: [][2]string{{"download-attempts", "1"}}}.Eval(t.Context(), source, Request{Keys: true, Toplevel: true})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, word := range h.Says {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%v\ndoes not say %q", err, word)
+				}
+			}
+			for _, said := range []string{err.Error(), log.String()} {
+				if strings.Contains(said, hostile.Secret) || strings.Contains(said, "7373737") {
+					t.Errorf("%v\nshows the secret", said)
+				}
+			}
+			if strings.Contains(err.Error(), NotShown) != strings.Contains(err.Error(), "--show-trace shows it") {
+				t.Errorf("%v\ndoes not say how it is shown", err)
+			}
+		})
+	}
+}
+
+func TestTheWholeTraceIsWhatNixSays(t *testing.T) {
+	for hive, says := range map[string]string{
+		`{ web.deployment.keys.k.text = "shown" }`:                                             `text = "shown" }`,
+		`{ web.deployment.keys.k.text = [ "shown" ]; }`:                                        `"shown"`,
+		`{ web.deployment.keys.k.text = shown; }`:                                              "undefined variable 'shown'",
+		`{ web.deployment.keys.k.text = assert "shown" == "other"; "v"; }`:                     `("shown" == "other")`,
+		`{ web.deployment.targetHost = [ "shown" ]; }`:                                         `"shown"`,
+		`{ web.deployment.keys.k.text = builtins.readFile "shown"; }`:                          "'shown'",
+		`{ web = { name, ... }: { deployment.keys.k.text = throw "the token of ${name}"; }; }`: "the token of web",
+	} {
+		_, err := Tool{ShowTrace: true}.Eval(t.Context(), hiveFile(t, hive), Request{Keys: true})
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), NotShown) {
+			t.Errorf("%s: %v\ndoes not say %q", hive, err, says)
+		}
 	}
 }
 

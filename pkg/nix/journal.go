@@ -16,6 +16,7 @@ type journal struct {
 	token    string            // that of the announcements
 	last     *entry            // the last error
 	plain    []string          // the last lines that are no objects
+	torn     string            // the beginning of an object whose end is to come
 	built    []string          // the last lines of builders
 }
 
@@ -54,20 +55,58 @@ const buildLogLine = 101
 // builtLines is how many of them an error shows, as nix build does.
 const builtLines = 10
 
+// longestTorn is how many bytes of such an object are waited for.
+const longestTorn = 32 << 20
+
 // plainLines is how many lines of other programs are kept.
 const plainLines = 20
 
 // line is told each line of Nix's stderr.
 func (j *journal) line(text string) {
-	text = uncolored(text)
-	object, ok := strings.CutPrefix(text, "@nix ")
-	e := &entry{}
-	if !ok || json.Unmarshal([]byte(object), e) != nil {
-		j.plain = append(j.plain, text)
-		j.plain = j.plain[max(0, len(j.plain)-plainLines):]
-		j.log.Info().Msg(text)
+	object := strings.HasPrefix(text, "@nix ")
+	if j.torn == "" && !object {
+		j.program(withoutLogin(uncolored(text)))
 		return
 	}
+	// Nix's threads write at once, and what does not fit into the pipe may be
+	// torn apart by another's line.
+	if at := strings.LastIndex(text, "@nix {"); at > 0 && (!object || !j.object(text)) {
+		j.torn += text[:at]
+		j.line(text[at:])
+		return
+	} else if at > 0 {
+		return
+	}
+	if object {
+		if !j.object(text) {
+			j.torn = text
+		}
+		return
+	}
+	j.torn += text
+	if j.object(j.torn) || len(j.torn) > longestTorn {
+		j.torn = ""
+	}
+}
+
+// program is told a line that is none of Nix's own.
+func (j *journal) program(text string) {
+	j.plain = append(j.plain, text)
+	j.plain = j.plain[max(0, len(j.plain)-plainLines):]
+	j.log.Info().Msg(text)
+}
+
+// object reports whether a line holds a whole object, and takes it.
+func (j *journal) object(text string) bool {
+	e := &entry{}
+	if json.Unmarshal([]byte(strings.TrimPrefix(text, "@nix ")), e) != nil {
+		return false
+	}
+	j.entry(e)
+	return true
+}
+
+func (j *journal) entry(e *entry) {
 	if e.Action == "result" && e.Type == buildLogLine && len(e.Fields) > 0 {
 		if line, ok := e.Fields[0].(string); ok {
 			j.built = append(j.built, uncolored(line))
@@ -92,6 +131,7 @@ func (j *journal) line(text string) {
 
 // tell logs what is no error.
 func (j *journal) tell(text string) {
+	text = withoutLogin(text)
 	for _, kind := range []struct {
 		prefix string
 		level  zerolog.Level

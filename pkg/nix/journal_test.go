@@ -19,9 +19,11 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 		`@nix {"action":"msg","level":3,"msg":"copying path"}`:                                                                            `debug copying path`,
 		`@nix {"action":"result","fields":["a line of a builder"],"id":1,"type":101}`:                                                     `debug a line of a builder`,
 		`@nix {"action":"start","id":1,"level":3,"parent":0,"text":"evaluating","type":0}`:                                                ``,
-		`Enter passphrase for key:`: `info Enter passphrase for key:`,
-		`@nix {broken`:              `info @nix {broken`,
-		`@nix {"action":"msg","level":0,"msg":"error: no","raw_msg":"no"}`: ``,
+		`Enter passphrase for key:`:                   `info Enter passphrase for key:`,
+		`@nix {broken: "s3cret"`:                      ``,
+		`fatal: 'https://me:s3cret@host/x' not found`: `info fatal: 'https://[not shown]@host/x' not found`,
+		`@nix {"action":"msg","level":1,"msg":"unable to download 'https://s3cret@host/x'; retrying"}`: `debug unable to download 'https://[not shown]@host/x'; retrying`,
+		`@nix {"action":"msg","level":0,"msg":"error: no","raw_msg":"no"}`:                             ``,
 	} {
 		var out bytes.Buffer
 		j := &journal{log: zerolog.New(&out).Level(zerolog.DebugLevel)}
@@ -33,26 +35,60 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 	}
 }
 
+// Two threads of Nix write into one pipe, and a long line is not written at once.
+func TestAnErrorThatIsTornApartIsReadWhole(t *testing.T) {
+	const line = `@nix {"action":"msg","level":0,"msg":"error: no s3cret","raw_msg":"no luck"}`
+	const other = `@nix {"action":"msg","level":0,"msg":"trace: other"}`
+	for name, lines := range map[string][]string{
+		"once":      {line[:20] + other, line[20:]},
+		"twice":     {line[:20] + other, line[20:40] + other, line[40:]},
+		"by itself": {line},
+	} {
+		var out bytes.Buffer
+		j := &journal{log: zerolog.New(&out)}
+		for _, l := range append(lines, other) {
+			j.line(l)
+		}
+		if err := j.failure(false, surroundings{}); !strings.Contains(err.Error(), "no luck") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := strings.Count(out.String(), `"other"`); got != len(lines) || strings.Contains(out.String(), "s3cret") {
+			t.Errorf("%s: the log is %s", name, &out)
+		}
+	}
+	j := &journal{}
+	j.line(line[:50])
+	j.line(`{"s3cret`)
+	if err := j.failure(false, surroundings{}); !strings.Contains(err.Error(), "cannot be read") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("half an error is %v", err)
+	}
+}
+
 // A newer Nix' ways to fail, which the Nix at hand may not have.
 func TestErrorsOfNewerNixAreUnderstood(t *testing.T) {
 	const node = `{"raw_msg":"colmena-go: while evaluating node \"web\""}`
 	const text = `{"raw_msg":"while evaluating the option ` + "`" + `deployment.keys.k.text':","file":null,"line":null,"column":null}`
 	for line, want := range map[string]string{
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"[json.exception.type_error.316] invalid UTF-8 byte at index 1","trace":[{"raw_msg":"colmena-go: while passing on the text of key \"a b\""},` + node + `]}`: `node "web": deployment.keys."a b".text is not UTF-8`,
-		`{"action":"msg","level":0,"msg":"x","raw_msg":"cannot coerce a set to a string: { p = \"s3cret\"; }","trace":[` + text + `,` + node + `]}`:                                                                `node "web" cannot be evaluated: cannot coerce a set to a string [value not shown]`,
-		`{"action":"msg","level":0,"msg":"x","raw_msg":"assertion '(\"s3cret\" == x)' failed","trace":[` + text + `]}`:                                                                                             `assertion [value not shown]`,
+		`{"action":"msg","level":0,"msg":"x","raw_msg":"cannot coerce a set to a string: { p = \"s3cret\"; }","trace":[` + text + `,` + node + `]}`:                                                                `node "web" cannot be evaluated: cannot coerce a set to a string [not shown]`,
+		`{"action":"msg","level":0,"msg":"x","raw_msg":"assertion '(\"s3cret\" == x)' failed","trace":[` + text + `]}`:                                                                                             `assertion [not shown] failed`,
+		`{"action":"msg","level":0,"msg":"x","raw_msg":"string '\"s3cret\"' is not equal to string '\"x\"'","trace":[{"raw_msg":"while evaluating the condition of the assertion '(\"s3cret\" == x)'"}]}`:          `string [not shown]`,
+		`{"action":"msg","level":0,"msg":"x","raw_msg":"s3cret is old","trace":[{"raw_msg":"while calling the 'throw' builtin"},` + text + `]}`:                                                                    `[not shown]`,
+		`{"action":"msg","level":0,"msg":"x","raw_msg":"path '/etc/keys.nix' does not exist","trace":[` + text + `]}`:                                                                                              `path '/etc/keys.nix' does not exist`,
+		`{"action":"msg","level":0,"msg":"x","raw_msg":"path '/s3cret/keys.nix' does not exist","trace":[` + text + `]}`:                                                                                           `path [not shown]`,
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"no vault: log in","trace":[{"raw_msg":"while calling the 'throw' builtin","file":"/h.nix:3:4","line":3,"column":4},` + text + `]}`:                         `no vault: log in` + "\n(while evaluating the option `deployment.keys.k.text' at /h.nix:3:4)",
 	} {
 		j := &journal{}
 		j.line("@nix " + line)
-		for _, trace := range []bool{false, true} {
-			err := j.failure(trace)
-			if !trace && !strings.Contains(err.Error(), want) {
-				t.Errorf("%v\ndoes not say %q", err, want)
-			}
-			if strings.Contains(err.Error(), "s3cret") {
-				t.Errorf("%v\nshows a secret", err)
-			}
+		err := j.failure(false, surroundings{
+			read:   func(string) string { return `{ text = throw "no vault: log in"; other = throw "${s3cret} is old"; }` },
+			exists: func(path string) bool { return path == "/etc" },
+		})
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\ndoes not say %q", err, want)
+		}
+		if strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%v\nshows a secret", err)
 		}
 	}
 }

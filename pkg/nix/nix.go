@@ -30,6 +30,7 @@ type Tool struct {
 
 	announce func(node []byte) // that of the evaluation's [Request]
 	token    string            // of its announcements
+	hive     string            // the file that it begins with
 }
 
 // ErrNoNix: there is no Nix on this machine.

@@ -32,6 +32,14 @@ func (s Source) String() string {
 	return s.Flake
 }
 
+// path is the file that an evaluation begins with, "" for one elsewhere.
+func (s Source) path() string {
+	if s.File == "" && s.Dir != "" {
+		return filepath.Join(s.Dir, "flake.nix")
+	}
+	return s.File
+}
+
 // Discover finds the hive of a directory: the nearest one upwards that holds a
 // flake.nix or else a hive.nix. It fails with [ErrNoHive].
 func Discover(dir string) (Source, error) {

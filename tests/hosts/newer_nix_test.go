@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/colmena-go/colmena-go/tests/hostile"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
@@ -35,23 +36,23 @@ HOME=/root NIX_PATH=nixpkgs=$PWD/nixpkgs ./colmena-go `+args+` 2>&1 || echo "exi
 		t.Errorf("%s", got)
 	}
 	for hive, says := range map[string]string{
-		`{ web.deployement.keys.k.text = "s3cret"; }`:                                            "The option `deployement' does not exist",
-		`{ web.deployment.keys.k.text = "pw=" + { password = "s3cret"; }; }`:                     "cannot coerce a set to a string",
-		`{ web.deployment.keys.k.text = "s3cret".password; }`:                                    "expected a set but found a string",
-		`{ web.deployment.keys.k.text = assert "s3cret" == "other"; "v"; }`:                      "deployment.keys.k.text",
-		`{ web.deployment.keys.k.text = builtins.fromJSON "{ \"a\": s3cret"; }`:                  "deployment.keys.k.text",
-		`{ web = { lib, ... }: { deployment.keys.k.text = toString (lib.toInt "s3cret"); }; }`:   "deployment.keys.k.text",
-		`{ web = { lib, ... }: { deployment = lib.mapAttrs (n: v: { text = v; }) "s3cret"; }; }`: "expected a set but found a string",
-		`{ web.deployment.keys.k.text = builtins.elemAt (builtins.match "s3cret(" "x") 0; }`:     "invalid regular expression",
-		`{ web.deployment.keys.k.text = { }.password; }`:                                         "attribute 'password' missing",
-		`{ web.deployment.keys.k.text = builtins.readFile /no/such/file; }`:                      "/no/such/file",
-		`{ web.deployment.keys.k.text = throw "no vault: log in"; }`:                             "no vault: log in",
-		`{ web = throw "my own words"; }`:                                                        "my own words",
+		`{ web.deployment.keys.k.text = { }.password; }`:                        "attribute 'password' missing",
+		`{ web.deployment.keys.k.text = builtins.readFile /etc/no/such/file; }`: "/etc/no/such/file",
+		`{ web.deployment.keys.k.text = throw "no vault: log in"; }`:            "no vault: log in",
+		`{ web = throw "my own words"; }`:                                       "my own words",
 	} {
 		for _, args := range []string{"upload-keys", "upload-keys --show-trace"} {
-			if got := on(hive, args); !strings.Contains(got, says) || !strings.Contains(got, `node "web"`) || strings.Contains(got, "s3cret") || !strings.Contains(got, "exit 1") {
-				t.Errorf("%s with %s: want %q and no secret:\n%s", args, hive, says, got)
+			if got := on(hive, args); !strings.Contains(got, says) || !strings.Contains(got, `node "web"`) || !strings.Contains(got, "exit 1") {
+				t.Errorf("%s with %s: want %q:\n%s", args, hive, says, got)
 			}
+		}
+	}
+	for _, h := range hostile.Hives {
+		keys := "cat >keys.nix <<'KEYS'\n" + h.Keys + "\nKEYS\n"
+		d.on("host1", "cd /root/newer; "+keys)
+		got := on(h.Text, "upload-keys --nix-option download-attempts 1")
+		if strings.Contains(got, hostile.Secret) || !strings.Contains(got, "cannot be evaluated") {
+			t.Errorf("%s: want an error of the evaluation without the secret:\n%s", h.Name, got)
 		}
 	}
 }

@@ -1,0 +1,214 @@
+package nix
+
+import (
+	"regexp"
+	"strings"
+)
+
+// What an error may show. Without --show-trace it quotes no source code, no text
+// of an assertion, and no value that may be the content of a key: one of a
+// definition below deployment.keys or of an option that does not exist (which may
+// be a misspelt one), and one that Nix names without saying what it belongs to.
+
+// NotShown stands for what an error leaves out.
+const NotShown = "[not shown]"
+
+// surroundings answers what an error cannot tell by itself.
+type surroundings struct {
+	read   func(file string) string // the text of a file of Nix, "" if it cannot be had
+	exists func(path string) bool
+	hive   string // the file that the evaluation began with
+}
+
+var (
+	// definitions is where the module system begins to list what an option was
+	// set to: nothing that follows can be told from a value.
+	definitions = regexp.MustCompile(`(?:Definition values|conflicting definition values):`)
+	definition  = regexp.MustCompile("^- In [`‘'][^`‘’'\"]*['’]")
+	// secretly are headlines about options whose values may be secrets.
+	secretly = regexp.MustCompile("[`‘']deployment(?:\\.keys(?:\\.[^`’]*)?)?['’]|^The option [`‘'].*['’] does not exist")
+	ofOption = regexp.MustCompile("^while evaluating the option [`‘'](.*)['’]")
+
+	assertion = regexp.MustCompile(`(?s)^assertion '.*' failed$`)
+	condition = regexp.MustCompile(`(?s)^(while evaluating the condition of the assertion).*$`)
+	undefined = regexp.MustCompile(`^undefined variable '(.*)'$`)
+	// commonNames are those that modules and hives get from elsewhere, or forget to.
+	commonNames = regexp.MustCompile(`^(?:lib|pkgs|config|options|inputs|self|nixpkgs|name|nodes|modulesPath|system|specialArgs|types|utils|mk[A-Z][A-Za-z]+)$`)
+	// named messages are about a name of the source, unless it was computed.
+	named = regexp.MustCompile(`^(?:dynamic )?attribute '([^']*)' (?:missing$|already defined at )|^(?:.*? )?called with unexpected argument '([^']*)'$`)
+	// harmless messages hold tokens of the language and names of arguments.
+	harmless = regexp.MustCompile(`^syntax error, |called without required argument '[^']*'$|^duplicate formal function argument '[^']*'$`)
+	// machinery is what Nix says of files, flakes, downloads and builds.
+	machinery = regexp.MustCompile(`^(?:flake |the flake |input |lock file |unable to |getting status of |opening (?:file|directory) |reading |creating |path '/|access to |cannot (?:find flake|open|fetch|connect|look up)|could not |file '[^']*' was not found in the Nix search path|experimental |program '|builder for |build of |Cannot build |a '|NAR hash|hash mismatch|unrecognised |'?[a-z-]+'? is not a recognised )`)
+	// value is where Nix' own messages may go over to one.
+	value = regexp.MustCompile("[\"{\\[«']|: ")
+	// fileInQuotes may be shown where it leads into a folder that is there.
+	fileInQuotes = regexp.MustCompile(`'((/[^/']+)/[^']*)'(?:: (?:No such file or directory|Permission denied|Is a directory))?`)
+	// nixWords are what Nix and the module system say of a key's expression, up to
+	// a value. All else there is a throw, which Nix 2.8 does not mark as one.
+	nixWords = regexp.MustCompile(`^(?:value is an? [\w ]+ while an? [\w ]+ was expected|expected an? [\w ]+ but found an? [\w ]+` +
+		`|cannot (?:coerce|convert|compare|add) an? [\w ]+ (?:to|with|and) (?:an? )?[\w ]+|cannot decode|attempt to call something which is not a function but an? [\w ]+` +
+		`|(?:dynamic )?attribute|string|invalid (?:integer|float|regular expression|base-64 hash)|unknown hash algorithm|hash|file|path|store path|access to(?: absolute)? path` +
+		`|getting status of|opening (?:file|directory)|reading|infinite recursion encountered|stack overflow[\w ();]*|(?:anonymous )?function(?: at \S+)?(?: called with unexpected argument)?|division by zero|list index -?\d+ is out of bounds` +
+		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|unable to \w+` +
+		"|(?:The (?:unique )?|A definition for )option [`‘]deployment.*)$|\x00")
+	jsonError = regexp.MustCompile(`^\[json\.exception\.[^\]]*\] `)
+	login     = regexp.MustCompile(`://[^/@\s']+@`)
+	ours      = regexp.MustCompile(`^colmena-go: `)
+)
+
+// withoutSecrets is the message as far as it may be shown.
+func (e *entry) withoutSecrets(s surroundings) string {
+	message := withoutLogin(*e.Raw)
+	if at := definitions.FindStringIndex(message); at != nil {
+		if e.ofKey() || secretly.MatchString(message[:at[0]]) {
+			return message[:at[1]] + filesOf(message[at[1]:])
+		}
+		return message
+	}
+	if ours.MatchString(message) {
+		return ours.ReplaceAllString(message, "")
+	}
+	if assertion.MatchString(message) {
+		return "assertion " + NotShown + " failed"
+	}
+	if found := undefined.FindStringSubmatch(message); found != nil && !commonNames.MatchString(found[1]) {
+		return "undefined variable " + NotShown
+	}
+	switch {
+	case e.inCondition(), e.ofKey():
+	case e.ofOption(), machinery.MatchString(message):
+		return message
+	}
+	if undefined.MatchString(message) || harmless.MatchString(message) || s.ownWords(e, message) || s.nameInSource(e, message) {
+		return message
+	}
+	head := s.cut(jsonError.ReplaceAllString(message, ""))
+	words, _, _ := strings.Cut(strings.TrimSuffix(head, NotShown), " '")
+	switch {
+	case nixWords.MatchString(strings.TrimSpace(words)):
+		return head
+	case e.ofKey():
+		return NotShown
+	}
+	return message // what somebody threw, and not about a key
+}
+
+// withoutLogin takes users and passwords out of the URLs in a text.
+func withoutLogin(text string) string { return login.ReplaceAllString(text, "://"+NotShown+"@") }
+
+// cut ends a message where a value may begin.
+func (s surroundings) cut(message string) string {
+	// Files are put aside while values are looked for.
+	var files []string
+	masked := fileInQuotes.ReplaceAllStringFunc(message, func(quoted string) string {
+		if !s.exists(fileInQuotes.FindStringSubmatch(quoted)[2]) {
+			return quoted
+		}
+		files = append(files, quoted)
+		return "\x00"
+	})
+	if at := value.FindStringIndex(masked); at != nil {
+		masked = strings.TrimSpace(strings.TrimSpace(masked[:at[0]]) + " " + NotShown)
+	}
+	for _, file := range files {
+		masked = strings.Replace(masked, "\x00", file, 1)
+	}
+	return masked
+}
+
+// inCondition reports whether the error is one of an assertion's condition,
+// which Nix from 2.24 on explains by the values that it compared.
+func (e *entry) inCondition() bool {
+	for _, f := range e.Trace {
+		if condition.MatchString(f.Raw) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofKey reports whether the trace leads through the options of keys.
+func (e *entry) ofKey() bool {
+	for _, f := range e.Trace {
+		if keyInTrace.MatchString(f.Raw) {
+			return true
+		}
+		if found := ofOption.FindStringSubmatch(f.Raw); found != nil &&
+			(found[1] == "deployment" || found[1] == "deployment.keys" || strings.HasPrefix(found[1], "deployment.keys.")) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofOption reports whether the trace leads through any option.
+func (e *entry) ofOption() bool {
+	for _, f := range e.Trace {
+		if ofOption.MatchString(f.Raw) {
+			return true
+		}
+	}
+	return false
+}
+
+// filesOf keeps the files of a list of definitions.
+func filesOf(list string) string {
+	var b strings.Builder
+	for _, line := range strings.Split(list, "\n") {
+		if file := definition.FindString(line); file != "" {
+			b.WriteString("\n" + file + ": " + NotShown)
+		} else if strings.HasPrefix(line, "Did you mean ") {
+			b.WriteString("\n" + line)
+		}
+	}
+	return b.String()
+}
+
+// sources are the texts of the user's files that the error came through.
+func (s surroundings) sources(e *entry) []string {
+	files := []string{s.hive, e.path()}
+	for _, f := range e.Trace {
+		files = append(files, f.path())
+	}
+	seen := map[string]bool{"": true}
+	var texts []string
+	for _, file := range files {
+		if !seen[file] && !library.MatchString(file) {
+			texts = append(texts, s.read(file))
+		}
+		seen[file] = true
+	}
+	return texts
+}
+
+// ownWords reports whether the message is one that the hive throws as it is
+// written there, with nothing put into it.
+func (s surroundings) ownWords(e *entry, message string) bool {
+	throw := regexp.MustCompile(`(?:throw|abort)\s*\(?\s*(?:"|'')\s*` + regexp.QuoteMeta(message) + `\s*(?:"|'')`)
+	for _, text := range s.sources(e) {
+		if throw.MatchString(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// quoted are strings and comments.
+var quoted = regexp.MustCompile(`(?s)''.*?''|"(?:[^"\\]|\\.)*"|#[^\n]*`)
+
+// nameInSource reports whether the message is about a name that is written in
+// the source as one, and not as a string.
+func (s surroundings) nameInSource(e *entry, message string) bool {
+	found := named.FindStringSubmatch(message)
+	if found == nil {
+		return false
+	}
+	name := regexp.MustCompile(`(?:^|[^\w'-])` + regexp.QuoteMeta(found[1]+found[2]) + `(?:$|[^\w'-])`)
+	for _, text := range s.sources(e) {
+		if name.MatchString(quoted.ReplaceAllString(text, " ")) {
+			return true
+		}
+	}
+	return false
+}
