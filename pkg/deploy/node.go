@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/scratch"
 )
 
 // nodeRun is one node on its way to the goal.
@@ -182,12 +182,12 @@ func (n *nodeRun) build(ctx context.Context) error {
 // unix socket here, whose other end is nix-daemon on the host.
 func (n *nodeRun) push(ctx context.Context) error {
 	n.begin(StepPush, "copying "+n.node.Toplevel.OutPath)
-	// os.MkdirTemp makes it 0700: whoever reaches the socket is root on the host.
-	dir, err := os.MkdirTemp("", "colmena-go-")
+	// Of its own, as whoever reaches the socket is root on the host.
+	dir, remove, err := scratch.Dir()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer remove()
 	socket, stop, err := n.host.Forward(ctx, dir, "nix-daemon --stdio")
 	if err != nil {
 		return err
