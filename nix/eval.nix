@@ -233,8 +233,9 @@ let
   #   keys      whether the texts of keys are
   #   guarded   whether meta.allowApplyAll is obeyed: without it and without a
   #             pattern that includes, no node is selected, and the program refuses
-  #   announce  not "": a trace with this word, which nobody can guess, tells how
-  #             to reach each selected node before any system is evaluated
+  #   announce  whether a trace tells how to reach each selected node before any
+  #             system is evaluated
+  #   token     a word that nobody can guess, in every trace of ours
   select =
     {
       patterns,
@@ -242,14 +243,23 @@ let
       keys,
       guarded,
       announce,
+      token,
     }:
     hive:
     let
       names = attrNames hive.nodes;
 
-      at = name: addErrorContext "colmena-go: while evaluating node ${builtins.toJSON name}";
+      # All of a value of a node's. Errors name the node, and two traces tell whose
+      # the warnings between them are.
+      at =
+        name: value:
+        addErrorContext "colmena-go: while evaluating node ${builtins.toJSON name}" (
+          trace "at" name (builtins.deepSeq value (trace "at" null value))
+        );
 
-      deployment = name: at name hive.nodes.${name}.config.deployment;
+      trace = what: value: builtins.trace "colmena-go ${token} ${what}: ${builtins.toJSON value}";
+
+      deployment = name: hive.nodes.${name}.config.deployment;
 
       matches =
         pattern: name:
@@ -322,12 +332,10 @@ let
       announcement =
         name:
         at name (
-          builtins.trace "colmena-go ${announce}: ${
-            builtins.toJSON {
-              inherit name;
-              deployment = wayTo name;
-            }
-          }" null
+          trace "node" {
+            inherit name;
+            deployment = wayTo name;
+          } null
         );
 
       nodeData = name: {
@@ -351,7 +359,7 @@ let
             in
             # A set with an outPath would be printed as that path alone.
             {
-              drvPath = at name toplevel.drvPath;
+              inherit (toplevel) drvPath;
               outputPath = builtins.unsafeDiscardStringContext toplevel.outPath;
             }
           else
@@ -373,18 +381,11 @@ let
       # What might have been meant; to know that no tag matches, all were read.
       tags =
         if any (m: m.kind == "tag" && m.names == [ ]) matched then
-          attrNames (builtins.groupBy (tag: tag) (concatMap (name: (deployment name).tags) names))
+          attrNames (builtins.groupBy (tag: tag) (concatMap (name: at name (deployment name).tags) names))
         else
           [ ];
-      nodes = builtins.deepSeq (if announce != "" then map announcement selected else [ ]) (
-        # All of a node at once, so that an error in any part of it names the node.
-        genAttrs selected (
-          name:
-          let
-            data = nodeData name;
-          in
-          at name (builtins.deepSeq data data)
-        )
+      nodes = builtins.deepSeq (if announce then map announcement selected else [ ]) (
+        genAttrs selected (name: at name (nodeData name))
       );
     };
 in

@@ -22,7 +22,7 @@ func ListErrors(errs []error) string {
 func FirstFew(names []string) string {
 	const most = 3
 	if len(names) > most {
-		names = append(names[:most:most], fmt.Sprintf("%d more", len(names)-most))
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 	}
 	return strings.Join(names, ", ")
 }

@@ -41,9 +41,7 @@ var (
 // [ErrEval] or [ErrNoOutput], or with a [*hive.Problem] for a key's text that is
 // not UTF-8; no error shows a key's content.
 func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte, error) {
-	if request.Announce != nil {
-		t.announce, t.token = request.Announce, rand.Text()
-	}
+	t.announce, t.token = request.Announce, rand.Text()
 	wish := selectExpression(request, t.token)
 	t.hive = source.path()
 	if source.File != "" {
@@ -60,8 +58,8 @@ func selectExpression(request Request, token string) string {
 	if err != nil || len(request.Selector.Patterns) == 0 {
 		patterns = []byte("[]")
 	}
-	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; announce = %s; })",
-		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, nixfiles.Quote(token))
+	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; announce = %t; token = %s; })",
+		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, request.Announce != nil, nixfiles.Quote(token))
 }
 
 // surroundings are those of an evaluation on this machine.
@@ -112,6 +110,7 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	cmd.Stdout = &out
 	said := &journal{log: t.Log, announce: t.announce, token: t.token}
 	err := t.run(ctx, cmd, said.line)
+	said.warn()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):

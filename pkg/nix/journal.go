@@ -3,9 +3,12 @@ package nix
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // journal reads what Nix says with --log-format internal-json: each line is
@@ -13,16 +16,26 @@ import (
 type journal struct {
 	log      zerolog.Logger
 	announce func(node []byte) // see [Request]; nil when not asked for
-	token    string            // that of the announcements
+	token    string            // of the traces of nix/eval.nix
+	node     string            // the node that is being evaluated, "" for none
+	warnings []warning         // those of nodes, in the order in which they came
 	last     *entry            // the last error
 	plain    []string          // the last lines that are no objects
 	torn     string            // the beginning of an object whose end is to come
 	built    []string          // the last lines of builders
 }
 
-// announcement begins the trace with which nix/eval.nix tells of a node. Hives,
-// builders and git write here as well, but do not know this evaluation's token.
-func announcement(token string) string { return "trace: colmena-go " + token + ": " }
+// warning is a warning and the nodes in whose evaluation it came.
+type warning struct {
+	text  string
+	nodes []string
+}
+
+// The traces of nix/eval.nix: how to reach a node, and which is being evaluated.
+// Hives, builders and git write here as well, but do not know this evaluation's
+// token.
+func announcement(token string) string { return "trace: colmena-go " + token + " node: " }
+func beginning(token string) string    { return "trace: colmena-go " + token + " at: " }
 
 // entry is an object of the log. These fields are those of Nix 2.8 and later.
 type entry struct {
@@ -122,11 +135,47 @@ func (j *journal) entry(e *entry) {
 		j.last = e
 		return
 	}
-	if node, ok := strings.CutPrefix(e.Msg, announcement(j.token)); ok && j.announce != nil {
-		j.announce([]byte(node))
+	if node, ok := strings.CutPrefix(e.Msg, announcement(j.token)); ok && j.token != "" {
+		if j.announce != nil {
+			j.announce([]byte(node))
+		}
+		return
+	}
+	if node, ok := strings.CutPrefix(e.Msg, beginning(j.token)); ok && j.token != "" {
+		j.node = ""
+		if json.Unmarshal([]byte(node), &j.node) != nil {
+			j.node = node
+		}
 		return
 	}
 	j.tell(e.Msg)
+}
+
+// remember keeps a warning of the node that is being evaluated, each once.
+func (j *journal) remember(text string) {
+	for i, w := range j.warnings {
+		if w.text != text {
+			continue
+		}
+		if !slices.Contains(w.nodes, j.node) {
+			j.warnings[i].nodes = append(w.nodes, j.node)
+		}
+		return
+	}
+	j.warnings = append(j.warnings, warning{text, []string{j.node}})
+}
+
+// warn logs the warnings of nodes, equal ones together, when the evaluation is over.
+func (j *journal) warn() {
+	for _, w := range j.warnings {
+		if len(w.nodes) == 1 {
+			j.log.Warn().Str("node", w.nodes[0]).Msg(w.text)
+			continue
+		}
+		slices.Sort(w.nodes)
+		j.log.Warn().Msg(hive.FirstFew(w.nodes) + ": " + w.text)
+	}
+	j.warnings = nil
 }
 
 // tell logs what is no error.
@@ -141,7 +190,14 @@ func (j *journal) tell(text string) {
 		{"", zerolog.DebugLevel},
 	} {
 		if rest, ok := strings.CutPrefix(text, kind.prefix); ok {
-			j.log.WithLevel(kind.level).Msg(rest)
+			switch {
+			case j.node == "":
+				j.log.WithLevel(kind.level).Msg(rest)
+			case kind.level == zerolog.WarnLevel:
+				j.remember(rest)
+			default:
+				j.log.WithLevel(kind.level).Str("node", j.node).Msg(rest)
+			}
 			return
 		}
 	}

@@ -98,12 +98,17 @@ func TestErrorsOfNewerNixAreUnderstood(t *testing.T) {
 func TestOnlyThisEvaluationAnnouncesNodes(t *testing.T) {
 	var told []string
 	j := &journal{token: "TOKEN", announce: func(node []byte) { told = append(told, string(node)) }}
-	for _, prefix := range []string{"trace: colmena-go : ", "trace: colmena-go: node ", "trace: colmena-go OTHER: ", "colmena-go TOKEN: ", "trace: colmena-go TOKEN: "} {
+	for _, prefix := range []string{"trace: colmena-go  node: ", "trace: colmena-go: node ", "trace: colmena-go OTHER node: ", "colmena-go TOKEN node: ", "trace: colmena-go TOKEN node: "} {
 		j.line(`@nix {"action":"msg","level":0,"msg":"` + prefix + `{}"}`)
 	}
-	if len(told) != 1 || told[0] != "{}" {
-		t.Errorf("told of %q, want one", told)
+	j.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go OTHER at: \"web\""}`)
+	if len(told) != 1 || told[0] != "{}" || j.node != "" {
+		t.Errorf("told of %q at %q, want one", told, j.node)
 	}
 	none := &journal{}
-	none.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go : {}"}`) // nobody wants to know
+	none.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go  node: {}"}`) // nobody wants to know
+	none.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go  at: \"web\""}`)
+	if none.node != "" {
+		t.Error("a token that is empty was believed")
+	}
 }
