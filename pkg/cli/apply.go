@@ -36,9 +36,9 @@ func goalOf(c *cli.Context) (hive.Goal, error) {
 	case err != nil && near(args[0], hive.GoalNames(), "") != "":
 		return "", usage("%v%s", err, near(args[0], hive.GoalNames(), ""))
 	case err != nil:
-		return "", usage("%v; %s", err, selectThem(c, args))
+		return "", usage("%v; %s", err, meant(c, args))
 	case len(args) > 1:
-		return "", usage("apply takes one goal, not %d: %s", len(args), selectThem(c, args[1:]))
+		return "", usage("apply takes one goal, not %d: %s", len(args), meant(c, args[1:]))
 	}
 	return goal, nil
 }
@@ -46,7 +46,7 @@ func goalOf(c *cli.Context) (hive.Goal, error) {
 // noArguments refuses what a command would ignore.
 func noArguments(c *cli.Context) error {
 	if c.Args().Present() {
-		return usage("%s takes no argument %q: %s", c.Command.Name, c.Args().First(), selectThem(c, c.Args().Slice()))
+		return usage("%s takes no argument %q: %s", c.Command.Name, c.Args().First(), meant(c, c.Args().Slice()))
 	}
 	return nil
 }

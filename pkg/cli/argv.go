@@ -76,11 +76,8 @@ func (a *arrangement) long(word string, rest []string) ([]string, error) {
 		value, rest = rest[0], rest[1:]
 	}
 	if arity(flag) == 2 {
-		if n, v, both := strings.Cut(value, "="); both || strings.ContainsAny(value, " ") || strings.HasPrefix(value, "-") {
-			return nil, usage("--%s needs %s%s", name, wanted(flag), inTwo(name, n, v, both))
-		}
-		if len(rest) == 0 {
-			return nil, usage("--%s needs %s", name, wanted(flag))
+		if len(rest) == 0 || value == "" || strings.HasPrefix(value, "-") || strings.ContainsAny(value, "= ") {
+			return nil, usage("--%s needs %s", name, wanted(flag)) // which may be secret, as access-tokens are
 		}
 		value, rest = value+"="+rest[0], rest[1:]
 	}
@@ -203,7 +200,7 @@ func arity(flag cli.Flag) int {
 
 func wanted(flag cli.Flag) string {
 	if arity(flag) == 2 {
-		return "two values, NAME and VALUE"
+		return "two values, each a word of its own: --" + flag.Names()[0] + " NAME VALUE"
 	}
 	return "a value"
 }

@@ -48,6 +48,15 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 	}
 }
 
+func TestNoErrorShowsAnOptionsValue(t *testing.T) {
+	for _, line := range []string{"list --nix-option access-tokens=hunter2", "list --nix-option access-tokens=hunter2 x", "list --nix-option=access-tokens=hunter2"} {
+		_, err := arrange(newApp(io.Discard, io.Discard), append([]string{"colmena-go"}, strings.Fields(line)...))
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
 func TestAWrongCommandLineIsNeverHalfUnderstood(t *testing.T) {
 	for line, want := range map[string]string{
 		"aplpy":                   `no command "aplpy"; did you mean apply?`,
@@ -61,13 +70,14 @@ func TestAWrongCommandLineIsNeverHalfUnderstood(t *testing.T) {
 		"apply --on a --on b":     "--on is given twice",
 		"apply -p 1 --parallel 2": "--parallel is given twice",
 		"apply --verbose=yes":     "--verbose takes no value",
-		"apply --nix-option a":    "--nix-option needs two values, NAME and VALUE",
-		"apply --nix-option":      "--nix-option needs two values, NAME and VALUE",
+		"apply --nix-option a":    "--nix-option needs two values",
+		"apply --nix-option":      "--nix-option needs two values",
 		"list --parallel 3":       "`list` has no flag --parallel",
 		"list -v":                 "`list` has no flag -v",
 		"--on a":                  "--on needs a command",
-		"list --nix-option a=b c": "two values, NAME and VALUE: write --nix-option a b",
-		"list --nix-option=-a b":  "two values, NAME and VALUE",
+		"list --nix-option a=b c": "two values, each a word of its own: --nix-option NAME VALUE",
+		"list --nix-option=-a b":  "--nix-option needs two values",
+		"list --nix-option= b":    "--nix-option needs two values",
 		"boot":                    `no command "boot"; did you mean apply boot?`,
 		"deploy":                  `no command "deploy"; did you mean apply?`,
 		"apply -on a":             "no flag -o; did you mean --on?",

@@ -69,6 +69,13 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		}
 	}
 	app.Setup() // which adds the flags for help and version
+	for _, flags := range append(commandFlags(app), app.Flags) {
+		for _, flag := range flags {
+			if b, ok := flag.(*cli.BoolFlag); ok {
+				b.DisableDefaultText = true
+			}
+		}
+	}
 	return app
 }
 

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -75,14 +75,6 @@ func near(word string, names []string, prefix string) string {
 	return didYouMean(prefix + best)
 }
 
-// inTwo shows how a NAME=VALUE is written as two words.
-func inTwo(flag, name, value string, both bool) string {
-	if !both {
-		return ""
-	}
-	return fmt.Sprintf(": write --%s %s %s", flag, name, value)
-}
-
 // onceEnough tells how a flag holds several values.
 func onceEnough(flag cli.Flag) string {
 	if name := flag.Names()[0]; name == "on" || name == "exclude" {
@@ -91,10 +83,18 @@ func onceEnough(flag cli.Flag) string {
 	return ""
 }
 
-// selectThem says how arguments that may be nodes are written.
-func selectThem(c *cli.Context, nodes []string) string {
-	if on := c.String("on"); on != "" {
-		return "to select several nodes, write --on " + strings.Join(append([]string{on}, nodes...), ",")
+// meant says how arguments that are no goal are written.
+func meant(c *cli.Context, args []string) string {
+	on := c.String("on")
+	switch {
+	case slices.ContainsFunc(args, likeAHive):
+		return "to say where the hive is, write --config FILE"
+	case on != "":
+		return "to select several nodes, write --on " + strings.Join(append([]string{on}, args...), ",")
 	}
-	return "to select nodes, write --on " + strings.Join(nodes, ",")
+	return "to select nodes, write --on " + strings.Join(args, ",")
+}
+
+func likeAHive(arg string) bool {
+	return strings.HasPrefix(arg, ".") || strings.ContainsAny(arg, "/#") || strings.HasSuffix(arg, ".nix")
 }
