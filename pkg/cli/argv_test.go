@@ -80,6 +80,9 @@ func TestAWrongCommandLineIsNeverHalfUnderstood(t *testing.T) {
 		"list --nix-option= b":    "--nix-option needs two values",
 		"boot":                    `no command "boot"; did you mean apply boot?`,
 		"deploy":                  `no command "deploy"; did you mean apply?`,
+		"apply --boot":            "no flag --boot; did you mean apply boot?",
+		"build --cores 3":         "no flag --cores; did you mean --nix-option cores N?",
+		"apply --flake .":         "no flag --flake; did you mean --config?",
 		"apply -on a":             "no flag -o; did you mean --on?",
 		"help me":                 `no help for "me"`,
 	} {
@@ -90,6 +93,23 @@ func TestAWrongCommandLineIsNeverHalfUnderstood(t *testing.T) {
 		}
 		if exitCode(err) != ExitUsage {
 			t.Errorf("%q: exit code %d, want %d", line, exitCode(err), ExitUsage)
+		}
+	}
+}
+
+// A hint that names no flag or command of ours would send people nowhere.
+func TestHintsNameWhatThereIs(t *testing.T) {
+	app := newApp(io.Discard, io.Discard)
+	a := arrangement{app: app}
+	for word, hint := range elsewhere {
+		first, _, _ := strings.Cut(hint, " ")
+		name, flag := strings.CutPrefix(first, "--")
+		switch {
+		case flag && a.find(name) == nil, !flag && app.Command(first) == nil && !strings.HasPrefix(hint, "deployment.") && !strings.HasPrefix(hint, "the variable"):
+			t.Errorf("%s: there is no %s", word, first)
+		}
+		if name, flag := strings.CutPrefix(word, "--"); flag && a.find(name) != nil || !flag && app.Command(word) != nil {
+			t.Errorf("%s is there", word)
 		}
 	}
 }

@@ -15,14 +15,18 @@ import (
 // elsewhere is what people write who come from other tools, or have read of an
 // older one, and what it is here.
 var elsewhere = map[string]string{
-	"--limit": "--parallel", "--jobs": "--parallel", "--max-jobs": "--parallel", // Colmena's manual has --limit still
-	"--node": "--on", "--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on", "--tag": "--on @TAG", "--tags": "--on @TAG",
-	"--skip": "--exclude", "--file": "--config", "--flake": "--config", "--hive": "--config",
-	"--dry-run": "apply dry-activate", "--dry-activate": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
-	"--option": "--nix-option", "--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
+	"--limit": "--parallel", "--jobs": "--parallel", // Colmena's manual has --limit still
+	"--node": "--on", "--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on",
+	"--tag": "--on @TAG", "--tags": "--on @TAG", "--skip": "--exclude",
+	"--file": "--config", "--flake": "--config", "--hive": "--config",
+	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
+	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
+	"--option": "--nix-option", "--max-jobs": "--nix-option max-jobs N", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
+	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config": "the variable SSH_CONFIG_FILE",
 	"--sudo": "deployment.privilegeEscalationCommand", "--use-remote-sudo": "deployment.privilegeEscalationCommand",
 
-	"deploy": "apply", "keys": "upload-keys", "secrets": "upload-keys", "upload": "upload-keys", "ls": "list", "nodes": "list", "show": "list", "status": "list", "version": "--version",
+	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys", "keys": "upload-keys",
+	"ls": "list", "nodes": "list", "show": "list", "status": "list", "version": "--version",
 }
 
 func didYouMean(what string) string { return "; did you mean " + what + "?" }
@@ -30,6 +34,9 @@ func didYouMean(what string) string { return "; did you mean " + what + "?" }
 func (a *arrangement) didYouMean(name string) string {
 	if what, known := elsewhere["--"+name]; known {
 		return didYouMean(what)
+	}
+	if _, err := hive.ParseGoal(name); err == nil {
+		return didYouMean("apply " + name)
 	}
 	var names []string
 	for _, flags := range append([][]cli.Flag{a.app.Flags}, commandFlags(a.app)...) {
