@@ -155,6 +155,29 @@ let
     ]) paths
   );
 
+  # The directories of keys and those that lead there: /a/b -> /a /a/b
+  ways =
+    let
+      dirs = builtins.attrNames (builtins.groupBy dirOf (builtins.attrValues paths));
+      ancestors =
+        dir:
+        let
+          all = steps dir;
+        in
+        lib.genList (n: "/" + lib.concatStringsSep "/" (lib.take (n + 1) all)) (builtins.length all);
+    in
+    builtins.attrNames (builtins.groupBy (way: way) (lib.concatMap ancestors dirs));
+
+  # The unit of what is mounted there (systemd.unit(5), "String escaping").
+  mount =
+    way:
+    let
+      step = builtins.replaceStrings [ "-" ] [ "\\x2d" ];
+      # A dot is escaped where it comes first.
+      name = lib.concatStringsSep "-" (map (part: step (lib.removePrefix "x" (escapeUnit "x${part}"))) (steps way));
+    in
+    (if lib.hasPrefix "." name then escapes."." + lib.removePrefix "." name else name) + ".mount";
+
   # What is news: keys and the directories that lead to them, as a regular
   # expression, so that whatever else happens in those wakes nobody.
   news =
@@ -163,17 +186,9 @@ let
       specials = lib.stringToCharacters "\\.[]{}()*+?^$|";
       byDir = builtins.groupBy dirOf (builtins.attrValues paths);
       dirs = builtins.attrNames byDir;
-      # /a/b -> /a /a/b
-      ancestors =
-        dir:
-        let
-          all = steps dir;
-        in
-        lib.genList (n: "/" + lib.concatStringsSep "/" (lib.take (n + 1) all)) (builtins.length all);
-      unique = list: builtins.attrNames (builtins.groupBy (x: x) list);
       names = dir: lib.concatMapStringsSep "|" (path: quote (baseNameOf path)) byDir.${dir};
       inDir = dir: "${if dir == "/" then "" else quote dir}/(${names dir})";
-      all = map quote (unique (lib.concatMap ancestors dirs)) ++ map inDir dirs;
+      all = map quote ways ++ map inDir dirs;
     in
     "^(${lib.concatStringsSep "|" all})/?$";
 
@@ -299,6 +314,19 @@ in
         }
         // lib.optionalAttrs (!usersByService) {
           ExecCondition = "${pkgs.runtimeShell} -c '! ${systemd}/bin/systemctl -q is-active sysinit.target'";
+        };
+      };
+
+      # inotify tells nobody of a mount, but systemd does: what it wants is
+      # started with every mount, whoever makes it.
+      colmena-go-keys-mounted = {
+        description = "Looks at the files of keys where something was mounted";
+        wantedBy = map mount ways;
+        unitConfig.StartLimitIntervalSec = 0;
+        serviceConfig = {
+          Type = "oneshot";
+          ExecStart = "${systemd}/bin/systemctl --no-block try-restart colmena-go-keys.service";
+          LogLevelMax = "notice";
         };
       };
 

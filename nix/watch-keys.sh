@@ -42,7 +42,8 @@ while IFS=' ' read -r unit _ state _; do
 done < <(systemctl list-units --all --full --plain --no-legend --no-pager '*-key.service')
 while IFS='	' read -r unit path; do
   state=${states[$unit]-inactive}
-  if [ -e "$path" ]; then
+  # Nothing else can be a key: an upload refuses what is in its way.
+  if [ -f "$path" ] && [ ! -L "$path" ]; then
     case $state in
       active | reloading) ;;
       activating)

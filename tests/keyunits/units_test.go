@@ -115,7 +115,7 @@ func TestTheWayToAKeyMayComeAndGo(t *testing.T) {
 		{"mkdir -p /srv/other/b; echo v >/srv/other/b/k; ln -s other /srv/a", "active"},
 		{"ln -sfn nowhere /srv/a", "inactive"},
 		{"ln -sfn other /srv/a", "active"},
-		{"mount -t tmpfs none /srv/other/b", "active"}, // nobody is told of a mount
+		{"mount -t tmpfs none /srv/other/b", "active"}, // nobody is told of a mount where only a link leads
 		{"umount /srv/other/b; rm /srv/other/b/k", "inactive"},
 	}
 	for _, step := range steps {
@@ -124,7 +124,56 @@ func TestTheWayToAKeyMayComeAndGo(t *testing.T) {
 		h.becomes(unit("k"), step.state)
 	}
 	h.sh("echo v >/root.key; mv /root.key /root.key.old; echo v >/root2; rm /root.key.old /root2")
-	h.becomes(unit("root"), "active") // the directory /root
+	h.becomes(unit("root"), "inactive") // the directory /root is no key
+}
+
+// An inotify watch stays with what a mount hides.
+func TestAMountOnTheWayToAKeyIsNews(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys = { k.text = "v"; deep = { text = "v"; destDir = "/srv/with-dash/.dot/é"; }; }; }`)
+	defer h.sh("umount /srv/with-dash/.dot/é /srv/with-dash 2>/dev/null; rm -rf /srv/*")
+	steps := []struct{ script, unit, state string }{
+		{"echo v >/run/keys/k", "k", "active"},
+		{"umount /run/keys", "k", "inactive"},
+		{"mount -t ramfs -o mode=0750 none /run/keys; echo v >/run/keys/k", "k", "active"},
+		{"umount /run/keys; mount -t ramfs -o mode=0750 none /run/keys", "k", "inactive"},
+		{"sleep 0.5; echo v >/run/keys/k", "k", "active"},
+		{"mkdir -p /srv/with-dash/.dot/é; echo v >/srv/with-dash/.dot/é/deep", "deep", "active"},
+		{"mount -t tmpfs none /srv/with-dash/.dot/é", "deep", "inactive"},
+		{"umount /srv/with-dash/.dot/é", "deep", "active"},
+		{"mount -t tmpfs none /srv/with-dash", "deep", "inactive"},
+		{"sleep 0.5; mkdir -p /srv/with-dash/.dot/é; echo v >/srv/with-dash/.dot/é/deep", "deep", "active"},
+	}
+	for _, step := range steps {
+		h.sh(step.script)
+		if took := h.becomes(unit(step.unit), step.state); took > 3*time.Second {
+			t.Errorf("%s: %s after %v", step.script, step.state, took)
+		}
+	}
+}
+
+// Nothing else is a key: an upload refuses it.
+func TestOnlyARegularFileCounts(t *testing.T) {
+	h := onHost(t)
+	h.to(`{ deployment.keys.k.text = "v"; }`)
+	for _, plant := range []string{"mkdir /run/keys/k", "mkfifo /run/keys/k", "ln -s /etc/hostname /run/keys/k"} {
+		h.sh("systemctl start --no-block k-key")
+		h.sh(plant)
+		h.settled()
+		if got := h.sh("systemctl show -P ActiveState k-key"); got != "activating" {
+			t.Errorf("%s: a job that waits for the file finds it %s", plant, got)
+		}
+		h.sh("systemctl stop k-key; systemctl restart colmena-go-keys")
+		h.settled()
+		if got := h.sh("systemctl show -P ActiveState k-key"); got != "inactive" {
+			t.Errorf("%s: %s", plant, got)
+		}
+		h.sh("rm -rf /run/keys/k; echo v >/run/keys/k")
+		h.becomes(unit("k"), "active")
+		h.sh("rm /run/keys/k; " + plant)
+		h.becomes(unit("k"), "inactive")
+		h.sh("rm -rf /run/keys/k")
+	}
 }
 
 // Only news of the file itself tells here: nothing on the way changes.
