@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
@@ -50,9 +51,9 @@ var (
 	ErrBusy = errors.New("another activation is under way on this host")
 	// ErrProfile: the system profile could not be set. Nothing was activated.
 	ErrProfile = errors.New("the system profile could not be set")
-	// ErrKilled: the activation was killed and left no exit status; the host
-	// may be between two systems.
-	ErrKilled = errors.New("the activation was killed on the host; it may be half done: activate again")
+	// ErrKilled: the activation was killed and left no exit status. Only an
+	// [Outcome]'s Err is one.
+	ErrKilled = errors.New("the activation was killed on the host and may be half done: activate again")
 	// ErrHost: the host could not start the activation. Nothing was changed.
 	ErrHost = errors.New("the activation could not be started")
 )
@@ -85,8 +86,8 @@ func (d *Detached) Unwrap() []error { return []error{ErrGoesOn, d.Cause} }
 var safePath = regexp.MustCompile(`^(/[A-Za-z0-9+._?=-]+)+$`)
 
 // Run sets the system profile (goals switch and boot) and runs the toplevel's
-// switch-to-configuration. Unless the error is nil there is no exit status and
-// the Outcome is the zero one; an exit status other than 0 is not an error here.
+// switch-to-configuration. Unless the error is nil the Outcome is the zero one;
+// an exit status other than 0, or none, is not an error here.
 func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) (Outcome, error) {
 	if !req.Goal.Activates() {
 		return Outcome{}, fmt.Errorf("goal %q activates nothing", req.Goal)
@@ -94,16 +95,37 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	if !safePath.MatchString(req.Toplevel) {
 		return Outcome{}, fmt.Errorf("%q is not the path of a system in the Nix store", req.Toplevel)
 	}
-	f := newFollower(hostscript.ID(), hooks)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f := newFollower(hostscript.ID(), req, hooks)
 	stdinR, stdinW := io.Pipe()
-	f.ended = func() { go stdinW.Write([]byte("done\n")) } // the host may forget now
+	f.ended = func() { // the host may forget now, and has nothing more to do
+		go stdinW.Write([]byte("done\n"))
+		time.AfterFunc(endLimit, func() { cancel(errEnd) })
+	}
+	f.tooLate = time.AfterFunc(startLimit, func() { cancel(errStart) })
+	defer f.tooLate.Stop()
 	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, req)), stdinR)
 
-	err := host.Run(ctx, hostscript.Command(hostScript, 0), input, f.stdout(), f.stderr())
+	err := hostscript.Run(ctx, host, hostscript.Call{
+		Program: hostscript.Eval(hostScript), Stdin: input, Stdout: f.stdout(), Stderr: f.stderr(),
+	})
 	stdinR.Close()
 	stdinW.Close()
 	return f.result(err)
 }
+
+// How long a host may take to start an activation that it was told to start, and
+// to end its half when it has told how the activation ended.
+var (
+	startLimit = 3 * time.Minute
+	endLimit   = 40 * time.Second
+)
+
+var (
+	errStart = fmt.Errorf("the host does not say within %s that the activation runs", startLimit)
+	errEnd   = errors.New("the host has told the end and does not stop")
+)
 
 // list is what host.sh reads behind itself.
 func list(id string, req Request) []byte {

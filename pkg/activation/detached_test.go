@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 )
@@ -54,7 +55,7 @@ kill -9 $$
 func TestASwitchKilledByASignalIsToldFromOneThatFails(t *testing.T) {
 	needHost(t)
 	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, "kill -9 $$\n")}, Hooks{})
-	if err != nil || o.Status != NotSwitched || !strings.Contains(fmt.Sprint(o.Err()), "signal 9") {
+	if err != nil || o.Exit != 128+9 || !strings.Contains(fmt.Sprint(o.Err()), "signal 9") {
 		t.Errorf("got %+v (%v), %v", o, o.Err(), err)
 	}
 }
@@ -160,7 +161,10 @@ func TestACancelledDeploymentLeavesTheActivationRunning(t *testing.T) {
 	}
 	goOn(t)
 	dir := filepath.Dir(detached.Log)
-	eventually(t, "the end of the activation", func() bool { return exists(dir + "/status") })
+	eventually(t, "the end of the activation", func() bool {
+		status, _ := os.ReadFile(dir + "/status")
+		return strings.HasPrefix(string(status), "exit")
+	})
 	contains(t, dir+"/status", "exit 4")
 	contains(t, detached.Log, "begun\nover")
 
@@ -270,24 +274,153 @@ func TestEveryLoginShellUnderstandsTheCommand(t *testing.T) {
 				t.Skip(shell + " is not installed")
 			}
 			o, err := Run(t.Context(), local{shell: shell}, Request{Goal: hive.Test, Toplevel: system(t, "exit 100\n")}, Hooks{})
-			if err != nil || o.Status != RebootNeeded {
+			if err != nil || !o.RebootNeeded() {
 				t.Errorf("got %+v, %v", o, err)
 			}
 		})
 	}
 }
 
-func TestCurrentSystemIsTheTargetOfTheLink(t *testing.T) {
+func TestAHostIsAskedForItsSystems(t *testing.T) {
 	needHost(t)
-	top := system(t, "")
-	if _, err := CurrentSystem(t.Context(), local{}); !errors.Is(err, ErrNoSystem) {
-		t.Errorf("without a link: %v", err)
+	if has, err := Inspect(t.Context(), local{}); err != nil || has.Current != "" {
+		t.Errorf("without a link: %+v, %v", has, err)
 	}
+	top := system(t, "")
 	if err := os.Symlink(top, "/run/current-system"); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove("/run/current-system")
-	if got, err := CurrentSystem(t.Context(), local{}); err != nil || got != top {
-		t.Errorf("got %q, %v; want %q", got, err, top)
+	if has, err := Inspect(t.Context(), local{}); err != nil || has.Current != top || !has.Has(top) || has.Has("/nix/store/other") {
+		t.Errorf("got %+v, %v; want %q", has, err, top)
+	}
+	os.Remove("/run/current-system")
+	if err := os.Symlink("/run/no\nsystem", "/run/current-system"); err != nil {
+		t.Fatal(err)
+	}
+	os.Mkdir("/run/no\nsystem", 0o755)
+	if has, err := Inspect(t.Context(), local{}); err == nil {
+		t.Errorf("a path of two lines: %+v", has)
+	}
+}
+
+// saying is a host that answers a question with a text.
+type saying string
+
+func (s saying) Run(_ context.Context, command string, _ io.Reader, stdout, _ io.Writer) error {
+	mark, _, _ := strings.Cut(strings.TrimPrefix(command, "sh -c 'echo "), ";")
+	io.WriteString(stdout, strings.ReplaceAll(mark, `""`, "")+"\n")
+	for range 1000 {
+		if _, err := io.WriteString(stdout, string(s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestAnAnswerThatMakesNoSenseIsCut(t *testing.T) {
+	for _, text := range []string{"", "x", "/nix/store/a\n", strings.Repeat("y\n", 1000)} {
+		if _, err := Inspect(t.Context(), saying(text)); err == nil || len(err.Error()) > 500 {
+			t.Errorf("%.20q: %v", text, err)
+		}
+	}
+}
+
+// 100 MB are more than /run may hold: here it is a tmpfs of half the memory, so
+// that the size of what is kept is looked at.
+func TestOutputWithoutEndIsNotKeptAndHarmsNothing(t *testing.T) {
+	needHost(t)
+	top := system(t, "echo first\nhead -c 100000000 /dev/zero | tr '\\0' 'x' | fold -w 1000\necho\ndu -s /run/colmena-go | cut -f1 >/run/kept\necho last\n")
+	var lines []string
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top}, Hooks{Output: func(l string) { lines = append(lines, l) }})
+	if err != nil || o.Exit != 0 || o.Err() != nil {
+		t.Fatalf("got %+v, %v", o, err)
+	}
+	text, _ := os.ReadFile("/run/kept")
+	var kept int
+	if fmt.Sscan(string(text), &kept); kept == 0 || kept > 9000 {
+		t.Errorf("%d KiB are kept", kept)
+	}
+	if lines[0] != "first" || lines[len(lines)-1] != "last" || !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "more than is kept") }) {
+		t.Errorf("%d lines from %.30q to %.30q", len(lines), lines[0], lines[len(lines)-1])
+	}
+}
+
+// full makes /run/colmena-go a small file system of its own.
+func full(t *testing.T, size string) {
+	t.Helper()
+	os.RemoveAll("/run/colmena-go")
+	if err := os.MkdirAll("/run/colmena-go", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", "/run/colmena-go", "tmpfs", 0, "mode=0700,size="+size); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Unmount("/run/colmena-go", syscall.MNT_DETACH) })
+}
+
+func TestAFullRunDoesNotHideHowTheSwitchEnded(t *testing.T) {
+	needHost(t)
+	full(t, "100k")
+	top := system(t, "head -c 1000000 /dev/zero >/run/colmena-go/filled\nseq 100000\nexit 4\n")
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top}, Hooks{})
+	if err != nil || o.Exit != 4 || o.Killed != "" {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestARunThatIsFullBeforehandChangesNothing(t *testing.T) {
+	needHost(t)
+	full(t, "100k")
+	os.WriteFile("/run/colmena-go/filled", make([]byte, 1_000_000), 0o600)
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, "touch /run/activated\n")}, Hooks{})
+	if !errors.Is(err, ErrHost) || exists("/run/activated") {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestADaemonThatASwitchLeavesIsNotWaitedForAndLivesOn(t *testing.T) {
+	needHost(t)
+	top := system(t, "(sleep 4; echo talk; touch /run/daemon-lives) &\necho over\n")
+	t.Cleanup(func() { os.Remove("/run/daemon-lives") })
+	var lines []string
+	begin := time.Now()
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top}, Hooks{Output: func(l string) { lines = append(lines, l) }})
+	if err != nil || o.Err() != nil || !slices.Equal(lines, []string{"over"}) || time.Since(begin) > 3500*time.Millisecond {
+		t.Errorf("after %v: %+v, %q, %v", time.Since(begin), o, lines, err)
+	}
+	eventually(t, "the daemon writes and lives", func() bool { return exists("/run/daemon-lives") })
+}
+
+// The main process of the unit is only one of several.
+func TestASwitchWhoseMainProcessIsKilledIsFollowedToItsEnd(t *testing.T) {
+	needHost(t)
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
+		if l == "begun" {
+			if out, err := exec.Command("sh", "-c", `pkill -KILL -o -f '[/]script run test'`).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			goOn(t)
+		}
+	}})
+	if err != nil || o.Exit != 4 || o.Killed != "" {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+func TestASwitchThatLosesAllWhoWaitForItIsWaitedForAndNotCalledKilledBefore(t *testing.T) {
+	needHost(t)
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
+		if l == "begun" {
+			if out, err := exec.Command("sh", "-c", `pkill -KILL -f '[/]script run test'`).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+			time.AfterFunc(1500*time.Millisecond, func() { os.WriteFile("/run/go-on", nil, 0o600) })
+		}
+	}})
+	if err != nil || o.Killed == "" || !o.Active() || !errors.Is(o.Err(), ErrKilled) {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	if !exists("/run/finished") {
+		t.Error("the switch had not finished when it was called killed")
 	}
 }

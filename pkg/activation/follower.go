@@ -8,14 +8,21 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // follower reads what host.sh says: the activation's output on stdout, and on
-// stderr reports among whatever a login shell or sudo writes there.
+// stderr reports among whatever a login shell or sudo writes there. The host may
+// lie: each report counts once, what it may say besides output is bounded, and
+// after the status there is nothing more to say.
 type follower struct {
-	id    string
-	hooks Hooks
-	ended func() // called once, when the result is known
+	id      string
+	req     Request
+	hooks   Hooks
+	ended   func()      // called once, when the result is known
+	tooLate *time.Timer // ends what does not start
 
 	mu       sync.Mutex // stdout and stderr are written from two goroutines
 	out      splitter
@@ -24,35 +31,61 @@ type follower struct {
 	asked    bool     // the host was about to start the activation
 	begun    bool     // it runs: the host says so, or it prints
 	detached bool     // it has no unit
+	wanted   bool     // a key was asked for
 	warned   []string // failed units that switch-to-configuration named
 	listed   []string // failed units that systemd named
+	current  string   // the systems that the host has afterwards, "-" for none
+	profile  string
 	status   string   // the last report, "" until it came
 	noise    []string // the last lines of stderr that are no reports
+	heard    int      // bytes of stderr so far
 }
 
-func newFollower(id string, hooks Hooks) *follower {
-	f := &follower{id: id, hooks: hooks}
+// What a host may say besides the activation's output: far more than any has to.
+const (
+	reportsSize = 256 << 10 // bytes
+	mostUnits   = 100
+	noiseLines  = 5
+	saidSize    = 300 // bytes of a host's text within an error
+)
+
+var errTooMuch = errors.New("the host says too much")
+
+func newFollower(id string, req Request, hooks Hooks) *follower {
+	f := &follower{id: id, req: req, hooks: hooks}
 	f.out.line = f.output
 	f.err.line = f.report
 	return f
 }
 
 // stdout and stderr are what the Runner writes to.
-func (f *follower) stdout() io.Writer { return stream{f, &f.out} }
-func (f *follower) stderr() io.Writer { return stream{f, &f.err} }
+func (f *follower) stdout() io.Writer { return output{f} }
+func (f *follower) stderr() io.Writer { return reports{f} }
 
-type stream struct {
-	f *follower
-	s *splitter
-}
+type output struct{ *follower }
 
-func (w stream) Write(p []byte) (int, error) {
-	w.f.mu.Lock()
-	defer w.f.mu.Unlock()
-	if w.f.over {
+func (w output) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
 		return len(p), nil
 	}
-	return w.s.Write(p)
+	return w.out.Write(p)
+}
+
+type reports struct{ *follower }
+
+func (w reports) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.over || w.status != "":
+		return len(p), nil
+	case w.heard+len(p) > reportsSize:
+		return 0, errTooMuch
+	}
+	w.heard += len(p)
+	return w.err.Write(p)
 }
 
 // failedLine is how switch-to-configuration, both the Perl and the Rust one of
@@ -64,7 +97,7 @@ func (f *follower) output(line string) {
 	// says comes even before the report that it is about to be started.
 	f.begun = f.begun || f.asked
 	if names, ok := strings.CutPrefix(line, failedLine); ok {
-		f.warned = strings.Split(strings.TrimSpace(names), ", ")
+		f.warned = strings.SplitN(strings.TrimSpace(names), ", ", mostUnits+1)
 	}
 	if f.hooks.Output != nil {
 		f.hooks.Output(line)
@@ -72,10 +105,13 @@ func (f *follower) output(line string) {
 }
 
 func (f *follower) report(line string) {
+	if f.status != "" {
+		return
+	}
 	_, report, ok := strings.Cut(line, f.id+" ")
 	if !ok {
-		f.noise = append(f.noise, line)
-		f.noise = f.noise[max(0, len(f.noise)-5):]
+		f.noise = append(f.noise, hostscript.Said(line, saidSize))
+		f.noise = f.noise[max(0, len(f.noise)-noiseLines):]
 		return
 	}
 	word, rest, _ := strings.Cut(report, " ")
@@ -84,17 +120,25 @@ func (f *follower) report(line string) {
 		f.asked = true
 	case "began":
 		f.begun = true
-	case "detached":
-		f.detached = true
-		if f.hooks.Note != nil {
-			f.hooks.Note("the activation runs without a systemd unit of its own (" + rest + "): nothing will tell if it is killed")
+		if f.tooLate != nil {
+			f.tooLate.Stop()
 		}
+	case "detached":
+		if f.hooks.Note != nil && !f.detached {
+			f.hooks.Note("the activation runs without a systemd unit of its own (" + hostscript.Said(rest, saidSize) + "): nothing will tell if it is killed")
+		}
+		f.detached = true
 	case "job":
-		if f.hooks.KeyWanted != nil {
+		if f.hooks.KeyWanted != nil && !f.wanted && slices.Contains(f.req.WaitFor, rest) {
 			f.hooks.KeyWanted(rest)
 		}
+		f.wanted = true
 	case "failed":
-		f.listed = append(f.listed, rest)
+		if len(f.listed) <= mostUnits {
+			f.listed = append(f.listed, rest)
+		}
+	case "state":
+		f.current, f.profile, _ = strings.Cut(rest, " ")
 	case "exit", "busy", "profile", "killed", "fail":
 		f.status = report
 		f.ended()
@@ -115,33 +159,42 @@ func (f *follower) result(runErr error) (Outcome, error) {
 	case "exit":
 		exit, err := strconv.Atoi(rest)
 		if err != nil {
-			return Outcome{}, fmt.Errorf("the host reported an unreadable exit status %q", rest)
+			return Outcome{}, fmt.Errorf("the host reported an unreadable exit status %q", hostscript.Said(rest, 20))
 		}
 		return f.outcome(exit), nil
 	case "busy":
-		return Outcome{}, fmt.Errorf("%w; let it end first (what it prints is in /run/colmena-go/%s/log there)", ErrBusy, rest)
+		return Outcome{}, fmt.Errorf("%w; let it end first (what it prints is in /run/colmena-go/%s/log there)", ErrBusy, hostscript.Said(rest, 40))
 	case "profile":
-		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, rest)
+		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, hostscript.Said(rest, 20))
 	case "fail":
-		return Outcome{}, fmt.Errorf("%w: %s%s", ErrHost, rest, f.heard())
+		return Outcome{}, fmt.Errorf("%w: %s%s", ErrHost, hostscript.Said(rest, saidSize), f.overheard())
 	default:
+		o := f.outcome(0)
+		o.Killed = "journalctl -u " + f.unit()
 		if f.detached {
-			return Outcome{}, ErrKilled
+			o.Killed = "the host's journal"
 		}
-		return Outcome{}, fmt.Errorf("%w (journalctl -u %s says more)", ErrKilled, f.unit())
+		return o, nil
 	}
 }
 
 func (f *follower) unit() string { return "colmena-go-activate-" + f.id + ".service" }
 
 func (f *follower) outcome(exit int) Outcome {
-	o := Outcome{Status: statusOf(exit), Exit: exit}
-	if o.Status == SwitchedWithFailures {
-		o.FailedUnits = f.warned
-		if len(o.FailedUnits) == 0 {
-			o.FailedUnits = f.listed
-		}
-		slices.Sort(o.FailedUnits)
+	o := Outcome{Request: f.req, Exit: exit, Current: systemPath(f.current), Profile: systemPath(f.profile)}
+	if exit == 0 && o.asAsked() || exit == exitReboot {
+		return o
+	}
+	units := f.warned
+	if len(units) == 0 {
+		units = f.listed
+	}
+	for _, unit := range units[:min(len(units), mostUnits)] {
+		o.FailedUnits = append(o.FailedUnits, hostscript.Said(unit, 255))
+	}
+	slices.Sort(o.FailedUnits)
+	if len(units) > mostUnits {
+		o.FailedUnits = append(o.FailedUnits, "and more")
 	}
 	return o
 }
@@ -154,7 +207,9 @@ func (f *follower) unfinished(runErr error) error {
 	case runErr == nil:
 		runErr = errors.New("the host stopped reporting")
 	case refused && !f.asked:
-		return fmt.Errorf("%w: %w%s", ErrHost, runErr, f.heard())
+		return fmt.Errorf("%w: %w%s", ErrHost, runErr, f.overheard())
+	case errors.Is(runErr, hostscript.ErrShell):
+		return fmt.Errorf("%w: %w", ErrHost, runErr)
 	}
 	d := &Detached{Log: "/run/colmena-go/activate-" + f.id + "/log", Begun: f.begun, Cause: runErr}
 	if !f.detached {
@@ -163,7 +218,7 @@ func (f *follower) unfinished(runErr error) error {
 	return d
 }
 
-func (f *follower) heard() string {
+func (f *follower) overheard() string {
 	if len(f.noise) == 0 {
 		return ""
 	}

@@ -2,51 +2,81 @@ package activation
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+)
+
+const (
+	newSystem = "/nix/store/1-new"
+	oldSystem = "/nix/store/0-old"
 )
 
 // heard runs a follower on what a host says and returns its result.
 func heard(stdout, stderr string, runErr error, hooks Hooks) (Outcome, error) {
-	f := newFollower("1d", hooks)
+	return heardOf(hive.Switch, stdout, stderr, runErr, hooks)
+}
+
+func heardOf(goal hive.Goal, stdout, stderr string, runErr error, hooks Hooks) (Outcome, error) {
+	f := newFollower("1d", Request{Goal: goal, Toplevel: newSystem, WaitFor: []string{"a-key.service", "b-key.service"}}, hooks)
 	f.ended = func() {}
 	io.WriteString(f.stdout(), stdout)
 	io.WriteString(f.stderr(), stderr)
 	return f.result(runErr)
 }
 
-func TestAnExitStatusSaysWhatBecameOfTheHost(t *testing.T) {
+// What became of a host is what it says of its systems, not what the exit status
+// lets one guess.
+func TestAnOutcomeIsWhatTheHostHas(t *testing.T) {
+	const none = ""
 	for _, c := range []struct {
-		exit   string
-		status Status
+		goal   hive.Goal
+		status string // and the systems after it
 		keys   bool   // post-activation keys are due
-		err    string // part of the error, "" for none
+		err    string // "" for none
 	}{
-		{"0", Switched, true, ""},
-		{"2", SwitchedWithFailures, true, "activation script failed"},
-		{"4", SwitchedWithFailures, true, "units failed"},
-		{"100", RebootNeeded, false, ""},
-		{"1", NotSwitched, false, "ended with 1; the new system is not active"},
-		{"127", NotSwitched, false, "ended with 127"},
-		{"137", NotSwitched, false, "killed by signal 9"},
+		{hive.Switch, "exit 0 new new", true, none},
+		{hive.Switch, "exit 0 old new", false, "switch-to-configuration ended with 0; the host runs /nix/store/0-old and it boots the new system"},
+		{hive.Switch, "exit 0 new old", true, "switch-to-configuration ended with 0; the new system is active and it boots /nix/store/0-old"},
+		{hive.Switch, "exit 2 new new", true, "the activation script failed (switch-to-configuration ended with 2); the new system is active and it boots the new system"},
+		{hive.Switch, "exit 4 new new", true, "units failed (switch-to-configuration ended with 4); the new system is active and it boots the new system"},
+		{hive.Switch, "exit 4 old new", false, "units failed (switch-to-configuration ended with 4); the host runs /nix/store/0-old and it boots the new system"},
+		{hive.Switch, "exit 1 new new", true, "switch-to-configuration ended with 1; the new system is active and it boots the new system"},
+		{hive.Switch, "exit 101 new new", true, "switch-to-configuration ended with 101; the new system is active and it boots the new system"},
+		{hive.Switch, "exit 3 old new", false, "switch-to-configuration ended with 3; the host runs /nix/store/0-old and it boots the new system"},
+		{hive.Switch, "exit 137 old new", false, "switch-to-configuration was killed by signal 9, activate again; the host runs /nix/store/0-old and it boots the new system"},
+		{hive.Switch, "exit 100 old new", false, none},
+		{hive.Switch, "exit 100 old old", false, "switch-to-configuration ended with 100; the host runs /nix/store/0-old and it boots /nix/store/0-old"},
+		{hive.Switch, "exit 127 - -", false, "switch-to-configuration ended with 127; the host runs no NixOS system and it boots no NixOS system"},
+		{hive.Switch, "killed new new", true, "the activation was killed on the host and may be half done: activate again (journalctl -u colmena-go-activate-1d.service says more); the new system is active and it boots the new system"},
+		{hive.Test, "exit 0 new old", true, none},
+		{hive.Test, "exit 100 old old", false, none},
+		{hive.Test, "exit 1 old old", false, "switch-to-configuration ended with 1; the host runs /nix/store/0-old"},
+		{hive.Boot, "exit 0 old new", true, none},
+		{hive.Boot, "exit 0 old old", false, "switch-to-configuration ended with 0; it boots /nix/store/0-old"},
+		{hive.Boot, "exit 1 old new", false, "switch-to-configuration ended with 1; it boots the new system"},
+		{hive.DryActivate, "exit 0 old old", false, none},
+		{hive.DryActivate, "exit 1 new new", false, "switch-to-configuration ended with 1; the host runs /nix/store/1-new"},
 	} {
-		o, err := heard("", "1d launch\n1d began\n1d exit "+c.exit+"\n", nil, Hooks{})
+		words := strings.Fields(c.status)
+		systems := strings.NewReplacer("new", newSystem, "old", oldSystem).Replace(strings.Join(words[len(words)-2:], " "))
+		said := "1d launch\n1d began\n1d state " + systems + "\n1d " + strings.Join(words[:len(words)-2], " ") + "\n"
+		o, err := heardOf(c.goal, "", said, nil, Hooks{})
 		if err != nil {
-			t.Errorf("exit %s: %v", c.exit, err)
+			t.Errorf("%s, %s: %v", c.goal, c.status, err)
 			continue
 		}
-		if o.Status != c.status || o.TookEffect() != c.keys {
-			t.Errorf("exit %s: %q, keys due: %v; want %q, %v", c.exit, o.Status, o.TookEffect(), c.status, c.keys)
+		text := none
+		if err := o.Err(); err != nil {
+			text = err.Error()
 		}
-		switch err := o.Err(); {
-		case c.err == "" && err != nil:
-			t.Errorf("exit %s is an error: %v", c.exit, err)
-		case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
-			t.Errorf("exit %s: error %v, want one with %q", c.exit, err, c.err)
+		if o.TookEffect() != c.keys || text != c.err {
+			t.Errorf("%s, %s: keys due: %v, %q; want %v, %q", c.goal, c.status, o.TookEffect(), text, c.keys, c.err)
 		}
 	}
 }
@@ -57,7 +87,7 @@ func TestFailedUnitsAreThoseThatTheSwitchNames(t *testing.T) {
 	if want := []string{"a.service", "b.service"}; err != nil || !slices.Equal(o.FailedUnits, want) {
 		t.Errorf("got %q, %v; want %q", o.FailedUnits, err, want)
 	}
-	if text := o.Err().Error(); !strings.HasSuffix(text, ": a.service, b.service") {
+	if text := o.Err().Error(); !strings.Contains(text, "failed units: a.service, b.service;") {
 		t.Errorf("the error does not name the units: %s", text)
 	}
 }
@@ -66,6 +96,68 @@ func TestFailedUnitsAreAskedOfSystemdWhenTheSwitchNamesNone(t *testing.T) {
 	o, err := heard("", "1d began\n1d failed b.service\n1d failed a.service\n1d exit 2\n", nil, Hooks{})
 	if want := []string{"a.service", "b.service"}; err != nil || !slices.Equal(o.FailedUnits, want) {
 		t.Errorf("got %q, %v; want %q", o.FailedUnits, err, want)
+	}
+}
+
+// A host that lies harms nobody but itself.
+func TestWhatAHostRepeatsOrExaggeratesCountsOnceAndIsCut(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	var wanted, notes []string
+	hooks := Hooks{
+		KeyWanted: func(u string) { wanted = append(wanted, u) },
+		Note:      func(n string) { notes = append(notes, n) },
+	}
+	ends := 0
+	f := newFollower("1d", Request{Goal: hive.Switch, Toplevel: newSystem, WaitFor: []string{"a-key.service", "b-key.service"}}, hooks)
+	f.ended = func() { ends++ }
+	said := func(text string) error {
+		_, err := io.WriteString(f.stderr(), text)
+		return err
+	}
+	for range 3 {
+		said("1d launch\n1d began\n1d detached " + long + "\n1d job a-key.service\n1d job b-key.service\n")
+	}
+	for range 3 * mostUnits {
+		said("1d failed u" + long[:300] + "\n")
+	}
+	io.WriteString(f.stdout(), failedLine+strings.Repeat(long+", ", 500)+"\n")
+	for range 3 {
+		said("1d exit 4\n1d exit 0\n1d job a-key.service\n")
+	}
+	if err := said(strings.Repeat(long, 1000)); err != nil {
+		t.Errorf("after the end a host may say what it likes: %v", err)
+	}
+	o, err := f.result(nil)
+	if err != nil || o.Exit != 4 || ends != 1 || len(wanted) != 1 || len(notes) != 1 {
+		t.Errorf("%v: exit %d, %d ends, wanted %q, %d notes", err, o.Exit, ends, wanted, len(notes))
+	}
+	if len(o.FailedUnits) > mostUnits+1 || len(o.Err().Error()) > 30_000 || len(notes[0]) > 500 {
+		t.Errorf("%d units, %d bytes of error, %d of the note", len(o.FailedUnits), len(o.Err().Error()), len(notes[0]))
+	}
+}
+
+func TestTooManyReportsEndTheConversation(t *testing.T) {
+	f := newFollower("1d", Request{Goal: hive.Switch}, Hooks{})
+	var err error
+	for n := 0; err == nil && n < 10*reportsSize; n += 1000 {
+		_, err = io.WriteString(f.stderr(), strings.Repeat("y\n", 500))
+	}
+	if !errors.Is(err, errTooMuch) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Nobody but us says which keys may be asked for.
+func TestAKeyThatIsNotOursIsNotAskedFor(t *testing.T) {
+	heard("", "1d began\n1d job other.service\n1d exit 0\n", nil, Hooks{KeyWanted: func(unit string) { t.Errorf("asked for %q", unit) }})
+}
+
+func TestWhatIsFailedToSayIsCut(t *testing.T) {
+	for _, report := range []string{"fail ", "busy ", "profile ", "exit "} {
+		_, err := heard("", "1d "+report+strings.Repeat("x", 200_000)+"\n", nil, Hooks{})
+		if err == nil || len(err.Error()) > 1000 {
+			t.Errorf("%s: %d bytes", report, len(fmt.Sprint(err)))
+		}
 	}
 }
 
@@ -79,7 +171,7 @@ func TestReportsAreToldFromWhateverElseTheHostSays(t *testing.T) {
 	stdout := "1d exit 3\nexit 3\n"
 	stderr := "welcome\n1d detached no bus\n1d began\nsudo: hm1d job a-key.service\nexit 3\n1d exit 0\n"
 	o, err := heard(stdout, stderr, nil, hooks)
-	if err != nil || o.Status != Switched {
+	if err != nil || o.Exit != 0 || o.Killed != "" {
 		t.Errorf("got %+v, %v", o, err)
 	}
 	if want := []string{"1d exit 3", "exit 3"}; !slices.Equal(lines, want) {
@@ -114,15 +206,14 @@ func TestErrorsSayWhetherAnythingRuns(t *testing.T) {
 		{"the follower was killed", "1d launch\n1d began\n", exited(137), ErrGoesOn, "/run/colmena-go/activate-1d/log"},
 		{"another one runs", "1d began\n1d busy activate-0c\n", nil, ErrBusy, "/run/colmena-go/activate-0c/log"},
 		{"no profile", "1d began\n1d profile 1\n", nil, ErrProfile, "nix-env ended with 1"},
-		{"the unit was killed", "1d began\n1d killed\n", nil, ErrKilled, "activate again (journalctl -u colmena-go-activate-1d.service says more)"},
-		{"the process without a unit was killed", "1d detached x\n1d began\n1d killed\n", nil, ErrKilled, "activate again"},
+		{"the shell runs nothing", "", fmt.Errorf("%w: hm", hostscript.ErrShell), ErrHost, "does not run commands: hm"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o, err := heard("", c.stderr, c.runErr, Hooks{})
 			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("got %v, want %v with %q", err, c.is, c.text)
 			}
-			if o.Status != "" || o.TookEffect() {
+			if o.TookEffect() || o.Request.Goal != "" {
 				t.Errorf("an outcome without an exit status: %+v", o)
 			}
 			if errors.Is(c.runErr, lost) && !errors.Is(err, lost) {
@@ -144,7 +235,7 @@ func TestWhatPrintsHasBegun(t *testing.T) {
 		{"nothing", "1d launch\n", "", false},
 		{"a login shell's greeting", "", "welcome\n", false},
 	} {
-		f := newFollower("1d", Hooks{})
+		f := newFollower("1d", Request{}, Hooks{})
 		io.WriteString(f.stderr(), c.before)
 		io.WriteString(f.stdout(), c.stdout)
 		_, err := f.result(errors.New("lost"))
@@ -157,13 +248,13 @@ func TestWhatPrintsHasBegun(t *testing.T) {
 
 func TestTheLastReportCountsEvenWhenTheConnectionBreaksAfterIt(t *testing.T) {
 	o, err := heard("", "1d began\n1d exit 0\n", errors.New("lost"), Hooks{})
-	if err != nil || o.Status != Switched {
+	if err != nil || o.Exit != 0 {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }
 
 func TestNothingIsCalledAfterTheResult(t *testing.T) {
-	f := newFollower("1d", Hooks{Output: func(line string) { t.Errorf("called with %q", line) }})
+	f := newFollower("1d", Request{}, Hooks{Output: func(line string) { t.Errorf("called with %q", line) }})
 	f.result(errors.New("lost"))
 	io.WriteString(f.stdout(), "late\n")
 }

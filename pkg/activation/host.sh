@@ -30,19 +30,21 @@ whole() {
 sweep() {
   set +f
   for old in $run/activate-*; do
-    if [ -e "$old/status" ] || [ -e "$old/log" ]; then
-      flock -n "$old/follower" flock -n "$old/running" rm -rf "$old"
+    if [ -e "$old/log" ] && flock -n "$old/follower" flock -n "$old/running" rm -rf "$old"; then
+      systemctl reset-failed "colmena-go-${old##*/}.service" 2>/dev/null
     fi
   done
   set -f
 }
 
-# The main process of the activation's unit; it holds no single quote.
-script='# The main process of the unit.
+# The processes of the activation's unit; it holds no single quote.
+script='# The main process of the unit, and within it one that sees the activation
+# through even if only the main one is killed.
 set -u
 dir=${0%/*} run=${0%/*/*}
+# end STATUS CODE; the room for the status was taken beforehand.
 end() {
-  printf "%s\n" "$1" >"$dir/status"
+  printf "%s\n" "$1" 1<>"$dir/status" && exit 0
   exit "$2"
 }
 # A caught signal waits for the running program; an ignored one would be inherited.
@@ -50,20 +52,47 @@ trap : HUP INT TERM
 umask 077
 exec 8>>"$dir/running" </dev/null
 flock -n 8 || exit 0
-exec >>"$dir/log" 2>&1 9>>"$run/activation.lock"
+exec 7>&1 >>"$dir/log" 2>&1 9>>"$run/activation.lock"
 if ! flock -n 9; then
   { read -r holder <"$run/activation"; } 2>/dev/null || holder=unknown
   end "busy $holder" 75
 fi
 printf "%s\n" "${dir##*/}" >"$run/activation"
-umask 022
-cd /
-if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
-  nix-env -p /nix/var/nix/profiles/system --set "$4" 8>&- 9>&- || end "profile $?" 1
-fi
-"$4/bin/switch-to-configuration" "$2" 8>&- 9>&-
-code=$?
-end "exit $code" "$code"'
+# What is printed goes through a pipe, whose reader keeps the beginning and the
+# end of it and stays as long as anybody writes: neither a full /run nor too much
+# output stops the switch.
+keep() {
+  (trap "" XFSZ && ulimit -f 8192 && exec cat) 2>/dev/null
+  if read -r line || [ -n "$line" ]; then
+    printf "\n%s\n" "[more than is kept; the last of it follows at the end]"
+    tail -c 65536 >"$dir/last" || cat >/dev/null
+    cat "$dir/last"
+  fi
+}
+mkfifo "$dir/out" || end "fail cannot make $dir/out" 1
+{ exec 7>&- 8>&- 9>&- && keep; } <"$dir/out" &
+kept=$!
+# A daemon that the switch leaves may hold the pipe: it is not waited for.
+drain() {
+  exec >>"$dir/log" 2>&1
+  for pause in 0.005 0.01 0.05 0.2 0.2 0.2 0.2 0.2; do kill -0 $kept 2>/dev/null && sleep $pause; done
+}
+(
+  trap : HUP INT TERM
+  exec >"$dir/out" 2>&1
+  umask 022
+  cd /
+  if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
+    nix-env -p /nix/var/nix/profiles/system --set "$4" 7>&- 8>&- 9>&- || { code=$?; drain; end "profile $code" 1; }
+  fi
+  "$4/bin/switch-to-configuration" "$2" 7>&- 8>&- 9>&-
+  code=$?
+  drain
+  trap "" PIPE
+  echo "switch-to-configuration $2 ended with $code" >&7
+  end "exit $code" "$code"
+)
+exit $?'
 
 # start runs the script as a transient service: nothing that happens to this
 # process or to its session reaches it. Of the default dependencies only a
@@ -74,7 +103,7 @@ start() {
   managed=
   if [ -d /run/systemd/system ]; then
     if [ -n "${LOCALE_ARCHIVE-}" ]; then set -- -E "LOCALE_ARCHIVE=$LOCALE_ARCHIVE" "$@"; fi
-    systemd-run --quiet --no-ask-password --collect --unit="$unit" \
+    systemd-run --quiet --no-ask-password --unit="$unit" \
       --description="Activation by colmena-go: $goal $toplevel" \
       -p Type=exec -p DefaultDependencies=no -p Conflicts=shutdown.target -p Before=shutdown.target \
       -p IgnoreOnIsolate=yes -p KillMode=process -p OOMPolicy=continue \
@@ -115,6 +144,42 @@ await() {
   done
 }
 
+# alive: the switch goes on although nobody waits for it any more.
+alive() {
+  set +f
+  set -- /proc/[0-9]*
+  set -f
+  for process; do
+    case $(cat "$process/cgroup" 2>/dev/null) in *"/$unit"*) ;; *) [ -z "$managed" ] || continue ;; esac
+    case $({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) in *switch-to-configuration*) return 0 ;; esac
+  done
+  return 1
+}
+
+# lost: no status was written. The switch is followed to its end all the same,
+# and how that was is asked of systemd, which keeps a unit that failed.
+lost() {
+  while alive; do sleep 1; done
+  status=killed
+  [ -n "$managed" ] || return 0
+  load='' result='' code=''
+  while IFS='=' read -r name value; do
+    case $name in LoadState) load=$value ;; Result) result=$value ;; ExecMainStatus) code=$value ;; esac
+  done <<UNIT
+$(systemctl show -p LoadState -p Result -p ExecMainStatus "$unit")
+UNIT
+  case $load,$result in
+    not-found,*) status='exit 0' ;;
+    *,exit-code) status="exit $code" ;;
+  esac
+  systemctl reset-failed "$unit" 2>/dev/null
+}
+
+# system LINK prints the system that a link leads to, or a dash.
+system() {
+  if [ "$1" -ef "$toplevel" ]; then echo "$toplevel"; else readlink -e "$1" || echo -; fi
+}
+
 read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
@@ -133,7 +198,9 @@ sweep
 dir=$run/activate-$id
 mkdir -m 0700 "$dir" || fail "cannot make $dir"
 exec 3<&0 6>"$dir/follower"
-flock 6 && printf '%s\n' "$script" >"$dir/script" && : >"$dir/running" || fail "cannot write and lock files in $dir"
+# The status will need no room of its own then.
+flock 6 && printf '%s\n' "$script" >"$dir/script" && printf '%64s' '' >"$dir/status" && : >"$dir/running" ||
+  fail "cannot write and lock files in $dir"
 say launch
 start
 
@@ -149,8 +216,7 @@ trap 'quit 3' HUP INT TERM
 (while read -r line; do :; done; kill $$) <&3 6>&- >/dev/null 2>&1 &
 watcher=$!
 
-await "$dir/log" 30 || await "$dir/status" 1 || { dir= && fail 'the activation did not start'; }
-: >>"$dir/log"
+await "$dir/log" 30 || { dir= && fail 'the activation did not start'; }
 exec 5<"$dir/running"
 say began
 seen=
@@ -164,9 +230,12 @@ fi
 tail -s 0.02 -c +1 -f --pid=$running "$dir/log" &
 copying=$!
 wait $copying || quit 1
-{ read -r status <"$dir/status"; } 2>/dev/null || status=killed
+status=
+{ read -r status <"$dir/status"; } 2>/dev/null
+case $status in [a-z]*) ;; *) lost ;; esac
 case $status in
-  'exit 2' | 'exit 4')
+  'exit 0' | 'exit 100' | busy* | fail* | profile*) ;;
+  *)
     [ -z "$managed" ] ||
       systemctl list-units --failed --plain --full --no-legend --no-pager |
       while IFS=' ' read -r name rest; do say "failed $name"; done
@@ -177,6 +246,7 @@ esac
 [ -z "$looking" ] || kill $looking
 kill $watcher
 wait $watcher 2>/dev/null
+say "state $(system /run/current-system) $(system /nix/var/nix/profiles/system)"
 say "$status"
 if [ -n "$(timeout 30 head -n 1 <&3)" ]; then rm -rf "$dir"; fi
 exit 0

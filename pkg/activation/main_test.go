@@ -134,7 +134,10 @@ func system(t *testing.T, script string) string {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "bin/switch-to-configuration")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+	// As an activation does, it makes itself the current system.
+	const activate = "case $1 in switch | test) ln -sfn ${0%/bin/*} /run/current-system ;; esac\n"
+	t.Cleanup(func() { os.Remove("/run/current-system") })
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+activate+script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir

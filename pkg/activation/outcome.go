@@ -1,67 +1,113 @@
 package activation
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
-// Status is what an exit status of switch-to-configuration means.
-type Status string
-
-// The meanings; the numbers are those of NixOS' switch-to-configuration.
-const (
-	Switched             Status = "switched"               // 0: all that the goal asks for is done
-	SwitchedWithFailures Status = "switched with failures" // 2 or 4: the new system runs, not all of it well
-	RebootNeeded         Status = "reboot needed"          // 100: it takes effect at the next boot
-	NotSwitched          Status = "not switched"           // anything else
-)
-
-// Outcome is how switch-to-configuration ended.
+// Outcome is how an activation ended, and what the host has since: that is asked
+// of the host and not concluded from the exit status, since a switch may fail
+// before or after the new system is the current one.
 type Outcome struct {
-	Status      Status
-	Exit        int      // its exit status; 128 and the signal's number if one killed it
-	FailedUnits []string // with SwitchedWithFailures, as far as they are known; sorted
+	Request     Request
+	Exit        int      // exit status of switch-to-configuration; 128 and the signal's number if one killed it
+	Killed      string   // where to read more about an activation that was killed as a whole; "" if it was not
+	FailedUnits []string // as far as they are known, after an end other than 0 and 100; sorted
+	Current     string   // what /run/current-system leads to; "" for nothing
+	Profile     string   // what /nix/var/nix/profiles/system leads to; "" for nothing
 }
 
-// TookEffect reports whether the new system runs (or was shown, for
-// dry-activate), so that keys are due which are uploaded after activation.
+// Exit statuses of switch-to-configuration, in both of nixpkgs' versions.
+const (
+	exitScript = 2   // the activation script failed
+	exitUnits  = 4   // units failed
+	exitReboot = 100 // the system takes effect at the next boot
+)
+
+// Active reports whether the new system is the host's current one.
+func (o Outcome) Active() bool { return o.Current != "" && o.Current == o.Request.Toplevel }
+
+// boots reports whether the new system is what the host boots.
+func (o Outcome) boots() bool { return o.Profile != "" && o.Profile == o.Request.Toplevel }
+
+// RebootNeeded reports whether the new system waits for a reboot, which the goal
+// boot does not count as.
+func (o Outcome) RebootNeeded() bool { return o.Killed == "" && o.Exit == exitReboot }
+
+// TookEffect reports whether the goal is reached as far as keys are concerned that
+// are uploaded after activation: the system that wants them is the current one or,
+// with boot, the next.
 func (o Outcome) TookEffect() bool {
-	return o.Status == Switched || o.Status == SwitchedWithFailures
+	switch {
+	case o.RebootNeeded() || o.Request.Goal == hive.DryActivate:
+		return false
+	case o.Request.Goal == hive.Boot:
+		return o.boots() && o.Exit == 0 && o.Killed == ""
+	}
+	return o.Active()
 }
 
 // Err is nil when all went well, a needed reboot included, and says otherwise
-// what did not.
+// what did not and what the host has now.
 func (o Outcome) Err() error {
+	text := ""
 	switch {
-	case o.Status == Switched || o.Status == RebootNeeded:
+	case o.Killed != "":
+		return fmt.Errorf("%w (%s says more); %s", ErrKilled, o.Killed, o.state())
+	case o.Exit == 0 && o.asAsked():
 		return nil
-	case o.Exit == 2:
-		return fmt.Errorf("the activation script failed (switch-to-configuration ended with 2); the new system is active%s", o.units("; failed units: "))
-	case o.Exit == 4:
-		return fmt.Errorf("the new system is active, but units failed (switch-to-configuration ended with 4)%s", o.units(": "))
+	case o.Exit == exitReboot && (!o.Request.Goal.SetsProfile() || o.boots()):
+		return nil
+	case o.Exit == exitScript:
+		text = "the activation script failed (switch-to-configuration ended with 2)"
+	case o.Exit == exitUnits:
+		text = "units failed (switch-to-configuration ended with 4)"
 	case o.Exit > 128 && o.Exit <= 128+64:
-		return fmt.Errorf("switch-to-configuration was killed by signal %d; the host may be between two systems: activate again", o.Exit-128)
+		text = fmt.Sprintf("switch-to-configuration was killed by signal %d, activate again", o.Exit-128)
 	default:
-		return fmt.Errorf("switch-to-configuration ended with %d; the new system is not active", o.Exit)
+		text = fmt.Sprintf("switch-to-configuration ended with %d", o.Exit)
 	}
+	if len(o.FailedUnits) > 0 {
+		text += "; failed units: " + strings.Join(o.FailedUnits, ", ")
+	}
+	return errors.New(text + "; " + o.state())
 }
 
-func (o Outcome) units(prefix string) string {
-	if len(o.FailedUnits) == 0 {
-		return ""
+// asAsked reports whether the host has what the goal asks for.
+func (o Outcome) asAsked() bool {
+	switch o.Request.Goal {
+	case hive.Switch:
+		return o.Active() && o.boots()
+	case hive.Test:
+		return o.Active()
+	case hive.Boot:
+		return o.boots()
 	}
-	return prefix + strings.Join(o.FailedUnits, ", ")
+	return true // dry-activate changes nothing
 }
 
-func statusOf(exit int) Status {
-	switch exit {
-	case 0:
-		return Switched
-	case 2, 4:
-		return SwitchedWithFailures
-	case 100:
-		return RebootNeeded
-	default:
-		return NotSwitched
+// state says what the host has now, as far as the goal is about it.
+func (o Outcome) state() string {
+	goal := o.Request.Goal
+	var now []string
+	if goal != hive.Boot {
+		now = append(now, what(o.Active() && goal != hive.DryActivate, "the new system is active", "the host runs", o.Current))
 	}
+	if goal.SetsProfile() {
+		now = append(now, what(o.boots(), "it boots the new system", "it boots", o.Profile))
+	}
+	return strings.Join(now, " and ")
+}
+
+func what(isNew bool, yes, other, path string) string {
+	switch {
+	case isNew:
+		return yes
+	case path == "":
+		return other + " no NixOS system"
+	}
+	return other + " " + path
 }

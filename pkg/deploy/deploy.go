@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -82,7 +83,7 @@ func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 	for _, warning := range node.Warnings {
 		run.emit(EventWarn, warning)
 	}
-	err := run.goal(ctx)
+	err := run.safely(ctx)
 	run.stopWaiting()
 	switch {
 	case err == nil:
@@ -95,6 +96,12 @@ func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 	run.result.Elapsed = time.Since(begin)
 	run.sink.Emit(Event{Node: node.Name, Step: run.step, Kind: EventEnd, Text: summary(run.result), Status: run.result.Status})
 	return run.result
+}
+
+// safely goes to the goal; a bug that a node brings to light fails that node.
+func (n *nodeRun) safely(ctx context.Context) (err error) {
+	defer crash.Recover(&err)
+	return n.goal(ctx)
 }
 
 // summary is the last line about a node.

@@ -1,11 +1,13 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -26,27 +29,35 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // double is a host without a machine.
 type double struct {
-	run      func(command string, stdin io.Reader, stderr io.Writer) error
+	run      func(program string, stdin io.Reader, stderr io.Writer) error
+	current  string // the system it runs, "" for none
 	mu       sync.Mutex
 	commands []string
 	closed   bool
 	socket   string // the folder of the last socket
 }
 
-// exit1 is the failure of a program on the host.
-type exit1 struct{}
-
-func (exit1) Error() string   { return "a double runs nothing" }
-func (exit1) ExitStatus() int { return 1 }
+// called takes a command apart: the mark that the host has to say first, and
+// the program.
+var called = regexp.MustCompile(`^(?:timeout \d+ )?sh -c 'echo (\S+)""(\S+); (.*)'$`)
 
 func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
-	d.mu.Lock()
-	d.commands = append(d.commands, command)
-	d.mu.Unlock()
-	if d.run != nil {
-		return d.run(command, stdin, stderr)
+	parts := called.FindStringSubmatch(command)
+	if parts == nil {
+		return fmt.Errorf("this is not how a host is told to run something: %s", command)
 	}
-	return exit1{}
+	fmt.Fprintf(stdout, "%s%s\n", parts[1], parts[2])
+	d.mu.Lock()
+	d.commands = append(d.commands, parts[3])
+	d.mu.Unlock()
+	switch {
+	case d.run != nil && !strings.Contains(parts[3], "readlink"), d.run != nil && d.current == "gone":
+		return d.run(command, stdin, stderr)
+	case strings.Contains(parts[3], "readlink"):
+		fmt.Fprintf(stdout, "%s\n-\n.\n", cmp.Or(d.current, "-"))
+		return nil
+	}
+	return errors.New("a double runs nothing else")
 }
 
 func (d *double) Forward(_ context.Context, dir, _ string) (string, func() error, error) {
@@ -202,7 +213,7 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 	ts := tools(j, hosts)
 	var mu sync.Mutex
 	now, most := 0, 0
-	ts.Build = func(context.Context, hive.Node, func(string)) error {
+	ts.Copy = func(context.Context, string, string, func(string)) error {
 		mu.Lock()
 		now++
 		most = max(most, now)
@@ -298,8 +309,9 @@ func switching(exit int, uploads chan struct{}) *double {
 			return errors.New("the host is locked")
 		}
 		var length, size int
-		if _, err := fmt.Sscanf(command, `sh -c 'eval "$(head -c %d)"'`, &length); err != nil {
-			return exit1{} // the question for the system that is there
+		_, program, _ := strings.Cut(command, "; ")
+		if _, err := fmt.Sscanf(program, `eval "$(head -c %d)"'`, &length); err != nil {
+			return err
 		}
 		io.CopyN(io.Discard, stdin, int64(length))
 		if _, err := fmt.Fscanf(stdin, "%d\n", &size); err != nil {
@@ -309,13 +321,20 @@ func switching(exit int, uploads chan struct{}) *double {
 		if _, err := io.ReadFull(stdin, list); err != nil {
 			return err
 		}
-		id := strings.Split(string(list), "\n")[1]
+		words := strings.Split(string(list), "\n")
+		id, top := words[1], words[4]
 		fmt.Fprintf(stderr, "%s launch\n%[1]s began\n", id)
 		if exit == 0 {
-			fmt.Fprintf(stderr, "%s job late-key.service\n", id)
+			for range 3 { // which counts once
+				fmt.Fprintf(stderr, "%s job late-key.service\n", id)
+			}
 			<-uploads
 		}
-		fmt.Fprintf(stderr, "%s exit %d\n", id, exit)
+		current := top
+		if exit == 1 || exit == 100 {
+			current = "-"
+		}
+		fmt.Fprintf(stderr, "%s state %s %s\n%s exit %d\n", id, current, top, id, exit)
 		return nil
 	}}
 }
@@ -393,10 +412,54 @@ func TestKeysOfASystemThatWaitsForARebootAreReportedAsSkipped(t *testing.T) {
 // A host that is gone is not one that lacks the system.
 func TestALostConnectionIsNotBuiltFor(t *testing.T) {
 	gone := errors.New("gone")
-	host := &double{run: func(string, io.Reader, io.Writer) error { return gone }}
+	host := &double{current: "gone", run: func(string, io.Reader, io.Writer) error { return gone }}
 	j := &journal{}
 	r := Run(t.Context(), []hive.Node{node("web")}, Options{Goal: hive.Switch}, tools(j, map[string]*double{"web": host}), j)[0]
-	if r.Status != Failed || r.Step != StepDial || !errors.Is(r.Err, gone) || strings.Contains(j.String(), "build") {
+	if r.Status != Failed || r.Step != StepInspect || !errors.Is(r.Err, gone) || strings.Contains(j.String(), "build") {
 		t.Errorf("%s in step %q: %v; %s", r.Status, r.Step, r.Err, j)
+	}
+}
+
+func TestWhatSomebodyElseDeployedIsReplacedOnlyWhenAllowed(t *testing.T) {
+	const ours, theirs = "/nix/store/0-ours", "/nix/store/0-theirs"
+	for _, c := range []struct {
+		current string
+		allowed bool
+		force   bool
+		goes    bool
+	}{
+		{ours, false, false, true}, {theirs, false, false, false}, {theirs, true, false, true}, {theirs, false, true, true},
+		{"", false, false, true}, {"/out-web", false, false, true},
+	} {
+		n := node("web")
+		n.ReplaceUnknownProfiles = c.allowed
+		j, host := &journal{}, &double{current: c.current}
+		with := tools(j, map[string]*double{"web": host})
+		with.Known = func(_ context.Context, path string) (bool, error) { return path == ours, nil }
+		r := Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Switch, ForceReplaceUnknownProfiles: c.force}, with, j)[0]
+		if stopped := r.Step == StepInspect && strings.Contains(fmt.Sprint(r.Err), theirs); stopped == c.goes {
+			t.Errorf("%+v: %s in step %q: %v", c, r.Status, r.Step, r.Err)
+		}
+	}
+}
+
+// A bug that one node brings to light is that node's failure.
+func TestAPanicFailsItsNodeAlone(t *testing.T) {
+	j := &journal{}
+	with := tools(j, nil)
+	with.Build = func(_ context.Context, n hive.Node, _ func(string)) error {
+		if n.Name == "bad" {
+			var none []int
+			_ = none[len(n.Name)]
+		}
+		return nil
+	}
+	results := Run(t.Context(), []hive.Node{node("bad"), node("good")}, Options{Goal: hive.Build}, with, j)
+	var caught *crash.Error
+	if results[0].Status != Failed || results[0].Step != StepBuild || !errors.As(results[0].Err, &caught) || len(caught.Stack) == 0 {
+		t.Errorf("%+v", results[0])
+	}
+	if results[1].Status != Succeeded {
+		t.Errorf("%+v", results[1])
 	}
 }

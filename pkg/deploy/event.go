@@ -13,6 +13,7 @@ type Step string
 // The steps a node goes through, in order.
 const (
 	StepDial     Step = "connect"
+	StepInspect  Step = "inspect" // asking the host what it has
 	StepBuild    Step = "build"
 	StepPush     Step = "push"
 	StepResolve  Step = "keys" // resolving key sources on this machine

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/upload"
@@ -104,8 +105,9 @@ func (s *keySet) owe(steps plan.KeyPlan) {
 
 // sendEarly uploads the post-activation keys while switch-to-configuration
 // waits for one of them.
-func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) error {
-	_, err := n.deliver(ctx, s.after)
+func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) (err error) {
+	defer crash.Recover(&err)
+	_, err = n.deliver(ctx, s.after)
 	s.early = err == nil // or else they are still due
 	return err
 }
@@ -141,6 +143,8 @@ func (n *nodeRun) upload(ctx context.Context, p phase) (plan.KeyPlan, error) {
 
 // deliver uploads a phase and records what became of each key.
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
+	n.delivery.Lock()
+	defer n.delivery.Unlock()
 	steps, err := upload.Run(ctx, n.host, upload.Request{
 		Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note,
 		Begin: func() { n.changing = true },

@@ -8,6 +8,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/scratch"
 )
@@ -20,6 +21,8 @@ type nodeRun struct {
 	result Result
 	places plan.Places // where the keys of the phases so far went
 
+	delivery sync.Mutex // one upload at a time
+
 	mu       sync.Mutex // output arrives from several goroutines
 	step     Step
 	tail     []string // the last lines of output of this step
@@ -28,7 +31,8 @@ type nodeRun struct {
 }
 
 // goal goes through the steps, in the order of the design: what can fail
-// without touching the host comes first.
+// without touching the host comes first. While a node is dialled or waits for
+// its build it holds no slot.
 func (n *nodeRun) goal(ctx context.Context) error {
 	goal := n.opts.Goal
 	if goal.NeedsHost() && n.node.Target == nil {
@@ -38,11 +42,27 @@ func (n *nodeRun) goal(ctx context.Context) error {
 	if err := n.checkSources(ctx); err != nil {
 		return err
 	}
+	var has activation.State
 	if goal.NeedsHost() {
 		if err := n.dial(ctx); err != nil {
 			return err
 		}
 		defer n.host.Close()
+		if goal.NeedsToplevel() {
+			var err error
+			if has, err = n.inspect(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	there := n.node.Toplevel != nil && has.Has(n.node.Toplevel.OutPath)
+	if goal.NeedsToplevel() && (!there || n.opts.AlwaysBuild) {
+		if err := n.build(ctx); err != nil {
+			return err
+		}
+	}
+	if goal == hive.Build {
+		return nil
 	}
 	n.waitFor("waiting for its turn: as many nodes as may be at once are at work")
 	release, err := n.slots.take(ctx)
@@ -51,13 +71,12 @@ func (n *nodeRun) goal(ctx context.Context) error {
 		return err
 	}
 	defer release()
-
-	if goal.NeedsToplevel() {
-		if err := n.provide(ctx); err != nil {
+	if goal.NeedsToplevel() && !there {
+		if err := n.push(ctx); err != nil {
 			return err
 		}
 	}
-	if goal == hive.Build || goal == hive.Push {
+	if goal == hive.Push {
 		return nil
 	}
 	keys, err := n.resolve(ctx)
@@ -90,8 +109,8 @@ func (n *nodeRun) change(ctx context.Context, keys keySet) error {
 	if activateErr != nil {
 		return activateErr
 	}
-	n.result.RebootNeeded = outcome.Status == activation.RebootNeeded
-	if outcome.Status == activation.RebootNeeded {
+	n.result.RebootNeeded = outcome.RebootNeeded()
+	if outcome.RebootNeeded() {
 		keys.waitForReboot(n)
 	}
 	if outcome.TookEffect() {
@@ -114,58 +133,39 @@ func (n *nodeRun) dial(ctx context.Context) error {
 		return err
 	}
 	n.host = host
-	if n.opts.Goal.Activates() && !n.node.ReplaceUnknownProfiles && !n.opts.ForceReplaceUnknownProfiles {
-		if err := n.refuseUnknownProfile(ctx); err != nil {
-			host.Close()
-			return err
-		}
-	}
 	return nil
 }
 
-// refuseUnknownProfile stops when the host runs a system that this machine does
+// inspect asks the host which systems it has, and stops where one of them is not
+// ours to replace.
+func (n *nodeRun) inspect(ctx context.Context) (activation.State, error) {
+	n.begin(StepInspect, "")
+	n.waitFor("asking the host what it runs")
+	has, err := activation.Inspect(ctx, n.host)
+	if err == nil && n.opts.Goal.Activates() && !n.node.ReplaceUnknownProfiles && !n.opts.ForceReplaceUnknownProfiles {
+		err = n.refuseUnknown(ctx, has)
+	}
+	return has, err
+}
+
+// refuseUnknown stops when the host runs or boots a system that this machine does
 // not know: somebody else deployed it, and we would roll it back.
-func (n *nodeRun) refuseUnknownProfile(ctx context.Context) error {
-	current, err := activation.CurrentSystem(ctx, n.host)
-	if errors.Is(err, activation.ErrNoSystem) {
-		return nil // nothing to roll back
-	}
-	if err != nil {
-		return err
-	}
-	if current == n.node.Toplevel.OutPath {
-		return nil
-	}
-	known, err := n.tools.Known(ctx, current)
-	if err != nil {
-		return err
-	}
-	if !known {
-		return fmt.Errorf("the host runs %s, which is not in this machine's store, and deployment.replaceUnknownProfiles is false: deploy from where it was built, or pass --force-replace-unknown-profiles", current)
+func (n *nodeRun) refuseUnknown(ctx context.Context, has activation.State) error {
+	for _, system := range []struct{ path, what string }{
+		{has.Current, "runs"}, {has.Profile, "boots"},
+	} {
+		if system.path == "" || system.path == n.node.Toplevel.OutPath {
+			continue
+		}
+		known, err := n.tools.Known(ctx, system.path)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("the host %s %s, which is not in this machine's store, and deployment.replaceUnknownProfiles is false: deploy from where it was built, or pass --force-replace-unknown-profiles", system.what, system.path)
+		}
 	}
 	return nil
-}
-
-// provide builds the toplevel and brings it to the host, unless it is there.
-func (n *nodeRun) provide(ctx context.Context) error {
-	remote := n.opts.Goal.NeedsHost()
-	there := false
-	if remote {
-		n.waitFor("asking the host what it runs")
-		var err error
-		if there, err = activation.Has(ctx, n.host, n.node.Toplevel.OutPath); err != nil {
-			return err
-		}
-	}
-	if !there || n.opts.AlwaysBuild {
-		if err := n.build(ctx); err != nil {
-			return err
-		}
-	}
-	if there || !remote {
-		return nil
-	}
-	return n.push(ctx)
 }
 
 func (n *nodeRun) build(ctx context.Context) error {
@@ -192,7 +192,9 @@ func (n *nodeRun) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(n.tools.Copy(ctx, n.node.Toplevel.OutPath, socket, n.output), stop())
+	err = n.tools.Copy(ctx, n.node.Toplevel.OutPath, socket, n.output)
+	// What went wrong on the host is why Nix here lost its connection.
+	return errors.Join(stop(), err)
 }
 
 func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcome, error) {
@@ -230,12 +232,15 @@ func (n *nodeRun) begin(step Step, text string) {
 	}
 }
 
-// tailLines is how much of a failed step's output a result keeps.
-const tailLines = 20
+// How much of a failed step's output a result keeps.
+const (
+	tailLines = 20
+	tailWidth = 500 // bytes of each
+)
 
 func (n *nodeRun) output(line string) {
 	n.mu.Lock()
-	n.tail = append(n.tail, line)
+	n.tail = append(n.tail, hostscript.Said(line, tailWidth))
 	if len(n.tail) > tailLines {
 		n.tail = n.tail[1:]
 	}

@@ -1,7 +1,8 @@
-// Package hostscript has a host run a shell script that travels on the stdin of
-// one command, ahead of its data, so that nothing but its length is ever on a
-// command line. A script is one { ...; exit; }: cut short it is a syntax error
-// and runs nothing.
+// Package hostscript has a host run a program of ours with sh, whatever its
+// login shell is and says. Nothing is sent before the host has answered that sh
+// runs. A script travels on stdin ahead of its data, so that nothing but its
+// length is ever on a command line; it is one { ...; exit; }: cut short it is a
+// syntax error and runs nothing.
 package hostscript
 
 import (
@@ -13,25 +14,55 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // Runner runs a command as root on a host; pkg/remote's Host is one. Run
 // returns when the command has ended and its output was written, or when ctx is
-// done, and does not wait for a Read of stdin that blocks.
+// done, and does not wait for a Read of stdin that blocks. It reads stdin only
+// once the command runs. A Write that fails ends the command, and is its error.
 type Runner interface {
 	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
 }
 
-// Command is what a host is told to run; stdin must begin with the script. It
-// means the same to every login shell: single quotes, no variable outside them.
-// A limit other than zero ends the script after that time, in whole seconds and
-// at least one: for timeout(1) zero means no limit.
-func Command(script []byte, limit time.Duration) string {
-	command := fmt.Sprintf(`sh -c 'eval "$(head -c %d)"'`, len(script))
-	if limit > 0 {
-		command = fmt.Sprintf("timeout %d %s", int(math.Ceil(limit.Seconds())), command)
+// Call is one program that a host is to run.
+type Call struct {
+	Program        string        // for sh -c; it holds no single quote
+	Limit          time.Duration // after which the host ends it; 0: none
+	Stdin          io.Reader     // nil: nothing
+	Stdout, Stderr io.Writer     // nil: discarded
+}
+
+// Eval is the [Call]'s Program that runs a script, with which stdin must begin.
+func Eval(script []byte) string { return fmt.Sprintf(`eval "$(head -c %d)"`, len(script)) }
+
+// Run runs the call's program. What the login shell says before it is passed on
+// to nobody. It fails with [ErrShell] when the host does not get as far as to
+// run the program, and otherwise as the host's Run does.
+func Run(ctx context.Context, host Runner, call Call) (err error) {
+	defer crash.Recover(&err)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	g := newGate(ID(), cancel)
+	defer g.end()
+	err = host.Run(ctx, command(call, g.first, g.second), g.stdin(call.Stdin), g.stdout(call.Stdout), g.stderr(call.Stderr))
+	if !g.opened() {
+		return g.explain(err)
 	}
-	return command
+	return err
+}
+
+// command means the same to every login shell: single quotes, no variable
+// outside them. The mark is written in two halves, so that a shell which shows
+// what it runs is not taken for one that has run it. Limits are in whole seconds
+// and at least one: for timeout(1) zero means none.
+func command(call Call, first, second string) string {
+	text := fmt.Sprintf(`sh -c 'echo %s""%s; %s'`, first, second, call.Program)
+	if call.Limit > 0 {
+		text = fmt.Sprintf("timeout %d %s", int(math.Ceil(call.Limit.Seconds())), text)
+	}
+	return text
 }
 
 // List writes words for a script to read, none of which may hold a newline: a
@@ -50,7 +81,7 @@ func List(words ...string) []byte {
 	return fmt.Appendf(nil, "%d\n%s", len(body), body)
 }
 
-// ID names one run of a script on a host: 16 hexadecimal digits, at random.
+// ID names one run of a program on a host: 16 hexadecimal digits, at random.
 func ID() string {
 	var id [8]byte
 	rand.Read(id[:]) // never fails (crypto/rand)

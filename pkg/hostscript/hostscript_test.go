@@ -2,6 +2,9 @@ package hostscript
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -23,6 +26,56 @@ exit
 }
 `
 
+// local runs commands with a login shell of this machine, after what its
+// start-up files say.
+type local struct{ shell, startup string }
+
+func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	shell := l.shell
+	if shell == "" {
+		shell = "sh"
+	}
+	cmd := exec.CommandContext(ctx, shell, "-c", l.startup+"\n"+command)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.WaitDelay = time.Second
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		io.Copy(in, stdin)
+		in.Close()
+	}()
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &exit):
+		return exitError{exit}
+	}
+	return err
+}
+
+// exitError has the method that pkg/remote's has.
+type exitError struct{ *exec.ExitError }
+
+func (e exitError) ExitStatus() int { return e.ExitCode() }
+
+// run runs the script on a host with input behind it.
+func run(t *testing.T, host Runner, script string, limit time.Duration, input ...[]byte) (string, error) {
+	t.Helper()
+	var out, errs strings.Builder
+	err := Run(t.Context(), host, Call{
+		Program: Eval([]byte(script)), Limit: limit, Stdout: &out, Stderr: &errs,
+		Stdin: io.MultiReader(strings.NewReader(script), bytes.NewReader(bytes.Join(input, nil))),
+	})
+	return out.String(), err
+}
+
 func TestAScriptReadsItsListAndTheDataBehindIt(t *testing.T) {
 	for _, c := range []struct {
 		words []string
@@ -33,10 +86,8 @@ func TestAScriptReadsItsListAndTheDataBehindIt(t *testing.T) {
 		{[]string{"a b", "*", "$(exit 7)", "ключ", `"`}, `[7][a b][*][$(exit 7)][ключ]["][.]data`},
 	} {
 		for _, limit := range []time.Duration{0, time.Minute} {
-			cmd := exec.Command("sh", "-c", Command([]byte(script), limit))
-			cmd.Stdin = bytes.NewReader(bytes.Join([][]byte{[]byte(script), List(c.words...), []byte("data")}, nil))
-			out, err := cmd.CombinedOutput()
-			if err != nil || string(out) != c.want {
+			out, err := run(t, local{}, script, limit, List(c.words...), []byte("data"))
+			if err != nil || out != c.want {
 				t.Errorf("%q: %q, %v; want %q", c.words, out, err, c.want)
 			}
 		}
@@ -46,7 +97,7 @@ func TestAScriptReadsItsListAndTheDataBehindIt(t *testing.T) {
 func TestAScriptOrListCutShortRunsNothing(t *testing.T) {
 	whole := append([]byte(script), List("one", "two")...)
 	for n := range whole {
-		cmd := exec.Command("sh", "-c", Command([]byte(script), 0))
+		cmd := exec.Command("sh", "-c", `sh -c '`+Eval([]byte(script))+`'`)
 		cmd.Stdin = bytes.NewReader(whole[:n])
 		if out, err := cmd.Output(); (err == nil && n > 0) || len(out) > 0 {
 			t.Errorf("cut after byte %d: %q, %v", n, out, err)
@@ -55,11 +106,8 @@ func TestAScriptOrListCutShortRunsNothing(t *testing.T) {
 }
 
 func TestTheLimitEndsAScript(t *testing.T) {
-	sleeps := []byte("{\nsleep 30\nexit\n}\n")
-	cmd := exec.Command("sh", "-c", Command(sleeps, time.Second))
-	cmd.Stdin = bytes.NewReader(sleeps)
 	begin := time.Now()
-	if err := cmd.Run(); err == nil || time.Since(begin) > 10*time.Second {
+	if _, err := run(t, local{}, "{\nsleep 30\nexit\n}\n", time.Second); err == nil || time.Since(begin) > 10*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
@@ -69,8 +117,90 @@ func TestALimitIsNeverRoundedToNone(t *testing.T) {
 		time.Nanosecond: "timeout 1 sh", time.Second: "timeout 1 sh", 1001 * time.Millisecond: "timeout 2 sh",
 		2 * time.Minute: "timeout 120 sh", 0: "sh",
 	} {
-		if got := Command([]byte("x"), limit); !strings.HasPrefix(got, want+" -c ") {
+		if got := command(Call{Program: "x", Limit: limit}, "a", "b"); !strings.HasPrefix(got, want+" -c ") {
 			t.Errorf("%v: %s, want %s", limit, got, want)
+		}
+	}
+}
+
+// What start-up files say before our program runs is nobody's business, however
+// it comes and in whatever shell.
+func TestWhatALoginShellSaysFirstDoesNotCount(t *testing.T) {
+	const echo = "{\necho answer\nexit\n}\n"
+	for name, startup := range map[string]string{
+		"nothing": "", "a line": "echo welcome", "no end of line": "printf welcome", "on stderr": "echo welcome >&2",
+		"a terminal's title": `printf "\033]0;title\007"`, "bytes": `printf "\377\000\200"`,
+		"a lot": "head -c 3000000 /dev/zero", "the mark's beginning": "printf colmena-go-",
+	} {
+		for _, shell := range []string{"sh", "bash", "fish", "zsh"} {
+			if _, err := exec.LookPath(shell); err != nil || shell == "fish" && strings.Contains(startup, `\0`) {
+				continue
+			}
+			if out, err := run(t, local{shell, startup}, echo, 0); err != nil || out != "answer\n" {
+				t.Errorf("%s, %s: %q, %v", name, shell, out, err)
+			}
+		}
+	}
+	// A shell that shows what it runs has not run it yet.
+	if out, err := run(t, local{"bash", "set -v; exec 2>&1; set -x"}, echo, 0); err != nil || out != "answer\n" {
+		t.Errorf("with traces: %q, %v", out, err)
+	}
+}
+
+// sent records what reaches a host.
+type sent struct {
+	local
+	got *strings.Builder
+}
+
+func (s sent) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return s.local.Run(ctx, command, io.TeeReader(stdin, s.got), stdout, stderr)
+}
+
+func TestAShellThatRunsNothingGetsNothingAndIsQuoted(t *testing.T) {
+	before := shellLimit
+	shellLimit = 300 * time.Millisecond
+	defer func() { shellLimit = before }()
+	for startup, says := range map[string]string{
+		"echo 'This account is \x1b[2Jclosed'; exit 1": "This account is [2Jclosed",
+		"echo refused >&2; exit 0":                     "refused",
+		"echo in a subshell; exec sh":                  "in a subshell", // waits for our input for ever
+		"while :; do echo y; sleep 0.05; done":         "y y",
+		"exec sleep 20":                                "nothing",
+	} {
+		var got strings.Builder
+		begin := time.Now()
+		_, err := run(t, sent{local{"bash", startup}, &got}, "{\necho secret\n}\n", 0)
+		if !errors.Is(err, ErrShell) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want ErrShell with %q", startup, err, says)
+		}
+		if got.Len() > 0 || time.Since(begin) > 10*time.Second {
+			t.Errorf("%s: %q was sent, after %v it ended", startup, got.String(), time.Since(begin))
+		}
+	}
+}
+
+func TestTheCauseOfAnEndBeforeTheMarkIsKept(t *testing.T) {
+	why := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
+	if err := Run(ctx, local{"sh", "exec sleep 20"}, Call{Program: "true"}); !errors.Is(err, why) || errors.Is(err, ErrShell) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatAHostSaysIsBoundedAndPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "",
+		" a\tb\r\n  c\x00\x1b[31m ": "a b c[31m",
+		"\xff":                      "?",
+		strings.Repeat("a", 10) + strings.Repeat("b", 10):    strings.Repeat("a", 10) + strings.Repeat("b", 10),
+		strings.Repeat("a", 15) + strings.Repeat("b", 15):    strings.Repeat("a", 10) + cut + strings.Repeat("b", 10),
+		strings.Repeat("é", 20):                              strings.Repeat("é", 5) + cut + strings.Repeat("é", 5),
+		strings.Repeat("a", 1<<24) + strings.Repeat("b", 20): strings.Repeat("a", 10) + cut + strings.Repeat("b", 10),
+	} {
+		if got := Said(text, 20); got != want {
+			t.Errorf("%.40q: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // maxSocketPath is what fits into sockaddr_un with its final NUL (unix(7)).
@@ -16,9 +19,10 @@ const maxSocketPath = 107
 
 // Forward listens on a unix socket in dir, which must be a directory of mode
 // 0700: whoever reaches the socket is root on the host. Every connection to it
-// becomes a channel that runs command with the connection's bytes as its input
-// and output. stop ends all of it, waits, and returns what went wrong on the
-// host, with the last it said on stderr.
+// becomes a channel that runs command, a program with its arguments,
+// with the connection's bytes as its input and output. A command that stands
+// still is ended with [ErrStalled]. stop ends all of it, waits, and returns what
+// went wrong on the host, with the last it said on stderr.
 func (h *Host) Forward(ctx context.Context, dir, command string) (socket string, stop func() error, err error) {
 	socket = filepath.Join(dir, "s")
 	if len(socket) > maxSocketPath {
@@ -28,11 +32,11 @@ func (h *Host) Forward(ctx context.Context, dir, command string) (socket string,
 	if err != nil {
 		return "", nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	f := &forward{host: h, command: command}
 	f.tasks.Go(func() { f.serve(ctx, listener) })
 	return socket, func() error {
-		cancel()
+		cancel(errStopped)
 		listener.Close()
 		f.tasks.Wait()
 		f.mu.Lock()
@@ -40,6 +44,9 @@ func (h *Host) Forward(ctx context.Context, dir, command string) (socket string,
 		return errors.Join(f.errs...)
 	}, nil
 }
+
+// errStopped is the cause of an end that the caller asked for.
+var errStopped = errors.New("stopped")
 
 type forward struct {
 	host    *Host
@@ -56,7 +63,7 @@ func (f *forward) serve(ctx context.Context, listener net.Listener) {
 			return
 		}
 		f.tasks.Go(func() {
-			if err := f.pipe(ctx, conn); err != nil && ctx.Err() == nil {
+			if err := f.pipe(ctx, conn); err != nil {
 				f.mu.Lock()
 				f.errs = append(f.errs, err)
 				f.mu.Unlock()
@@ -67,14 +74,24 @@ func (f *forward) serve(ctx context.Context, listener net.Listener) {
 
 // pipe connects one connection with one channel. The channel's end closes the
 // connection, so that neither side waits for the other.
-func (f *forward) pipe(ctx context.Context, conn net.Conn) error {
+func (f *forward) pipe(ctx context.Context, conn net.Conn) (err error) {
 	defer conn.Close()
+	defer crash.Recover(&err)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	var moving flow
+	f.tasks.Go(func() { moving.watch(ctx, cancel) })
 	said := &tail{}
-	err := f.host.Run(ctx, f.command, conn, connWriter{conn}, said)
+	err = hostscript.Run(ctx, f.host, hostscript.Call{
+		Program: "exec " + f.command, Stdin: moving.in(conn), Stdout: moving.out(connWriter{conn}), Stderr: said,
+	})
+	if errors.Is(err, errStopped) {
+		return nil
+	}
 	if err != nil && said.String() != "" {
-		return fmt.Errorf("%s: %w: %s", f.command, err, said)
+		return fmt.Errorf("%s: %w: %s", f.command, err, hostscript.Said(said.String(), tailSize))
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.command, err)

@@ -15,6 +15,8 @@ import (
 	"github.com/melbahja/goph"
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -184,7 +186,8 @@ func explainHandshake(ctx context.Context, err error, s settings, address string
 	case errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("%w %s: it accepts connections but does not speak SSH in time", ErrUnreachable, address)
 	}
-	return fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
+	// The text may be the host's, of any length.
+	return fmt.Errorf("%w %s: %s", ErrUnreachable, address, hostscript.Said(err.Error(), 300))
 }
 
 // keepAlive ends the connection when the host stops answering.

@@ -10,6 +10,9 @@ import (
 
 	"github.com/melbahja/goph"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // ExitError is a command that ended without success.
@@ -35,8 +38,12 @@ const cancelGrace = 3 * time.Second
 // written. The command must mean the same in every login shell. nil stdin is an
 // empty one, nil stdout or stderr discards. It fails with an [*ExitError], with
 // [ErrConnectionLost], or with the cause of ctx, which closes the channel at
-// once. A stdin that blocks in Read must be closed by the caller afterwards.
+// once; and with the error of a Write, which does so too, or else a host that
+// nobody listens to would wait for ever. stdin is read once the command runs; if
+// it blocks in Read, the caller must close it afterwards.
 func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	finished := make(chan struct{})
 	defer close(finished)
 	select {
@@ -63,7 +70,7 @@ func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		return h.explain(ctx, err)
 	}
 	defer cmd.Close()
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Stdout, cmd.Stderr = ending(stdout, giveUp), ending(stderr, giveUp)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -79,6 +86,28 @@ func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		in.Close()
 	}()
 	return h.explain(ctx, cmd.Wait())
+}
+
+// ending is w, and ends the command with the error of a Write that fails or
+// panics: x/crypto would neither read on nor tell.
+func ending(w io.Writer, end context.CancelCauseFunc) io.Writer {
+	if w == nil {
+		return io.Discard
+	}
+	return endingWriter{crash.Writer(w), end}
+}
+
+type endingWriter struct {
+	next io.Writer
+	end  context.CancelCauseFunc
+}
+
+func (w endingWriter) Write(p []byte) (int, error) {
+	n, err := w.next.Write(p)
+	if err != nil {
+		w.end(err)
+	}
+	return n, err
 }
 
 // sessionLimit is how long a host may refuse us another session.
@@ -116,13 +145,14 @@ func (h *Host) explain(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &exit):
-		return &ExitError{Status: exit.ExitStatus(), Signal: exit.Signal()}
+		return &ExitError{Status: exit.ExitStatus(), Signal: hostscript.Said(exit.Signal(), 20)}
 	case errors.As(err, &missing), errors.Is(err, io.EOF):
 		return ErrConnectionLost
 	case errors.As(err, &refused):
-		return fmt.Errorf("the host opens no further session: %w: raise MaxSessions in its sshd_config(5), %d are enough", err, maxChannels+2)
+		return fmt.Errorf("the host opens no further session (%s): raise MaxSessions in its sshd_config(5), %d are enough", hostscript.Said(err.Error(), 200), maxChannels+2)
 	}
-	return fmt.Errorf("%w: %w", ErrConnectionLost, err)
+	// x/crypto quotes what the host says in such an error.
+	return fmt.Errorf("%w: %s", ErrConnectionLost, hostscript.Said(err.Error(), 200))
 }
 
 // asRoot puts the privilege escalation before a command.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -82,7 +83,7 @@ func (l *lines) next(n int) ([]string, error) {
 			return nil, errProtocol
 		}
 		dir, _ := strconv.Atoi(all[2])
-		return nil, &refusal{code: all[1], dir: dir, text: printable(all[3])}
+		return nil, &refusal{code: all[1], dir: dir, text: hostscript.Said(all[3], tailSize)}
 	}
 	return words, nil
 }
@@ -108,7 +109,7 @@ func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, err
 		case words[0] == "wait":
 			if note != nil && !waited {
 				waited = true
-				note("waiting for another upload on this host, by " + printable(strings.Join(words[1:], " ")))
+				note("waiting for another upload on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100))
 			}
 		case words[0] == "passwd" && len(words) >= 3:
 			err = addID(seen.Users, words)
@@ -170,7 +171,7 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 	path := dir.keys[i-1].Key.Path()
 	switch {
 	case words[0] == "blocked":
-		seen.Files[path] = plan.FileState{Obstacle: strings.Join(words[2:], " ")}
+		seen.Files[path] = plan.FileState{Obstacle: hostscript.Said(strings.Join(words[2:], " "), 100)}
 		return nil
 	case words[0] == "file" && len(words) == 7:
 		mode, err1 := strconv.ParseUint(words[2], 16, 32)
@@ -234,18 +235,4 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string { return printable(strings.TrimSpace(string(t.text))) }
-
-// printable makes a host's text fit for one line of a message.
-func printable(text string) string {
-	text = strings.ToValidUTF8(text, "?")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case strconv.IsPrint(r):
-			return r
-		}
-		return -1
-	}, text)
-}
+func (t *tail) String() string { return hostscript.Said(string(t.text), tailSize) }

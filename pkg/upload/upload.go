@@ -72,7 +72,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	limit := deadline(req, size)
 	running, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	running, cancel := context.WithTimeout(running, limit+10*time.Second)
+	running, cancel := context.WithTimeoutCause(running, limit+10*time.Second, fmt.Errorf("the host did not finish the upload within %s", limit+10*time.Second))
 	defer cancel()
 	stopObeying := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	defer stopObeying()
@@ -148,9 +148,9 @@ func start(ctx context.Context, host hostscript.Runner, limit time.Duration) *ch
 	inR, inW := io.Pipe()
 	said := newInbox()
 	c := &channel{stdin: inW, out: &lines{bufio.NewReader(said)}, stderr: &tail{}, ended: make(chan struct{})}
-	command := hostscript.Command(hostScript, limit)
+	call := hostscript.Call{Program: hostscript.Eval(hostScript), Limit: limit, Stdin: inR, Stdout: said, Stderr: c.stderr}
 	go func() {
-		c.runErr = host.Run(ctx, command, inR, said, c.stderr)
+		c.runErr = hostscript.Run(ctx, host, call)
 		inR.CloseWithError(io.ErrClosedPipe)
 		said.end()
 		close(c.ended)

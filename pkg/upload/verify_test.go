@@ -84,7 +84,7 @@ func TestAReportThatNobodyReadsLeavesNothingBehind(t *testing.T) {
 	items := []Item{item("k", "v", in("/srv/keys"))}
 	wanted, _, _ := contents(items)
 	input := append(append([]byte{}, hostScript...), lookList(Request{Keys: items, Who: "test"}, hostscript.ID(), byDirectory(wanted)).bytes()...)
-	cmd := exec.Command("sh", "-c", hostscript.Command(hostScript, 0))
+	cmd := exec.Command("sh", "-c", hostscript.Eval(hostScript))
 	cmd.Stdin = io.MultiReader(bytes.NewReader(input), slow{})
 	r, w, err := os.Pipe()
 	if err != nil {

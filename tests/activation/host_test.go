@@ -97,7 +97,10 @@ func (h *booted) put(t *testing.T, input, command string) string {
 // switch-to-configuration is the given shell script.
 func (h *booted) system(t *testing.T, script string) string {
 	t.Helper()
-	return h.put(t, "#!/bin/sh\n"+script, `d=$(mktemp -d) && mkdir -p $d/system/bin &&
+	// As an activation does, it makes itself the current system.
+	const activate = "case $1 in switch | test) ln -sfn ${0%/bin/*} /run/current-system ;; esac\n"
+	t.Cleanup(func() { h.sh(t, "rm -f /run/current-system") })
+	return h.put(t, "#!/bin/sh\n"+activate+script, `d=$(mktemp -d) && mkdir -p $d/system/bin &&
 cat >$d/system/bin/switch-to-configuration && chmod +x $d/system/bin/* && nix-store --add $d/system && rm -r $d`)
 }
 

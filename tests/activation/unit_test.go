@@ -20,19 +20,27 @@ import (
 
 func TestEveryExitStatusComesBackFromTheUnit(t *testing.T) {
 	h := host(t)
-	for exit, want := range map[int]activation.Status{
-		0:   activation.Switched,
-		1:   activation.NotSwitched,
-		2:   activation.SwitchedWithFailures,
-		4:   activation.SwitchedWithFailures,
-		100: activation.RebootNeeded,
-	} {
-		o, err := activation.Run(t.Context(), h, activation.Request{
-			Goal: hive.Test, Toplevel: h.system(t, fmt.Sprintf("exit %d\n", exit)),
-		}, hooks(t, nil))
-		if err != nil || o.Exit != exit || o.Status != want {
-			t.Errorf("exit %d: got %+v, %v", exit, o, err)
+	for _, exit := range []int{0, 1, 2, 3, 4, 100, 101} {
+		top := h.system(t, fmt.Sprintf("exit %d\n", exit))
+		o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, hooks(t, nil))
+		if err != nil || o.Exit != exit || !o.Active() || o.TookEffect() != (exit != 100) || (o.Err() == nil) != (exit == 0 || exit == 100) {
+			t.Errorf("exit %d: got %+v (%v), %v", exit, o, o.Err(), err)
 		}
+	}
+	h.clean(t)
+}
+
+// The new system may be the current one or not, whatever the exit status.
+func TestASwitchThatFailsEarlyLeavesTheOldSystemAndSaysSo(t *testing.T) {
+	h := host(t)
+	old := h.system(t, "# old\n")
+	if _, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: old}, hooks(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	top := h.system(t, "ln -sfn "+old+" /run/current-system; exit 1\n")
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, hooks(t, nil))
+	if err != nil || o.TookEffect() || !strings.Contains(fmt.Sprint(o.Err()), "the host runs "+old) {
+		t.Errorf("got %+v (%v), %v", o, o.Err(), err)
 	}
 	h.clean(t)
 }
@@ -70,7 +78,7 @@ systemctl reset-failed
 systemctl isolate multi-user.target
 echo done
 `)}, hooks(t, &lines))
-	if err != nil || o.Status != activation.Switched || !slices.Equal(lines, []string{"begun", "done"}) {
+	if err != nil || o.Err() != nil || !slices.Equal(lines, []string{"begun", "done"}) {
 		t.Errorf("got %+v, %q, %v", o, lines, err)
 	}
 	h.clean(t)
@@ -103,7 +111,7 @@ func TestAWaitingKeyIsAskedForOnceAndOneThatIsThereIsNot(t *testing.T) {
 		Toplevel: h.system(t, `systemctl start there-key.service 'a\x20b-key.service'`),
 		WaitFor:  []string{"other-key.service", "there-key.service", `a\x20b-key.service`},
 	}, on)
-	if want := []string{`a\x20b-key.service`}; err != nil || o.Status != activation.Switched || !slices.Equal(wanted, want) {
+	if want := []string{`a\x20b-key.service`}; err != nil || o.Err() != nil || !slices.Equal(wanted, want) {
 		t.Errorf("got %+v, asked for %q, %v", o, wanted, err)
 	}
 	h.clean(t)
@@ -180,7 +188,7 @@ func TestALostConnectionDoesNotReachTheSwitch(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			h.eventually(t, "[ -e /run/finished ]")
-			h.eventually(t, "[ -e "+strings.TrimSuffix(detached.Log, "log")+"status ]")
+			h.eventually(t, "grep -q exit "+strings.TrimSuffix(detached.Log, "log")+"status")
 			if got := h.sh(t, "cat "+strings.TrimSuffix(detached.Log, "log")+"status"); got != "exit 4" {
 				t.Errorf("the host remembers %q", got)
 			}
@@ -211,24 +219,76 @@ func TestALoginShellOfAnotherKindWorks(t *testing.T) {
 	top := h.system(t, "exit 100")
 	h.sh(t, "usermod -s /usr/bin/fish root")
 	defer h.sh(t, "usermod -s /bin/bash root")
-	if o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, hooks(t, nil)); err != nil || o.Status != activation.RebootNeeded {
+	if o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, hooks(t, nil)); err != nil || !o.RebootNeeded() {
 		t.Errorf("got %+v, %v", o, err)
 	}
+}
+
+// What is killed besides the switch itself does not hide how that ended.
+func TestAUnitWhoseMainProcessIsKilledIsFollowedToTheEndOfItsSwitch(t *testing.T) {
+	h := host(t)
+	on := activation.Hooks{Output: func(string) {
+		h.sh(t, "systemctl kill -s KILL --kill-whom=main 'colmena-go-activate-*'")
+	}}
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	if err != nil || o.Exit != 4 || o.Killed != "" {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	h.sh(t, "systemctl reset-failed")
+	h.clean(t)
 }
 
 func TestAKilledUnitIsToldFromAFailedSwitch(t *testing.T) {
 	h := host(t)
 	on := activation.Hooks{Output: func(string) {
-		h.sh(t, "systemctl kill -s KILL --kill-whom=main 'colmena-go-activate-*'")
+		h.sh(t, "systemctl kill -s KILL --kill-whom=all 'colmena-go-activate-*'")
 	}}
-	_, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
-	if !errors.Is(err, activation.ErrKilled) || !strings.Contains(err.Error(), "journalctl -u colmena-go-activate-") {
-		t.Errorf("got %v", err)
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	if err != nil || !errors.Is(o.Err(), activation.ErrKilled) || !strings.Contains(o.Err().Error(), "journalctl -u colmena-go-activate-") {
+		t.Fatalf("got %+v, %v", o, err)
 	}
-	if log := h.sh(t, "journalctl -q -n 5 -u "+regexp.MustCompile("colmena-go-activate-[0-9a-f]+").FindString(err.Error())); !strings.Contains(log, "KILL") {
+	if log := h.sh(t, "journalctl -q -n 5 -u "+regexp.MustCompile("colmena-go-activate-[0-9a-f]+").FindString(o.Killed)); !strings.Contains(log, "KILL") {
 		t.Errorf("the journal does not say how: %s", log)
 	}
 	h.clean(t)
+}
+
+// All that waits for the switch is gone, but not the switch.
+func TestASwitchThatIsNotWaitedForAnyMoreIsNotCalledKilledBeforeItEnds(t *testing.T) {
+	h := host(t)
+	h.sh(t, "rm -f /run/finished")
+	on := activation.Hooks{Output: func(line string) {
+		if line == "begun" {
+			h.sh(t, "pkill -KILL -f '[/]script run test'")
+		}
+	}}
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	if err != nil || !errors.Is(o.Err(), activation.ErrKilled) || !o.Active() || h.sh(t, "ls /run/finished") != "/run/finished" {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	h.clean(t)
+}
+
+// The unit's own result is there when its status could not be written.
+func TestAStatusThatCannotBeWrittenIsAskedOfSystemd(t *testing.T) {
+	h := host(t)
+	for _, exit := range []int{0, 3} {
+		top := h.system(t, fmt.Sprintf("rm /run/colmena-go/activate-*/status; mkdir /run/colmena-go/$(ls /run/colmena-go | grep activate-)/status; exit %d\n", exit))
+		o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, hooks(t, nil))
+		if err != nil || o.Exit != exit || o.Killed != "" {
+			t.Errorf("exit %d: got %+v, %v", exit, o, err)
+		}
+	}
+	h.clean(t)
+}
+
+func TestTheJournalTellsHowASwitchEnded(t *testing.T) {
+	h := host(t)
+	since := h.sh(t, "date +%s")
+	if _, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, "exit 4")}, hooks(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually(t, "journalctl -q --since=@"+since+" -u 'colmena-go-activate-*' | grep 'switch-to-configuration test ended with 4'")
 }
 
 func TestAStoppedUnitFinishesItsSwitchFirst(t *testing.T) {

@@ -1,0 +1,71 @@
+package activation
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+)
+
+// State is which systems a host has, as store paths; "" where there is none.
+type State struct {
+	Current string // runs now: /run/current-system
+	Profile string // boots next: /nix/var/nix/profiles/system, unless the boot loader was told otherwise
+}
+
+// Has reports whether the host has the toplevel already, with its whole closure:
+// both links are roots of the garbage collector (nix-store(1), --gc).
+func (s State) Has(toplevel string) bool { return s.Current == toplevel || s.Profile == toplevel }
+
+// question prints a line for each of the links, and one more at the end.
+const question = `for link in /run/current-system /nix/var/nix/profiles/system; do readlink -e $link || echo -; done; echo .`
+
+// Inspect asks the host for its State, in one question. It fails with what keeps
+// the host from answering.
+func Inspect(ctx context.Context, host hostscript.Runner) (State, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, askLimit, errNoAnswer)
+	defer cancel()
+	var out answer
+	if err := hostscript.Run(ctx, host, hostscript.Call{Program: question, Stdout: &out}); err != nil {
+		return State{}, fmt.Errorf("asking the host what it runs: %w", err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) != 4 || lines[2] != "." {
+		return State{}, fmt.Errorf("asking the host what it runs: it answers %q", hostscript.Said(out.String(), saidSize))
+	}
+	return State{Current: systemPath(lines[0]), Profile: systemPath(lines[1])}, nil
+}
+
+// systemPath is the system that a host names, "" for none. What is no path of a
+// store is not ours, whatever it is.
+func systemPath(text string) string {
+	switch {
+	case text == "-" || text == "":
+		return ""
+	case !safePath.MatchString(text):
+		return "something that is no store path: " + hostscript.Said(text, saidSize)
+	}
+	return hostscript.Said(text, 4096)
+}
+
+// Limits of an answer to a question that takes no time.
+const (
+	askLimit  = 90 * time.Second
+	askLength = 16 << 10 // bytes
+)
+
+var errNoAnswer = errors.New("the host did not answer within " + askLimit.String())
+
+// answer is a text that a host cannot make too long.
+type answer struct{ bytes.Buffer }
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.Len()+len(p) > askLength {
+		return 0, errTooMuch
+	}
+	return a.Buffer.Write(p)
+}

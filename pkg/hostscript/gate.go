@@ -1,0 +1,192 @@
+package hostscript
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// ErrShell: the host did not run our program. What its shell said is in the
+// error's text; nothing was sent to it.
+var ErrShell = errors.New("the login shell on the host does not run commands")
+
+// How long the host may take until sh runs: to open a session at all, where
+// others may be before us, and then to get through its shell's start-up files.
+var (
+	sessionLimit = time.Minute
+	shellLimit   = 15 * time.Second
+)
+
+// noiseSize is how much of what comes before the mark is kept.
+const noiseSize = 2 << 10 // bytes
+
+// gate stands between a call and the host until the host has said the mark:
+// nothing goes in before it, and nothing that comes out before it counts.
+type gate struct {
+	first, second string // halves of the mark
+	cancel        context.CancelCauseFunc
+	open          chan struct{} // closed at the mark
+	over          chan struct{} // closed at the end
+	started       sync.Once
+	timer         *time.Timer
+	shellLimit    time.Duration
+
+	mu     sync.Mutex
+	isOpen bool
+	out    []byte // what came before the mark, of stdout
+	err    []byte // and of stderr
+}
+
+func newGate(id string, cancel context.CancelCauseFunc) *gate {
+	half := len(id) / 2
+	g := &gate{
+		first: "colmena-go-" + id[:half], second: id[half:], cancel: cancel,
+		open: make(chan struct{}), over: make(chan struct{}), shellLimit: shellLimit,
+	}
+	g.timer = time.AfterFunc(sessionLimit, g.tooLate)
+	return g
+}
+
+// errLate is the cause that ends a command whose host does not get to it.
+var errLate = errors.New("no answer in time")
+
+func (g *gate) tooLate() {
+	if !g.opened() {
+		g.cancel(errLate)
+	}
+}
+
+func (g *gate) end() {
+	g.timer.Stop()
+	close(g.over)
+}
+
+func (g *gate) opened() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.isOpen
+}
+
+// explain is the error of a command that ended before the mark.
+func (g *gate) explain(err error) error {
+	g.mu.Lock()
+	said := string(g.out) + " " + string(g.err)
+	g.mu.Unlock()
+	if said = Said(said, 500); said == "" {
+		said = "nothing"
+	}
+	var exit interface{ ExitStatus() int }
+	switch {
+	case errors.Is(err, errLate):
+		return fmt.Errorf("%w: none within %s; it says: %s (see what its start-up files, such as .bashrc or config.fish, do where nobody types)", ErrShell, g.shellLimit, said)
+	case err == nil, errors.As(err, &exit):
+		if err == nil {
+			err = errors.New("it ended at once")
+		}
+		return fmt.Errorf("%w: %w; it says: %s", ErrShell, err, said)
+	}
+	return err
+}
+
+// --- what goes in -------------------------------------------------------------
+
+type gatedReader struct {
+	*gate
+	next io.Reader
+}
+
+func (g *gate) stdin(next io.Reader) io.Reader {
+	if next == nil {
+		next = bytes.NewReader(nil)
+	}
+	return gatedReader{g, next}
+}
+
+// Read waits for the mark. That it is called tells that the session is open.
+func (r gatedReader) Read(p []byte) (int, error) {
+	r.started.Do(func() { r.timer.Reset(r.shellLimit) })
+	select {
+	case <-r.open:
+		return r.next.Read(p)
+	case <-r.over:
+		return 0, io.ErrClosedPipe
+	}
+}
+
+// --- what comes out -----------------------------------------------------------
+
+type gatedStdout struct {
+	*gate
+	next io.Writer
+}
+
+func (g *gate) stdout(next io.Writer) io.Writer { return gatedStdout{g, orDiscard(next)} }
+
+func (w gatedStdout) Write(p []byte) (int, error) {
+	rest, open := w.pass(p)
+	if open && len(rest) > 0 {
+		if _, err := w.next.Write(rest); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// pass returns what of p comes after the mark.
+func (g *gate) pass(p []byte) (rest []byte, open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.isOpen {
+		return p, true
+	}
+	mark := []byte(g.first + g.second + "\n")
+	g.out = append(g.out, p...)
+	at := bytes.Index(g.out, mark)
+	if at < 0 {
+		g.out = last(g.out, noiseSize)
+		return nil, false
+	}
+	rest = bytes.Clone(g.out[at+len(mark):])
+	g.out = nil
+	g.isOpen = true
+	g.timer.Stop()
+	close(g.open)
+	return rest, true
+}
+
+type gatedStderr struct {
+	*gate
+	next io.Writer
+}
+
+func (g *gate) stderr(next io.Writer) io.Writer { return gatedStderr{g, orDiscard(next)} }
+
+func (w gatedStderr) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	if !w.isOpen {
+		w.err = last(append(w.err, p...), noiseSize)
+		w.mu.Unlock()
+		return len(p), nil
+	}
+	w.mu.Unlock()
+	return w.next.Write(p)
+}
+
+func orDiscard(w io.Writer) io.Writer {
+	if w == nil {
+		return io.Discard
+	}
+	return w
+}
+
+// last is the end of a text, in memory of its own.
+func last(text []byte, size int) []byte {
+	if extra := len(text) - size; extra > 0 {
+		return bytes.Clone(text[extra:])
+	}
+	return text
+}
