@@ -2,8 +2,8 @@
 { writeShellScript, colmena-go }:
 writeShellScript "colmena-go-deploy" ''
   case ''${1-} in
-    apply | apply-local | build | eval | exec | help | h | list | nix-info | repl | upload-keys) ;;
-    -h | --help | --version) ;;
+    apply | apply-local | build | eval | exec | gen-completions | help | h | introspect | list | nix-info | repl | upload-keys) ;;
+    -h | --help | -V | --version) ;;
     *) set -- apply "$@" ;;
   esac
   exec ${colmena-go}/bin/colmena-go "$@"

@@ -17,7 +17,7 @@ import (
 var elsewhere = map[string]string{
 	"--limit": "--parallel", "--jobs": "--parallel", // Colmena's manual has --limit still
 	"--node": "--on", "--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on",
-	"--tag": "--on @TAG", "--tags": "--on @TAG", "--skip": "--exclude",
+	"--tag": "--on @TAG", "--tags": "--on @TAG", "--skip": "--exclude", "--all": "--on '*'",
 	"--file": "--config", "--flake": "--config", "--hive": "--config",
 	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
 	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
