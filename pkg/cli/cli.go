@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -29,9 +30,11 @@ func Main(args []string) int {
 	app := newApp(stdout, os.Stderr)
 	ctx, stop := interruptible(func(text string) { tell(app, zerolog.WarnLevel, text) })
 	defer stop()
-	args, err := arrange(app, args)
+	words, err := arrange(app, args)
 	if err == nil {
-		err = stdout.verdict(app.RunContext(ctx, args))
+		err = stdout.verdict(app.RunContext(ctx, words))
+	} else if asksForJSON(args) {
+		setJSON(app)
 	}
 	show(err, app)
 	return exitCode(err)
@@ -161,19 +164,26 @@ const jsonLog = "json log"
 
 func inJSON(app *cli.App) bool { return app.Metadata[jsonLog].(*atomic.Bool).Load() }
 
+func setJSON(app *cli.App) { app.Metadata[jsonLog].(*atomic.Bool).Store(true) }
+
+// asksForJSON reads --log-format where the flags as a whole cannot be read.
+func asksForJSON(args []string) bool {
+	return slices.Contains(args, "--log-format=json") || strings.Contains(strings.Join(args, "\x00"), "\x00--log-format\x00json")
+}
+
 // prepare checks the global flags once the app has read them.
 func prepare(c *cli.Context) error {
+	switch format := c.String("log-format"); format {
+	case "text":
+	case "json":
+		setJSON(c.App)
+	default:
+		return usage("--log-format is text or json, not %q", format)
+	}
 	switch when := c.String("color"); when {
 	case "auto", "always", "never":
 	default:
 		return usage("--color is auto, always or never, not %q", when)
-	}
-	switch format := c.String("log-format"); format {
-	case "text":
-	case "json":
-		c.App.Metadata[jsonLog].(*atomic.Bool).Store(true)
-	default:
-		return usage("--log-format is text or json, not %q", format)
 	}
 	return nil
 }
