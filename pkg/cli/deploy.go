@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -129,13 +130,17 @@ const sshConfigFile = "SSH_CONFIG_FILE"
 // seeOpenSSH tells where ssh_config cannot be read. A file that was asked for
 // may lead to other hosts than those that would be taken without it.
 func (d *deployment) seeOpenSSH() error {
-	if remote.HasOpenSSH() {
-		return nil
-	}
-	if os.Getenv(sshConfigFile) != "" {
+	file, has := os.Getenv(sshConfigFile), remote.HasOpenSSH()
+	switch {
+	case !has && file != "":
 		return fmt.Errorf("%s is set, but there is no ssh in PATH, which reads it: install OpenSSH's client, or unset the variable", sshConfigFile)
+	case !has:
+		d.tool.Log.Warn().Msg("there is no ssh in PATH: what ssh_config says is not followed; install OpenSSH's client")
+	case file != "":
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s names %s, which is not there", sshConfigFile, file)
+		}
 	}
-	d.tool.Log.Warn().Msg("there is no ssh in PATH: what ssh_config says is not followed; install OpenSSH's client")
 	return nil
 }
 

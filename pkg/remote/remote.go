@@ -105,7 +105,11 @@ func connect(ctx context.Context, cfg Config) (*Host, error) {
 	address := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
 	cfg.Log.Debug().Str("address", address).Str("user", s.user).Strs("identities", ids.tried).Msg("connecting")
 	conn, err := (&net.Dialer{Timeout: s.connectTimeout}).DialContext(ctx, s.network, address)
-	if err != nil {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return nil, fmt.Errorf("%w: there is no address for the name %s: set deployment.targetHost, or HostName in ssh_config", ErrUnreachable, s.hostName)
+	case err != nil:
 		return nil, fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
 	}
 	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys), ids, s.connectTimeout)
