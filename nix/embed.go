@@ -10,6 +10,8 @@ import (
 var (
 	//go:embed eval.nix
 	eval string
+	//go:embed select.nix
+	selection string
 	//go:embed options.nix
 	options string
 	//go:embed keys.nix
@@ -28,7 +30,7 @@ var (
 // which ends at 128 KiB (execve(2)).
 func Expression() string {
 	scripts := "own-keys = " + Quote(ownKeys) + ";\nawait-key = " + Quote(awaitKey) + ";\nwatch-keys = " + Quote(watchKeys) + ";\n"
-	return "(\n" + eval + ") {\noptions =\n" + options + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
+	return "(\n" + eval + ") {\noptions =\n" + options + ";\nselect =\n" + selection + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
 }
 
 // Quote writes a string of Nix; its lines stay lines.

@@ -1,17 +1,16 @@
 # A hive -> data. `makeHive` evaluates the nodes of a hive, `fromFlake` takes
-# those of other flake outputs, and `select` picks what a command asks for and
-# turns it into plain data for pkg/hive to decode. embed.go puts this file, the
-# options and the key module into one expression, so that nothing is imported.
+# those of other flake outputs, and `select` picks what a command asks for.
+# embed.go puts the files of this folder into one expression, so that nothing is
+# imported.
 {
   options ? import ./options.nix,
   keys ? import ./keys.nix { },
+  select ? import ./select.nix,
 }:
 let
   inherit (builtins)
     addErrorContext
-    any
     attrNames
-    concatMap
     elem
     filter
     isAttrs
@@ -51,11 +50,25 @@ let
     else
       throw "colmena-go: the hive must be an attribute set, or a function that returns one";
 
+  # The store path that a nixpkgs lies in, with what makes it part of a closure,
+  # or null.
+  storePathOf =
+    pkgs:
+    let
+      path = toString pkgs.path;
+    in
+    if match "${builtins.storeDir}/[^/]+" path == null then
+      null
+    else
+      builtins.appendContext path { ${path}.path = true; };
+
   # A hive of raw data -> { __schema, meta, nodes }. In a hermetic hive, that of
-  # a flake, <nixpkgs> and nixpkgs that would take the current system are out.
+  # a flake, <nixpkgs> and nixpkgs that would take the current system are out, and
+  # nodes learn of the flake that nixpkgs is, unless flakeSource is false.
   makeHive =
     {
       hermetic ? true,
+      flakeSource ? true,
     }:
     rawHive:
     let
@@ -87,7 +100,11 @@ let
           <nixpkgs>
       );
 
-      inherit (nixpkgs) lib;
+      # Where every node has a nixpkgs of its own, meta.nixpkgs may be missing.
+      inherit (if rawMeta.nixpkgs or null == null && own != { } then ofNode (builtins.head (attrNames own)) else nixpkgs) lib;
+
+      own = rawMeta.nodeNixpkgs or { };
+      ofNode = name: instantiate "meta.nodeNixpkgs.${name}" own.${name};
 
       instantiate =
         option: value:
@@ -107,7 +124,15 @@ let
         else
           throw "colmena-go: ${option} must be a path to nixpkgs, the function it holds, or an initialized package set";
 
-      names = filter (name: !elem name reserved) (attrNames raw);
+      names =
+        let
+          all = filter (name: !elem name reserved) (attrNames raw);
+          system = filter (name: match "(x86_64|aarch64|i686|armv[67]l|riscv64)-(linux|darwin)" name != null) all;
+        in
+        if system == [ ] then
+          all
+        else
+          throw "colmena-go: the hive has a node named ${builtins.head system}: a hive is not made for each system, so put its nodes beside meta, and give meta.nixpkgs the system";
 
       # Errors name the file that a definition is in, and what is written in the
       # hive itself has none.
@@ -121,26 +146,42 @@ let
       };
 
       # What meta.nixpkgs was initialized with, so that a node's own overlays
-      # and config are added to it.
+      # and config are added to it; and what nixosSystem says of a flake's nixpkgs.
       nixpkgsModule =
         pkgs:
         { lib, options, ... }:
         let
           config = pkgs.config or { };
+          source = if hermetic && flakeSource then storePathOf pkgs else null;
+          revision = (pkgs.lib.trivial.revisionWithDefault or (default: default)) null;
         in
         {
           _file = "meta.nixpkgs";
-          nixpkgs.overlays = lib.mkBefore (pkgs.overlays or [ ]);
-          # A node with a package set of its own must not set config (24.05).
-          nixpkgs.config = lib.mkIf (!(options.nixpkgs.pkgs.isDefined or false)) (
-            # A submodule in some revisions of 2026, where pkgs.config holds every
-            # default; merged key by key since 22.11; before that not at all.
-            if options.nixpkgs.config.type.name or null == "submodule" then
-              mapAttrs (_: lib.mkDefault) config
-            else if lib.versionAtLeast lib.version "22.11pre" then
-              lib.mkBefore config
-            else
-              lib.mkOptionDefault config
+          nixpkgs = {
+            overlays = lib.mkBefore (pkgs.overlays or [ ]);
+            # A node with a package set of its own must not set config (24.05).
+            config = lib.mkIf (!(options.nixpkgs.pkgs.isDefined or false)) (
+              # A submodule in some revisions of 2026, where pkgs.config holds every
+              # default; merged key by key since 22.11; before that not at all.
+              if options.nixpkgs.config.type.name or null == "submodule" then
+                mapAttrs (_: lib.mkDefault) config
+              else if lib.versionAtLeast lib.version "22.11pre" then
+                lib.mkBefore config
+              else
+                lib.mkOptionDefault config
+            );
+          }
+          // lib.optionalAttrs (source != null && options ? nixpkgs.flake.source) {
+            flake.source = lib.mkDefault source;
+          };
+          # The lib of a flake's legacyPackages knows its revision.
+          system.nixos = lib.optionalAttrs (source != null) (
+            lib.optionalAttrs (options ? system.nixos.revision && revision != null) {
+              revision = lib.mkDefault revision;
+            }
+            // lib.optionalAttrs (options ? system.nixos.versionSuffix && revision != null) {
+              versionSuffix = lib.mkDefault pkgs.lib.trivial.versionSuffix;
+            }
           );
         };
 
@@ -206,13 +247,15 @@ let
     ) configurations;
   };
 
-  # The value of a flake's output, whichever it is -> a hive.
+  # The value of a flake's output, whichever it is -> a hive. See makeHive for
+  # flakeSource.
   fromFlake =
+    { flakeSource }:
     output: value:
     if output == "nixosConfigurations" then
       fromConfigurations value
     else if output == "colmena" then
-      makeHive { hermetic = true; } value
+      makeHive { inherit flakeSource; } value
     else if value.__schema or null == schema then
       value
     else if value ? nodes && value ? metaConfig then
@@ -225,169 +268,6 @@ let
       }
     else
       throw "colmena-go: the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
-
-  # A hive and what a command wants of it -> data.
-  #   patterns  [ { kind = "name" | "tag"; exclude; text; regex; } ]; all nodes
-  #             are selected where none includes, but for those that one excludes
-  #   toplevel  whether each node's system is evaluated
-  #   keys      whether the texts of keys are
-  #   guarded   whether meta.allowApplyAll is obeyed: without it and without a
-  #             pattern that includes, no node is selected, and the program refuses
-  #   announce  whether a trace tells how to reach each selected node before any
-  #             system is evaluated
-  #   token     a word that nobody can guess, in every trace of ours
-  select =
-    {
-      patterns,
-      toplevel,
-      keys,
-      guarded,
-      announce,
-      token,
-    }:
-    hive:
-    let
-      names = attrNames hive.nodes;
-
-      # All of a value of a node's. Errors name the node, and two traces tell whose
-      # the warnings between them are.
-      at =
-        name: value:
-        addErrorContext "colmena-go: while evaluating node ${builtins.toJSON name}" (
-          trace "at" name (builtins.deepSeq value (trace "at" null value))
-        );
-
-      trace = what: value: builtins.trace "colmena-go ${token} ${what}: ${builtins.toJSON value}";
-
-      deployment = name: hive.nodes.${name}.config.deployment;
-
-      matches =
-        pattern: name:
-        if pattern.kind == "tag" then
-          at name (any (tag: match pattern.regex tag != null) (deployment name).tags)
-        else
-          match pattern.regex name != null;
-
-      matched = map (pattern: {
-        inherit (pattern) kind exclude text;
-        names = filter (matches pattern) names;
-      }) patterns;
-
-      selected =
-        let
-          namesOf = concatMap (m: m.names);
-          sides = builtins.partition (m: m.exclude) matched;
-          included =
-            if sides.wrong != [ ] then
-              namesOf sides.wrong
-            else if guarded && !hive.meta.allowApplyAll then
-              [ ]
-            else
-              names;
-          excluded = namesOf sides.right;
-        in
-        filter (name: elem name included && !elem name excluded) names;
-
-      # `path` is not returned, but setting it is an error that shall be seen.
-      keyData =
-        name: key:
-        builtins.seq key.path {
-          inherit (key)
-            name
-            keyFile
-            keyCommand
-            destDir
-            user
-            group
-            permissions
-            uploadAt
-            ;
-          allowEmpty = key.allowEmpty or false; # not one of Colmena's
-        }
-        // (if keys then { text = utf8 name key.text; } else { textLeftOut = true; });
-
-      # JSON cannot carry other bytes: some versions of Nix refuse them without
-      # saying where they come from, which is why they are asked here already.
-      utf8 =
-        name: text:
-        addErrorContext "colmena-go: while passing on the text of key ${builtins.toJSON name}" (
-          builtins.seq (builtins.toJSON text) text
-        );
-
-      wayTo =
-        name:
-        let
-          d = deployment name;
-        in
-        {
-          inherit (d)
-            targetHost
-            targetPort
-            targetUser
-            privilegeEscalationCommand
-            ;
-          sshOptions = d.sshOptions or [ ]; # new in Colmena 0.5
-        };
-
-      announcement =
-        name:
-        at name (
-          trace "node" {
-            inherit name;
-            deployment = wayTo name;
-          } null
-        );
-
-      nodeData = name: {
-        deployment =
-          let
-            d = deployment name;
-          in
-          wayTo name
-          // {
-            inherit (d)
-              tags
-              buildOnTarget
-              replaceUnknownProfiles
-              ;
-            keys = mapAttrs keyData d.keys;
-          };
-        toplevel =
-          if toplevel then
-            let
-              inherit (hive.nodes.${name}.config.system.build) toplevel;
-            in
-            # A set with an outPath would be printed as that path alone.
-            {
-              inherit (toplevel) drvPath;
-              outputPath = builtins.unsafeDiscardStringContext toplevel.outPath;
-            }
-          else
-            null;
-      };
-    in
-    {
-      meta = {
-        inherit (hive.meta)
-          name
-          description
-          machinesFile
-          allowApplyAll
-          ;
-      };
-      notes = hive.notes or [ ];
-      inherit names;
-      unmatched = map (m: m.text) (filter (m: m.names == [ ]) matched);
-      # What might have been meant; to know that no tag matches, all were read.
-      tags =
-        if any (m: m.kind == "tag" && m.names == [ ]) matched then
-          attrNames (builtins.groupBy (tag: tag) (concatMap (name: at name (deployment name).tags) names))
-        else
-          [ ];
-      nodes = builtins.deepSeq (if announce then map announcement selected else [ ]) (
-        genAttrs selected (name: at name (nodeData name))
-      );
-    };
 in
 {
   inherit fromFlake makeHive select;

@@ -19,6 +19,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // deployment is what apply, build and upload-keys have in common: argv is read,
@@ -29,7 +30,8 @@ type deployment struct {
 
 	json, verbose, keepResult, substitute, buildHere bool
 
-	ahead remote.Ahead // connections that are made while Nix evaluates
+	ahead     remote.Ahead // connections that are made while Nix evaluates
+	keyBuilds sync.Mutex   // held while something is built for keys
 }
 
 // runDeployment takes the selected nodes to a goal.
@@ -233,9 +235,19 @@ func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver) d
 		Copy: func(ctx context.Context, outPath, socket string, output func(string)) error {
 			return d.tool.Copy(ctx, outPath, socket, nix.CopyOptions{Substitute: d.substitute, Output: output})
 		},
-		Known:        d.tool.Known,
-		CheckSources: resolver.Check,
-		Resolve:      resolver.Resolve,
+		Known: d.tool.Known,
+		CheckSources: func(ctx context.Context, node hive.Node) error {
+			if err := d.seeTracked(node); err != nil {
+				return err
+			}
+			return resolver.Check(ctx, node)
+		},
+		Resolve: func(ctx context.Context, node hive.Node, warn func(string)) (map[string]secret.Secret, error) {
+			if err := d.buildForKeys(ctx, node); err != nil {
+				return nil, err
+			}
+			return resolver.Resolve(ctx, node, warn)
+		},
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 
 // Errors that callers tell apart with errors.Is.
 var (
-	// ErrDecode: the evaluation's output does not have the form of nix/eval.nix.
+	// ErrDecode: the evaluation's output does not have the form of nix/select.nix.
 	ErrDecode = errors.New("the evaluation's result cannot be read")
 	// ErrNoMatch: a part of the selector matched no node.
 	ErrNoMatch = errors.New("no node matches")
@@ -28,7 +28,7 @@ var (
 	ErrEncoding = errors.New("a string of the hive is not UTF-8")
 )
 
-// document is the JSON that nix/eval.nix makes.
+// document is the JSON that nix/select.nix makes.
 type document struct {
 	Meta struct {
 		Name          string  `json:"name"`
@@ -67,6 +67,8 @@ type keyInEval struct {
 	TextLeftOut bool     `json:"textLeftOut"` // the evaluation was not asked for texts
 	KeyFile     *string  `json:"keyFile"`
 	KeyCommand  []string `json:"keyCommand"`
+	Builds      []string `json:"builds"`
+	TextPaths   []string `json:"textPaths"` // store paths that the text names
 	AllowEmpty  bool     `json:"allowEmpty"`
 	DestDir     string   `json:"destDir"`
 	User        string   `json:"user"`
@@ -215,15 +217,31 @@ func (in nodeInEval) node(name string) (Node, error) {
 				"deployment.keys.%q.keyFile is in the Nix store (%s), which every user of this machine and of the hosts can read: write the path as a quoted, absolute one", attr, key.File))
 		}
 	}
+	for _, attr := range slices.Sorted(maps.Keys(d.Keys)) {
+		if paths := d.Keys[attr].TextPaths; len(paths) > 0 {
+			node.Warnings = append(node.Warnings, fmt.Sprintf(
+				"deployment.keys.%q.text names store paths that do not go to the host with it (%s): have the system contain them, e.g. in system.extraDependencies", attr, FirstFew(storeNames(paths))))
+		}
+	}
 	v.onePathEach(node.Keys)
 	return node, v.problems.ErrorOrNil()
+}
+
+// storeNames are the names of store paths, without hash and .drv.
+func storeNames(paths []string) []string {
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		_, name, _ := strings.Cut(strings.TrimPrefix(path, "/nix/store/"), "-")
+		names[i] = strings.TrimSuffix(name, ".drv")
+	}
+	return names
 }
 
 func (in keyInEval) key(attr string, v *validator) Key {
 	v.key = attr
 	defer func() { v.key = "" }()
 	key := Key{
-		Attr: attr, Name: in.Name, Command: in.KeyCommand, AllowEmpty: in.AllowEmpty,
+		Attr: attr, Name: in.Name, Command: in.KeyCommand, Builds: in.Builds, AllowEmpty: in.AllowEmpty,
 		DestDir: path.Clean(in.DestDir), User: in.User, Group: in.Group,
 		UploadAt: in.UploadAt,
 	}

@@ -87,6 +87,7 @@ type Key struct {
 	Text    *secret.Secret
 	File    string   // absolute path on the deploying machine
 	Command []string // argv on the deploying machine
+	Builds  []string // what File or Command need in this machine's store, as DRV!OUTPUT
 	// AllowEmpty: a Command may give nothing, or only white space.
 	AllowEmpty bool
 

@@ -64,14 +64,7 @@ func selectExpression(request Request, token string) string {
 
 // surroundings are those of an evaluation on this machine.
 func (t Tool) surroundings() surroundings {
-	return surroundings{
-		hive: t.hive,
-		read: readSource,
-		exists: func(path string) bool {
-			_, err := os.Stat(path)
-			return err == nil
-		},
-	}
+	return surroundings{hive: t.hive, read: readSource, exists: exists}
 }
 
 // largestSource is how much of a file is read to explain an error.

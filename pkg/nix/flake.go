@@ -30,13 +30,26 @@ var outputs = []output{
 const next = `{"next":true}`
 
 func (t Tool) evalFlake(ctx context.Context, source Source, wish string) ([]byte, error) {
+	text, err := t.evalOutputs(ctx, source, wish)
+	var eval *EvalError
+	if errors.As(err, &eval) && notInStore.MatchString(eval.Message) && !t.noFlakeSource {
+		t.noFlakeSource = true
+		return t.evalOutputs(ctx, source, wish)
+	}
+	return text, err
+}
+
+// notInStore: a Nix that copies inputs late does not have nixpkgs in its store.
+var notInStore = regexp.MustCompile(`path '/nix/store/[^'/]*-source' is not valid`)
+
+func (t Tool) evalOutputs(ctx context.Context, source Source, wish string) ([]byte, error) {
 	missing := map[string]bool{}
 	for _, out := range outputs {
 		if missing[out.name] {
 			continue
 		}
-		apply := fmt.Sprintf("v: if builtins.isAttrs v && (%s) then { next = true; } else let c = %s; in %s (c.fromFlake %s v)",
-			out.guard, nixfiles.Expression(), wish, nixfiles.Quote(out.name))
+		apply := fmt.Sprintf("v: if builtins.isAttrs v && (%s) then { next = true; } else let c = %s; in %s (c.fromFlake { flakeSource = %t; } %s v)",
+			out.guard, nixfiles.Expression(), wish, !t.noFlakeSource, nixfiles.Quote(out.name))
 		args := []string{source.Flake + "#" + out.name, "--apply", apply}
 		if t.Impure {
 			args = append(args, "--impure")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -117,6 +118,50 @@ func TestAFileThatGitDoesNotTrackIsNamed(t *testing.T) {
 	_, err := evalSource(t, source, "", Request{})
 	if err == nil || !strings.Contains(err.Error(), "git add") || !strings.Contains(err.Error(), "web.nix") {
 		t.Errorf("%v\ndoes not say to git add web.nix", err)
+	}
+}
+
+// As lib.nixosSystem of nixpkgs' flake has it, which hives do not go through.
+func TestNodesOfAFlakeKnowTheirNixpkgs(t *testing.T) {
+	const node = `{ lib, config, ... }: {
+		options.nixpkgs.flake.source = lib.mkOption { type = lib.types.nullOr (lib.types.either lib.types.str lib.types.path); default = null; };
+		options.system.nixos.revision = lib.mkOption { type = lib.types.nullOr lib.types.str; default = null; };
+		options.system.nixos.versionSuffix = lib.mkOption { type = lib.types.str; default = "pre-git"; };
+		config.deployment.tags = [ (toString config.nixpkgs.flake.source) (toString config.system.nixos.revision) config.system.nixos.versionSuffix ];
+		config.environment.etc.nixpkgs.text = toString config.nixpkgs.flake.source;
+	}`
+	const versioned = `nixpkgs.legacyPackages.x86_64-linux // { lib = nixpkgs.lib // { trivial = nixpkgs.lib.trivial // { revisionWithDefault = _: "abc"; versionSuffix = ".2026.abc"; }; }; }`
+	for name, c := range map[string]struct{ outputs, want string }{
+		"of an import":          {`colmena = { meta.nixpkgs = import nixpkgs { system = "x86_64-linux"; }; web = ` + node + "; };", `^/nix/store/[^/ ]*-source  pre-git$`},
+		"of legacyPackages":     {`colmena = { meta.nixpkgs = ` + versioned + "; web = " + node + "; };", `^/nix/store/[^/ ]*-source abc \.2026\.abc$`},
+		"unless it says so":     {`colmena = { meta.nixpkgs = ` + versioned + "; web = { imports = [ (" + node + `) ]; nixpkgs.flake.source = null; system.nixos.revision = "mine"; }; };`, `^ mine \.2026\.abc$`},
+		"or has no such option": {`colmena = { meta.nixpkgs = pkgs; web.deployment.tags = [ "t" ]; };`, `^t$`},
+	} {
+		h, err := evalSource(t, flake(t, c.outputs), "", Request{Toplevel: true})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got := tag(h, "web"); !regexp.MustCompile(c.want).MatchString(got) {
+			t.Errorf("%s: %q, want %s", name, got, c.want)
+		}
+	}
+	// A file is evaluated as ever: its nixpkgs may be no flake.
+	h, err := evaluate(t, "{ web = "+node+"; }", "", Request{})
+	if err != nil || tag(h, "web") != "  pre-git" {
+		t.Errorf("%v: %v", err, h)
+	}
+}
+
+// Some versions of Nix copy inputs into the store only when they have to.
+func TestANixpkgsThatIsNotInTheStoreIsNotTold(t *testing.T) {
+	const line = `@nix {"action":"msg","level":0,"msg":"error: x","raw_msg":"path '/nix/store/00000000000000000000000000000000-source' is not valid"}`
+	calls := fakeNix(t, evaluated)
+	script := fmt.Sprintf("#!/bin/sh\nfor a; do case $a in *'flakeSource = true'*) echo %q >&2; exit 1;; esac; done\nexec \"${0%%/*}/nix-store\" \"$@\"\n", line)
+	dir, _, _ := strings.Cut(os.Getenv("PATH"), ":")
+	if err := os.WriteFile(dir+"/nix", []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := (Tool{}).Eval(t.Context(), inFlake, Request{}); err != nil || strings.TrimSpace(string(out)) != evaluated {
+		t.Errorf("%s, %v after %q", out, err, calls())
 	}
 }
 

@@ -22,7 +22,7 @@ var synonyms = map[string]string{
 }
 
 var (
-	keyOptions        = []string{"name", "text", "keyFile", "keyCommand", "destDir", "user", "group", "permissions", "uploadAt"}
+	keyOptions        = []string{"name", "text", "keyFile", "keyCommand", "destDir", "user", "group", "permissions", "uploadAt", "allowEmpty"}
 	deploymentOptions = []string{"targetHost", "targetPort", "targetUser", "allowLocalDeployment", "buildOnTarget", "tags", "keys", "replaceUnknownProfiles", "privilegeEscalationCommand", "sshOptions"}
 	metaOptions       = []string{"name", "description", "nixpkgs", "nodeNixpkgs", "specialArgs", "nodeSpecialArgs", "machinesFile", "allowApplyAll"}
 )

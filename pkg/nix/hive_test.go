@@ -52,6 +52,10 @@ func TestAHiveWrittenForColmenaEvaluatesUnchanged(t *testing.T) {
 			meta.nodeNixpkgs.a = import <nixpkgs> { overlays = [ (final: prev: { greeting = "mine"; }) ]; };
 			a = { pkgs, ... }: { deployment.tags = [ pkgs.greeting ]; };
 		}`, "a", "mine"},
+		{"nixpkgs for each node and none for all", `{
+			meta.nodeNixpkgs.a = import <nixpkgs> { overlays = [ (final: prev: { greeting = "mine"; }) ]; };
+			a = { pkgs, ... }: { deployment.tags = [ pkgs.greeting ]; };
+		}`, "a", "mine"},
 		{"a module may lie in a file", `{ a = { imports = [ (builtins.toFile "m.nix" "{ deployment.tags = [ \"file\" ]; }") ]; }; }`, "a", "file"},
 	}
 	for _, c := range cases {
@@ -165,6 +169,7 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"a missing attribute outside options", `{ web = { lib, ... }: { imports = [ lib.ngnix ]; }; }`, []string{"attribute 'ngnix' missing", "hive.nix:1:"}},
 		{"an argument that recurses", `{ web = { pkgs, ... }: { imports = [ pkgs.ngnix ]; }; }`, []string{"infinite recursion", "`pkgs'", "meta.specialArgs"}},
 		{"a name that everybody knows", `{ web.imports = [ inputs.x.y ]; }`, []string{"undefined variable 'inputs'", "meta.specialArgs"}},
+		{"systems for nodes", `{ x86_64-linux = { web = { }; }; }`, []string{"a node named x86_64-linux", "meta.nixpkgs"}},
 		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
 	}
 	for _, c := range cases {
@@ -357,5 +362,56 @@ func TestWarningsNameTheirNodes(t *testing.T) {
 	_, err = Tool{Log: zerolog.New(&log)}.Eval(t.Context(), hiveFile(t, broken), Request{Toplevel: true})
 	if err == nil || !strings.Contains(log.String(), `"node":"a","message":"seen"`) {
 		t.Errorf("%v: a warning before an error is lost:\n%s", err, &log)
+	}
+}
+
+// <nixpkgs> is not looked for where every node has its own.
+func TestNodesWithANixpkgsEachNeedNoOther(t *testing.T) {
+	source := hiveFile(t, "{ meta.nodeNixpkgs.a = import "+withNix(t)+" { }; a.deployment.tags = [ \"t\" ]; }")
+	t.Setenv("NIX_PATH", "nixpkgs=/no/such/nixpkgs")
+	h, err := evalSource(t, source, "", Request{Toplevel: true})
+	if err != nil || tag(h, "a") != "t" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatKeysNeedInTheStoreIsKnown(t *testing.T) {
+	const text = `{ web = { pkgs, ... }: let tool = pkgs.writeScript "tool" ("#!/bin/sh\nexec cat # ${toString builtins.currentTime}"); in { deployment.keys = {
+		command.keyCommand = [ "${tool}" "/dev/null" ];
+		file.keyFile = "${tool}";
+		text.text = "run ${tool}";
+		none.keyCommand = [ "cat" "/dev/null" ];
+	}; }; }`
+	for _, keys := range []bool{true, false} {
+		h, err := evaluate(t, text, "", Request{Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		needs := map[string]int{"command": 1, "file": 1}
+		for _, key := range h.Nodes[0].Keys {
+			if len(key.Builds) != needs[key.Attr] {
+				t.Errorf("%s needs %q", key.Attr, key.Builds)
+			}
+			if keys && key.Attr == "command" {
+				if _, err := os.Stat(key.Command[0]); err == nil {
+					t.Error("the command is built already: this shows nothing")
+				}
+				if err := (Tool{}).Realise(t.Context(), key.Builds, nil); err != nil {
+					t.Error(err)
+				}
+				if _, err := os.Stat(key.Command[0]); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		warned := slices.ContainsFunc(h.Nodes[0].Warnings, func(w string) bool {
+			return strings.Contains(w, `deployment.keys."text".text names store paths`) && strings.Contains(w, "(tool)")
+		})
+		if warned != keys {
+			t.Errorf("warnings are %q", h.Nodes[0].Warnings)
+		}
+	}
+	if err := (Tool{}).Realise(t.Context(), []string{"/nix/store/00000000000000000000000000000000-none.drv!out"}, nil); err == nil || !strings.Contains(err.Error(), "-none.drv") {
+		t.Errorf("%v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 type journal struct {
 	log      zerolog.Logger
 	announce func(node []byte) // see [Request]; nil when not asked for
-	token    string            // of the traces of nix/eval.nix
+	token    string            // of the traces of nix/select.nix
 	node     string            // the node that is being evaluated, "" for none
 	warnings []warning         // those of nodes, in the order in which they came
 	last     *entry            // the last error
@@ -31,7 +31,7 @@ type warning struct {
 	nodes []string
 }
 
-// The traces of nix/eval.nix: how to reach a node, and which is being evaluated.
+// The traces of nix/select.nix: how to reach a node, and which is being evaluated.
 // Hives, builders and git write here as well, but do not know this evaluation's
 // token.
 func announcement(token string) string { return "trace: colmena-go " + token + " node: " }

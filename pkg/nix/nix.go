@@ -31,6 +31,8 @@ type Tool struct {
 	announce func(node []byte) // that of the evaluation's [Request]
 	token    string            // of its announcements
 	hive     string            // the file that it begins with
+
+	noFlakeSource bool // nodes are not told of the flake that nixpkgs is
 }
 
 // ErrNoNix: there is no Nix on this machine.
@@ -149,6 +151,16 @@ func (t Tool) Copy(ctx context.Context, outPath, socket string, opts CopyOptions
 	}
 	if err := t.run(ctx, t.command(ctx, "nix", append(args, outPath)...), opts.Output); err != nil {
 		return fmt.Errorf("copying %s: %w", outPath, err)
+	}
+	return nil
+}
+
+// Realise builds outputs of derivations, DRV!OUTPUT, or fetches them. It fails with
+// [ErrNoNix] or with what Nix said.
+func (t Tool) Realise(ctx context.Context, outputs []string, output func(line string)) error {
+	args := append(append([]string{"--realise", "--no-gc-warning"}, outputs...), t.optionArgs()...)
+	if err := t.run(ctx, t.command(ctx, "nix-store", args...), output); err != nil {
+		return fmt.Errorf("building %s: %w", strings.Join(outputs, ", "), err)
 	}
 	return nil
 }

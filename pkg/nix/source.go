@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -107,4 +108,30 @@ func ParseSource(text string) (Source, error) {
 func isURI(text string) bool {
 	scheme, _, found := strings.Cut(text, ":")
 	return found && scheme != "" && !strings.ContainsAny(scheme, "/ ") || strings.HasPrefix(text, "flake:")
+}
+
+// flakeCopy takes a path of a flake's copy in the store apart.
+var flakeCopy = regexp.MustCompile(`^/nix/store/[0-9a-z]{32}-source/(.+)$`)
+
+// Untracked is the file beside the flake that a path in the flake's copy in the
+// store was meant to be, where the copy lacks it as git does not track it; or "".
+func (s Source) Untracked(path string) string {
+	found := flakeCopy.FindStringSubmatch(path)
+	if s.Dir == "" || found == nil || exists(path) {
+		return ""
+	}
+	// The copy is one of the whole repository.
+	for dir := s.Dir; ; dir = filepath.Dir(dir) {
+		if file := filepath.Join(dir, found[1]); exists(file) {
+			return file
+		}
+		if exists(filepath.Join(dir, ".git")) || dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
