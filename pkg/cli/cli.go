@@ -3,17 +3,13 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -27,16 +23,17 @@ const Version = "0.1.0"
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
 	stdout := &output{to: os.Stdout}
-	app := newApp(stdout, os.Stderr)
-	ctx, stop := interruptible(func(text string) { tell(app, zerolog.WarnLevel, text) })
+	app := newApp(stdout, report.NewTerminal(os.Stderr))
+	ctx, stop := interruptible(screen(app), current(app))
 	defer stop()
 	words, err := arrange(app, args)
 	if err == nil {
 		err = stdout.verdict(app.RunContext(ctx, words))
 	} else if asksForJSON(args) {
-		setJSON(app)
+		screen(app).UseJSON()
 	}
 	show(err, app)
+	finish(ctx, screen(app))
 	return exitCode(err)
 }
 
@@ -64,7 +61,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
-		Metadata:       map[string]any{jsonLog: new(atomic.Bool)},
+		Metadata:       map[string]any{running: new(atomic.Pointer[report.Run])},
 	}
 	for _, command := range app.Commands {
 		if !command.Hidden {
@@ -96,75 +93,12 @@ func unsupportedCommands() []*cli.Command {
 	return commands
 }
 
-// oneSignal is within which time signals are one: timeout(1) and others send
-// theirs to the process and to its group.
-const oneSignal = 500 * time.Millisecond
-
-// interruptible is done after the first SIGINT, SIGTERM or SIGHUP; the second ends the
-// program at once. What runs on a host by then goes on by itself.
-func interruptible(tell func(string)) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
-	// A reader that goes away, as in `| head`, must not kill us while a host is
-	// being changed: with somebody to hear it, SIGPIPE is only a failed write.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // nohup(1), and shells for what runs in the background
-			signal.Notify(signals, s)
-		}
-	}
-	done := make(chan struct{})
-	go func() {
-		var first time.Time
-		for {
-			select {
-			case <-done:
-				return
-			case <-signals:
-			}
-			if !first.IsZero() {
-				if time.Since(first) < oneSignal {
-					continue
-				}
-				tell("left at once: an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends")
-				os.Exit(ExitInterrupted)
-			}
-			first = time.Now()
-			tell("interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")
-			cancel(errInterrupted)
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		close(done)
-		cancel(nil)
-	}
-}
-
 // show prints an error, unless the table or a note has told it already.
 func show(err error, app *cli.App) {
 	if err != nil && !errors.Is(err, errNodesFailed) && !errors.Is(err, errInterrupted) {
-		tell(app, zerolog.ErrorLevel, err.Error())
+		screen(app).Tell(zerolog.ErrorLevel, err.Error())
 	}
 }
-
-// tell says what concerns the whole run.
-func tell(app *cli.App, level zerolog.Level, text string) {
-	if inJSON(app) {
-		log := zerolog.New(app.ErrWriter).With().Timestamp().Logger()
-		log.WithLevel(level).Msg(text)
-		return
-	}
-	report.Message(app.ErrWriter, text)
-}
-
-// jsonLog is the name, in the app's metadata, of whether all on stderr is JSON.
-// A signal may come while flags are read, so it is atomic.
-const jsonLog = "json log"
-
-func inJSON(app *cli.App) bool { return app.Metadata[jsonLog].(*atomic.Bool).Load() }
-
-func setJSON(app *cli.App) { app.Metadata[jsonLog].(*atomic.Bool).Store(true) }
 
 // asksForJSON reads --log-format where the flags as a whole cannot be read.
 func asksForJSON(args []string) bool {
@@ -176,7 +110,7 @@ func prepare(c *cli.Context) error {
 	switch format := c.String("log-format"); format {
 	case "text":
 	case "json":
-		setJSON(c.App)
+		screen(c.App).UseJSON()
 	default:
 		return usage("--log-format is text or json, not %q", format)
 	}
@@ -194,9 +128,5 @@ func newLog(c *cli.Context, verbose bool) zerolog.Logger {
 	if verbose {
 		level = zerolog.DebugLevel
 	}
-	if inJSON(c.App) {
-		return zerolog.New(c.App.ErrWriter).Level(level).With().Timestamp().Logger()
-	}
-	console := zerolog.ConsoleWriter{Out: c.App.ErrWriter, NoColor: !bool(style(c)), PartsExclude: []string{zerolog.TimestampFieldName}}
-	return zerolog.New(console).Level(level)
+	return screen(c.App).Logger(level, style(c))
 }

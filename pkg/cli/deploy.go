@@ -55,15 +55,14 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return err
 	}
 	d.warnOfTexts(h)
-	sink := d.sink(c, h)
+	run := d.shown(c, h)
+	current(c.App).Store(run)
 	builder := d.tool.NewBuilder(nix.BuilderOptions{
 		Nodes: len(h.Nodes), MachinesFile: h.Meta.MachinesFile, Note: func(text string) { d.tool.Log.Info().Msg(text) },
 	})
 	defer builder.Close()
-	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(builder, d.resolver(c, sink)), sink)
-	if !inJSON(c.App) {
-		report.Table(c.App.ErrWriter, results, style(c))
-	}
+	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(builder, d.resolver(c, run)), run)
+	run.End(results)
 	if d.json {
 		if err := report.JSON(c.App.Writer, results); err != nil {
 			return err
@@ -146,17 +145,14 @@ func (d *deployment) seeOpenSSH() error {
 	return nil
 }
 
-// sink is what shows events while they happen.
-func (d *deployment) sink(c *cli.Context, h *hive.Hive) deploy.Sink {
-	if inJSON(c.App) {
-		return report.NewLog(d.tool.Log, d.verbose)
-	}
-	names := make([]string, len(h.Nodes))
-	for i, node := range h.Nodes {
-		names[i] = node.Name
-	}
+// shown is the deployment as people or programs see it.
+func (d *deployment) shown(c *cli.Context, h *hive.Hive) *report.Run {
 	// A log has room for everything, and whoever reads it cannot run again.
-	return report.NewPlain(c.App.ErrWriter, names, d.verbose || !onTerminal(c), style(c))
+	verbose := d.verbose || !onTerminal(c) && !screen(c.App).InJSON()
+	return report.NewRun(report.View{
+		Screen: screen(c.App), Style: style(c), Verbose: verbose,
+		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
+	}, h.Nodes, d.Goal)
 }
 
 // warnOfTexts: the text of a key in a flake can come from nowhere but the flake,
@@ -205,7 +201,7 @@ func (d *deployment) check(h *hive.Hive) error {
 // secrets: a terminal shows it, and no log has it.
 func (d *deployment) resolver(c *cli.Context, sink deploy.Sink) *keysource.Resolver {
 	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
-	if onTerminal(c) && !inJSON(c.App) {
+	if onTerminal(c) && !screen(c.App).InJSON() {
 		r.Said = func(node, key, line string) {
 			sink.Emit(deploy.Event{Node: node, Step: deploy.StepResolve, Kind: deploy.EventPrivate, Text: fmt.Sprintf("key %q: %s", key, line)})
 		}

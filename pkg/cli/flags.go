@@ -46,6 +46,9 @@ func (o *nixOptions) Set(text string) error {
 // String implements cli.Generic.
 func (o *nixOptions) String() string { return "" }
 
+// Get implements flag.Getter.
+func (o *nixOptions) Get() any { return o }
+
 // style decides about colour.
 func style(c *cli.Context) report.Style {
 	return report.Style(coloured(c.String("color"), onTerminal(c), os.Getenv))
@@ -68,8 +71,7 @@ func coloured(when string, terminal bool, getenv func(string) string) bool {
 
 // onTerminal reports whether a person watches; otherwise it becomes a log.
 func onTerminal(c *cli.Context) bool {
-	file, ok := c.App.ErrWriter.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	return screen(c.App).File() != nil && term.IsTerminal(int(screen(c.App).File().Fd()))
 }
 
 // source finds the hive.

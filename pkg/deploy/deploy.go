@@ -94,8 +94,9 @@ func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 		run.result.Tail = run.tail
 	}
 	run.result.Elapsed = time.Since(begin)
-	run.sink.Emit(Event{Node: node.Name, Step: run.step, Kind: EventEnd, Text: summary(run.result), Status: run.result.Status})
-	return run.result
+	result := run.result
+	run.sink.Emit(Event{Node: node.Name, Step: run.step, Kind: EventEnd, Text: summary(result), Result: &result})
+	return result
 }
 
 // safely goes to the goal; a bug that a node brings to light fails that node.

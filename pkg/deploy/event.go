@@ -28,8 +28,8 @@ type Event struct {
 	Step Step
 	Kind EventKind
 	Text string
-	// Status is how the node ended; "" unless Kind is EventEnd.
-	Status Status
+	// Result is how the node ended; nil unless Kind is EventEnd.
+	Result *Result
 }
 
 // EventKind says what an Event's Text is.

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Selector says which nodes a command is for: those that match any pattern that
@@ -40,7 +43,7 @@ func (s Selector) All() bool {
 
 // ParseSelector reads an --on argument: names and globs separated by commas,
 // tags after an @, with white space around each ignored, as Colmena does; a ! in
-// front excludes.
+// front excludes. A backslash takes the next character as it is.
 func ParseSelector(text string) (Selector, error) {
 	return parseList(text, func(part string) (Pattern, error) {
 		rest, exclude := strings.CutPrefix(part, "!")
@@ -62,7 +65,7 @@ func ParseExclusion(text string) (Selector, error) {
 
 func parseList(text string, parse func(string) (Pattern, error)) (Selector, error) {
 	var s Selector
-	for _, part := range strings.Split(text, ",") {
+	for _, part := range splitPatterns(text) {
 		part = strings.TrimSpace(part)
 		pattern, err := parse(part)
 		if err != nil {
@@ -92,6 +95,41 @@ func parsePattern(text string) (Pattern, error) {
 	return pattern, nil
 }
 
+// splitPatterns splits at commas that no backslash stands before.
+func splitPatterns(text string) []string {
+	parts := []string{""}
+	for i := 0; i < len(text); i++ {
+		last := &parts[len(parts)-1]
+		switch {
+		case text[i] == ',':
+			parts = append(parts, "")
+		case text[i] == '\\' && i+1 < len(text):
+			*last += text[i : i+2]
+			i++
+		default:
+			*last += text[i : i+1]
+		}
+	}
+	return parts
+}
+
+// Literal is the pattern that selects the node of this name. What nobody can see
+// or type in it is a ? there.
+func Literal(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		switch {
+		case unicode.IsSpace(r) || !strconv.IsPrint(r):
+			b.WriteString(strings.Repeat("?", utf8.RuneLen(r))) // Nix matches bytes
+			continue
+		case strings.ContainsRune(`*?[,\`, r), i == 0 && (r == '@' || r == '!'):
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 // globRegex translates *, ?, [abc], [a-z] and [!a]. Everything else is literal.
 func globRegex(glob string) (string, error) {
 	var b strings.Builder
@@ -101,6 +139,9 @@ func globRegex(glob string) (string, error) {
 			b.WriteString(".*")
 		case '?':
 			b.WriteString(".")
+		case '\\':
+			i = min(i+1, len(glob)-1)
+			writeLiteral(&b, glob[i])
 		case '[':
 			end := strings.IndexByte(glob[min(i+2, len(glob)):], ']')
 			if end < 0 {

@@ -23,6 +23,7 @@ func TestSelectorsAreReadAsColmenaReadsThem(t *testing.T) {
 		"*,!db-*":         "name .*|not name db-.*",
 		"! @db , a!b":     "not tag db|name a!b",
 		"![!a]":           "not name [^a]",
+		`\@a\,b\*,\\,c\`:  `name @a,b\*|name \\|name c\\`,
 	} {
 		if got := spell(ParseSelector(text)); got != want {
 			t.Errorf("%q: %v, want %s", text, got, want)
@@ -55,6 +56,23 @@ func TestOnlyWhatIncludesChoosesNodes(t *testing.T) {
 		if s, err := ParseSelector(text); err != nil || s.All() != all {
 			t.Errorf("%q: all is %t (%v), want %t", text, s.All(), err, all)
 		}
+	}
+}
+
+func TestTheLiteralOfANameSelectsItAlone(t *testing.T) {
+	for _, name := range []string{"web-1", "a.b", "a,b", "*", "a?[b]", `a\`, `\a`, "@a", "!a", "ünï", "a'b\"c"} {
+		s, err := ParseSelector(Literal(name))
+		if err != nil || len(s.Patterns) != 1 || s.Patterns[0].Kind != ByName {
+			t.Errorf("%q: %v, %v", name, s, err)
+			continue
+		}
+		match := regexp.MustCompile("^(?s:" + s.Patterns[0].Regex + ")$").MatchString
+		if !match(name) || match(name+"x") || match("x"+name) || match("xx") {
+			t.Errorf("%q becomes %s", name, s.Patterns[0].Regex)
+		}
+	}
+	if got := Literal("a b\n\x1b"); got != "a?b??" {
+		t.Errorf("what nobody can type is %q", got)
 	}
 }
 

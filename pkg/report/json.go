@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 
@@ -37,7 +38,7 @@ func JSON(out io.Writer, results []deploy.Result) error {
 		item := resultJSON{
 			Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
 			Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Keys: []keyJSON{},
-			Seconds: float64(r.Elapsed.Milliseconds()) / 1000,
+			Seconds: seconds(r.Elapsed),
 		}
 		if r.Err != nil {
 			item.Error = r.Err.Error()
@@ -82,8 +83,13 @@ func NodesJSON(out io.Writer, h *hive.Hive) error {
 }
 
 func write(out io.Writer, document any) error {
-	encoder := json.NewEncoder(out)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(document)
+	if err := encoder.Encode(document); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, escapedJSON(text.String()))
+	return err
 }

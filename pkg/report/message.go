@@ -1,12 +1,63 @@
 package report
 
 import (
-	"fmt"
+	"bytes"
 	"io"
-	"strings"
+
+	"github.com/rs/zerolog"
 )
 
-// Message prints what concerns the whole run.
-func Message(out io.Writer, text string) {
-	fmt.Fprintf(out, "colmena-go: %s\n", strings.TrimSpace(printable(text)))
+const levelWarn = zerolog.WarnLevel
+
+// Tell says what concerns the whole run.
+func (t *Terminal) Tell(level zerolog.Level, text string) { t.Print(t.message(level, text)) }
+
+func (t *Terminal) message(level zerolog.Level, text string) string {
+	if !t.InJSON() {
+		return "colmena-go: " + indented(text, "  ") + "\n"
+	}
+	var line bytes.Buffer
+	log := zerolog.New(&line).With().Timestamp().Logger()
+	log.WithLevel(level).Msg(text)
+	return line.String()
+}
+
+// Logger is the log for diagnostics from a level on.
+func (t *Terminal) Logger(level zerolog.Level, style Style) zerolog.Logger {
+	log := zerolog.New(diagnostics{t, style}).Level(level)
+	if t.InJSON() {
+		log = log.With().Timestamp().Logger()
+	}
+	return log
+}
+
+// diagnostics is where the log writes. What only --verbose shows may be dropped
+// when nobody reads it.
+type diagnostics struct {
+	t     *Terminal
+	style Style
+}
+
+// Write implements io.Writer.
+func (d diagnostics) Write(p []byte) (int, error) { return d.WriteLevel(zerolog.InfoLevel, p) }
+
+// WriteLevel implements zerolog.LevelWriter.
+func (d diagnostics) WriteLevel(level zerolog.Level, p []byte) (int, error) {
+	var out io.Writer = d.t
+	if level <= zerolog.DebugLevel {
+		out = d.t.Output()
+	}
+	if d.t.InJSON() {
+		return out.Write(p)
+	}
+	return zerolog.ConsoleWriter{
+		Out: out, NoColor: !bool(d.style),
+		PartsExclude: []string{zerolog.TimestampFieldName},
+		FormatPrepare: func(entry map[string]any) error {
+			if text, ok := entry[zerolog.MessageFieldName].(string); ok {
+				entry[zerolog.MessageFieldName] = indented(text, "    ")
+			}
+			return nil
+		},
+	}.Write(p)
 }

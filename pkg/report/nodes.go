@@ -14,7 +14,7 @@ func Nodes(out io.Writer, h *hive.Hive) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NODE\tTARGET\tTAGS\tKEYS")
 	for _, node := range h.Nodes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\n", printable(node.Name), target(node.Target), orDash(printable(strings.Join(node.Tags, ", "))), len(node.Keys))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\n", label(node.Name), target(node.Target), tags(node.Tags), len(node.Keys))
 	}
 	table.Flush()
 }
@@ -23,12 +23,16 @@ func target(t *hive.Target) string {
 	if t == nil {
 		return "-"
 	}
-	return printable(t.String())
+	return label(t.String())
 }
 
-func orDash(text string) string {
-	if text == "" {
+func tags(list []string) string {
+	if len(list) == 0 {
 		return "-"
 	}
-	return text
+	shown := make([]string, len(list))
+	for i, tag := range list {
+		shown[i] = label(tag)
+	}
+	return strings.Join(shown, ", ")
 }

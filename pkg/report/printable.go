@@ -1,9 +1,12 @@
 package report
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 )
 
 // escapes are the sequences of ECMA-48: CSI; OSC, DCS and other strings, which
@@ -11,16 +14,87 @@ import (
 var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-OQ-WYZ\\\x60-~])`)
 
 // printable takes the power over the terminal from a text that comes from a
-// host or a hive.
+// host or a hive: control characters, and those that are not seen or turn the
+// direction of what is around them.
 func printable(text string) string {
+	if plainASCII(text) {
+		return text
+	}
 	text = strings.ToValidUTF8(text, "�")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
 			return ' '
-		case r == '\n', strconv.IsPrint(r):
+		case r == '\n', seen(r):
 			return r
 		}
 		return -1
 	}, escapes.ReplaceAllString(text, ""))
+}
+
+// seen reports whether a reader can see that the rune is there.
+func seen(r rune) bool {
+	return strconv.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+func plainASCII(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c != '\n' && (c < ' ' || c > '~') {
+			return false
+		}
+	}
+	return true
+}
+
+// label is a name as it stands at the beginning of a line or in a table. One that
+// could be taken for another, or for more than a name, is quoted.
+func label(name string) string {
+	odd := strings.ContainsFunc(name, func(r rune) bool { return r == '"' || r == '|' || unicode.IsSpace(r) })
+	if odd || name == "" || printable(name) != name {
+		return strconv.QuoteToASCII(name)
+	}
+	return name
+}
+
+// indented sets the lines of a text after the first apart from what begins a line.
+func indented(text, by string) string {
+	return strings.ReplaceAll(strings.TrimSpace(printable(text)), "\n", "\n"+by)
+}
+
+// ours are the colours that this program uses itself.
+var ours = regexp.MustCompile(`\x1b\[(?:[0-2]|3[0-7]|9[0-7])m`)
+
+// screened is printable for a text that was put together here: colours stay.
+func screened(text string) string {
+	if plainASCII(text) {
+		return text
+	}
+	var b strings.Builder
+	for {
+		at := ours.FindStringIndex(text)
+		if at == nil {
+			return b.String() + printable(text)
+		}
+		b.WriteString(printable(text[:at[0]]) + text[at[0]:at[1]])
+		text = text[at[1]:]
+	}
+}
+
+// escapedJSON is a JSON text without anything that a terminal obeys. Such runes
+// can only be in its strings, so it means the same.
+func escapedJSON(text string) string {
+	if plainASCII(text) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || seen(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/report"
+)
+
+// screen is where all goes but documents; nobody waits for who reads it.
+func screen(app *cli.App) *report.Terminal { return app.ErrWriter.(*report.Terminal) }
+
+// running is the name, in the app's metadata, of the deployment that is shown,
+// for whom a signal finds there.
+const running = "running"
+
+func current(app *cli.App) *atomic.Pointer[report.Run] {
+	return app.Metadata[running].(*atomic.Pointer[report.Run])
+}
+
+const (
+	// oneSignal is within which time signals are one: timeout(1) and others send
+	// theirs to the process and to its group.
+	oneSignal = 500 * time.Millisecond
+	// How long a reader may take nothing at the end, and how long all that is
+	// left to say may take once the user wants to leave, or to leave at once.
+	patience    = time.Minute
+	interrupted = 2 * time.Second
+	atOnce      = time.Second
+)
+
+// interruptible is done after the first SIGINT, SIGTERM or SIGHUP; the second ends the
+// program at once. What runs on a host by then goes on by itself.
+func interruptible(screen *report.Terminal, run *atomic.Pointer[report.Run]) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	// A reader that goes away, as in `| head`, must not kill us while a host is
+	// being changed: with somebody to hear it, SIGPIPE is only a failed write.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // nohup(1), and shells for what runs in the background
+			signal.Notify(signals, s)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-signals:
+		}
+		cancel(errInterrupted)
+		screen.Tell(zerolog.WarnLevel, "interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")
+		first := time.NewTimer(oneSignal)
+		defer first.Stop()
+		select {
+		case <-done:
+			return
+		case <-first.C:
+		}
+		for len(signals) > 0 { // they are the first one's
+			<-signals
+		}
+		if r := run.Load(); r != nil && r.Waiting() != "" {
+			screen.Tell(zerolog.InfoLevel, "waiting for "+r.Waiting())
+		}
+		select {
+		case <-done:
+		case <-signals:
+			leave(screen, run.Load())
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
+
+// leave ends the program at once, with what is known of the deployment, if there is one.
+func leave(screen *report.Terminal, run *report.Run) {
+	if run != nil {
+		run.Leave()
+	}
+	screen.Tell(zerolog.WarnLevel, "left at once: an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends")
+	hurried(screen, atOnce)
+	os.Exit(ExitInterrupted)
+}
+
+// finish waits for whoever reads, as long as they read.
+func finish(ctx context.Context, screen *report.Terminal) {
+	if !screen.Settle(ctx, patience) && ctx.Err() != nil {
+		hurried(screen, interrupted)
+	}
+	screen.Close(ctx, 0)
+}
+
+// hurried waits for them only so long.
+func hurried(screen *report.Terminal, most time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	screen.Settle(ctx, most)
+}

@@ -1,0 +1,112 @@
+package report
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+)
+
+// entry is a line of the log.
+type entry struct {
+	Level, Node, Step, Event, Message, Status, Error, Time string
+
+	Seconds                                            float64
+	Nodes, Succeeded, Failed, Skipped, Cancelled, Left int
+}
+
+// entries reads what was logged.
+func entries(t *testing.T, print func(*Terminal)) []entry {
+	t.Helper()
+	text := printed(t, func(screen *Terminal) {
+		screen.UseJSON()
+		print(screen)
+	})
+	var list []entry
+	for line := range strings.Lines(text) {
+		var e entry
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if e.Time == "" || e.Level == "" {
+			t.Errorf("%q has no time or level", line)
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+func TestALogHasOneEntryForEachEvent(t *testing.T) {
+	list := entries(t, func(screen *Terminal) {
+		log := NewLog(screen, true)
+		for _, e := range events() {
+			log.Emit(e)
+		}
+	})
+	if len(list) != len(events()) {
+		t.Fatalf("%d entries for %d events", len(list), len(events()))
+	}
+	for i, got := range list {
+		if e := events()[i]; got.Node != e.Node || got.Step != string(e.Step) || got.Event == "" || got.Message != e.Text {
+			t.Errorf("%+v does not tell of %+v", got, e)
+		}
+	}
+	for _, verbose := range []bool{false, true} {
+		private := deploy.Event{Node: "web", Kind: deploy.EventPrivate, Text: "s3cret"}
+		if list := entries(t, func(screen *Terminal) { NewLog(screen, verbose).Emit(private) }); len(list) > 0 {
+			t.Errorf("a line for the terminal alone is logged: %+v", list)
+		}
+	}
+	if quiet := entries(t, func(screen *Terminal) { NewLog(screen, false).Emit(events()[1]) }); len(quiet) > 0 {
+		t.Errorf("without verbose, output is logged: %+v", quiet)
+	}
+}
+
+func TestTheEndOfANodeTellsHowItEnded(t *testing.T) {
+	list := entries(t, func(screen *Terminal) {
+		log := NewLog(screen, false)
+		for _, e := range events()[4:] {
+			log.Emit(e)
+		}
+	})
+	if e := list[0]; e.Level != "error" || e.Event != "end" || e.Status != "failed" || e.Error != "two things:\nthis\nthat" || e.Seconds != 1.5 {
+		t.Errorf("a node that failed: %+v", e)
+	}
+	if e := list[1]; e.Level != "info" || e.Status != "succeeded" || e.Error != "" || e.Seconds != 2 {
+		t.Errorf("a node that succeeded: %+v", e)
+	}
+}
+
+func TestTheLastEntryOfADeploymentCountsItsNodes(t *testing.T) {
+	list := entries(t, func(screen *Terminal) {
+		NewRun(View{Screen: screen}, nodes(results()), "switch").End(results())
+	})
+	e := list[len(list)-1]
+	e.Time, e.Seconds = "", 0
+	want := entry{Level: "error", Event: "summary", Nodes: 5, Succeeded: 2, Failed: 1, Skipped: 1, Cancelled: 1,
+		Message: "2 of 5 nodes succeeded, 1 failed, 1 skipped, 1 cancelled"}
+	if len(list) != 1 || e != want {
+		t.Errorf("%+v\nwant %+v", list, want)
+	}
+	list = entries(t, func(screen *Terminal) { NewLog(screen, false).Summary(results()[:1], time.Second) })
+	if e := list[0]; e.Level != "info" || e.Seconds != 1 || e.Succeeded != 1 {
+		t.Errorf("all succeeded: %+v", e)
+	}
+}
+
+func TestALogOfProgramsHasNoPowerOverATerminal(t *testing.T) {
+	const text = "\x1b]52;c;eA==\a \u009b2J \u202e\U000e0001 é"
+	raw := printed(t, func(screen *Terminal) {
+		screen.UseJSON()
+		NewLog(screen, false).Emit(deploy.Event{Node: text, Kind: deploy.EventNote, Text: text})
+	})
+	if strings.ContainsAny(raw, "\x1b\u009b\u202e\U000e0001") || !strings.Contains(raw, "é") {
+		t.Errorf("%q", raw)
+	}
+	var e entry
+	if err := json.Unmarshal([]byte(raw), &e); err != nil || e.Message != text || e.Node != text {
+		t.Errorf("it means %q, %v", e.Message, err)
+	}
+}

@@ -1,0 +1,138 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// reason is why nodes failed, all of them in the same step and with the same
+// words, but for what each calls its own.
+type reason struct {
+	first deploy.Result // whose words are shown
+	nodes []string
+	alike bool // every node's words are the same to the letter
+}
+
+// How much is shown: of one reason, of one line, and of all last output.
+const (
+	reasonLines = 24
+	lineLength  = 400
+	tailLines   = 60
+)
+
+// reasons shows each reason once, with the nodes that share it and the last
+// output of the first of them.
+func reasons(results []deploy.Result, nodes []hive.Node, style Style) string {
+	var b strings.Builder
+	groups := grouped(results, nodes)
+	if len(groups) == 0 {
+		return ""
+	}
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n%s: failed (%s):\n", style.paint(red, and(g.nodes)), g.first.Step)
+		for _, line := range firstLines(g.first.Err.Error()) {
+			fmt.Fprintf(&b, "  %s\n", line)
+		}
+		if !g.alike {
+			fmt.Fprintf(&b, "  (the words of %s; those of the others differ in names and addresses alone)\n", label(g.first.Node))
+		}
+		tail := g.first.Tail
+		tail = tail[max(0, len(tail)-max(4, tailLines/len(groups))):]
+		if len(tail) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "  the last output of %s on %s:\n", g.first.Step, label(g.first.Node))
+		for _, line := range tail {
+			fmt.Fprintf(&b, "  | %s\n", style.paint(dim, oneLine(line)))
+		}
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+func grouped(results []deploy.Result, nodes []hive.Node) []*reason {
+	var groups []*reason
+	byWords := map[string]*reason{}
+	for _, r := range results {
+		if r.Status != deploy.Failed || r.Err == nil {
+			continue
+		}
+		words := string(r.Step) + "\x00" + withoutOwn(r, nodes)
+		g := byWords[words]
+		if g == nil {
+			g = &reason{first: r, alike: true}
+			byWords[words], groups = g, append(groups, g)
+		}
+		g.nodes = append(g.nodes, label(r.Node))
+		g.alike = g.alike && r.Err.Error() == g.first.Err.Error()
+	}
+	// What concerns the most nodes comes last, where it is seen.
+	slices.SortStableFunc(groups, func(a, b *reason) int { return len(a.nodes) - len(b.nodes) })
+	return groups
+}
+
+// withoutOwn is the error of a node with a mark in the place of the node's own
+// name, address and system.
+func withoutOwn(r deploy.Result, nodes []hive.Node) string {
+	text := r.Err.Error()
+	own := []string{r.Toplevel, r.Node}
+	for _, node := range nodes {
+		if node.Name == r.Node && node.Target != nil {
+			own = append(own, node.Target.Host)
+		}
+	}
+	for i, name := range own {
+		if name != "" {
+			text = replaceWord(text, name, fmt.Sprintf("\x00%d", min(i, 1)))
+		}
+	}
+	return text
+}
+
+// replaceWord replaces a name where it is not part of a longer word.
+func replaceWord(text, name, mark string) string {
+	inWord := func(c byte) bool {
+		return c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+	}
+	var b strings.Builder
+	for at := 0; ; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return b.String() + text[at:]
+		}
+		i += at
+		end := i + len(name)
+		b.WriteString(text[at:i])
+		if i > 0 && inWord(text[i-1]) || end < len(text) && inWord(text[end]) {
+			b.WriteString(name)
+		} else {
+			b.WriteString(mark)
+		}
+		at = end
+	}
+}
+
+// firstLines bounds an error: its first lines, and how many there are more.
+func firstLines(text string) []string {
+	lines := strings.Split(strings.TrimSpace(printable(text)), "\n")
+	if more := len(lines) - reasonLines; more > 1 {
+		lines = append(lines[:reasonLines:reasonLines], fmt.Sprintf("… %d more lines, above", more))
+	}
+	for i, line := range lines {
+		lines[i] = oneLine(line)
+	}
+	return lines
+}
+
+// oneLine bounds a line of output.
+func oneLine(text string) string {
+	text = strings.ReplaceAll(printable(text), "\n", " ")
+	if runes := []rune(text); len(runes) > lineLength {
+		return string(runes[:lineLength]) + "…"
+	}
+	return text
+}

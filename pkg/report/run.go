@@ -1,0 +1,156 @@
+// Package report shows a deployment to people and to programs: events while it
+// runs, a table or JSON at its end. Nothing else prints.
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// Run is one deployment as it is shown: a [deploy.Sink] that also knows how far
+// every node is, so that it can tell when the user leaves before the end.
+type Run struct {
+	deploy.Sink
+	view  View
+	begin time.Time
+	told  sync.Once // how it ended
+
+	mu    sync.Mutex
+	nodes []*progress
+}
+
+// View is how a Run is shown.
+type View struct {
+	Screen  *Terminal
+	Style   Style
+	Verbose bool // show what programs print
+	// Again is the command line that does only these nodes again; nil leaves it out.
+	Again func(nodes []string) string
+}
+
+// progress is how far a node is.
+type progress struct {
+	node  hive.Node
+	goal  hive.Goal
+	step  deploy.Step
+	begin time.Time
+	end   *deploy.Result // nil before it
+}
+
+// left is the status of a node that was being changed when the user left.
+const left deploy.Status = "left"
+
+// NewRun returns a Run of a deployment to the nodes.
+func NewRun(view View, nodes []hive.Node, goal hive.Goal) *Run {
+	r := &Run{view: view, begin: time.Now()}
+	names := make([]string, len(nodes))
+	for i, node := range nodes {
+		names[i] = node.Name
+		r.nodes = append(r.nodes, &progress{node: node, goal: goal, begin: r.begin})
+	}
+	if view.Screen.InJSON() {
+		r.Sink = NewLog(view.Screen, view.Verbose)
+	} else {
+		r.Sink = NewPlain(view.Screen, names, view.Verbose, view.Style)
+	}
+	return r
+}
+
+// Emit implements [deploy.Sink].
+func (r *Run) Emit(e deploy.Event) {
+	r.mu.Lock()
+	for _, p := range r.nodes {
+		if p.node.Name != e.Node {
+			continue
+		}
+		if p.step = e.Step; e.Kind == deploy.EventEnd {
+			p.end = e.Result
+		}
+	}
+	r.mu.Unlock()
+	r.Sink.Emit(e)
+}
+
+// Waiting names the nodes that have not ended, each with its step; "" if all have.
+func (r *Run) Waiting() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var steps []deploy.Step
+	names := map[deploy.Step][]string{}
+	for _, p := range r.nodes {
+		if p.end != nil {
+			continue
+		}
+		if names[p.step] == nil {
+			steps = append(steps, p.step)
+		}
+		names[p.step] = append(names[p.step], label(p.node.Name))
+	}
+	var parts []string
+	for _, step := range steps {
+		text := and(names[step])
+		if step != "" {
+			text += fmt.Sprintf(" (%s)", step)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// End tells how every node ended.
+func (r *Run) End(results []deploy.Result) { r.told.Do(func() { r.tell(results, "") }) }
+
+// Leave tells what is known by now, unless End was first.
+func (r *Run) Leave() {
+	r.told.Do(func() { r.tell(r.soFar(), "left before the end; this is known by now:\n") })
+}
+
+func (r *Run) tell(results []deploy.Result, heading string) {
+	if log, ok := r.Sink.(*Log); ok {
+		log.Summary(results, time.Since(r.begin))
+		return
+	}
+	nodes := make([]hive.Node, len(r.nodes))
+	for i, p := range r.nodes {
+		nodes[i] = p.node
+	}
+	r.view.Screen.Print("\n" + heading + table(results, nodes, r.view))
+}
+
+// soFar is a result for every node, in their order.
+func (r *Run) soFar() []deploy.Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var results []deploy.Result
+	for _, p := range r.nodes {
+		if p.end != nil {
+			results = append(results, *p.end)
+			continue
+		}
+		result := deploy.Result{Node: p.node.Name, Goal: p.goal, Status: deploy.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
+		if slices.Contains([]deploy.Step{deploy.StepUpload, deploy.StepActivate}, p.step) {
+			result.Status = left
+		}
+		results = append(results, result)
+	}
+	return results
+}
+
+// and lists names as one says them; of many only the first few.
+func and(names []string) string {
+	const most = 3
+	switch n := len(names); {
+	case n == 1:
+		return names[0]
+	case n > most+1:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+}

@@ -1,0 +1,100 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+)
+
+// table is how every node ended, failures last; then the reasons, each once;
+// then the numbers, and how to do the rest.
+func table(results []deploy.Result, nodes []hive.Node, view View) string {
+	results = failuresLast(results)
+	var b strings.Builder
+	columns := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(columns, "NODE\tRESULT\tKEYS\tTIME")
+	for _, r := range results {
+		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", label(r.Node), outcome(r), keys(r.Keys), r.Elapsed.Round(10*time.Millisecond))
+	}
+	columns.Flush()
+	b.WriteString(reasons(results, nodes, view.Style))
+	fmt.Fprintln(&b, summary(results))
+	var rest []string
+	for _, r := range results {
+		if !done(r.Status) {
+			rest = append(rest, r.Node)
+		}
+	}
+	if len(rest) > 0 && view.Again != nil {
+		slices.Sort(rest)
+		fmt.Fprintln(&b, "again: "+view.Again(rest))
+	}
+	return b.String()
+}
+
+func done(status deploy.Status) bool {
+	return status == deploy.Succeeded || status == deploy.SkippedNode
+}
+
+// failuresLast keeps the order of the nodes apart from that.
+func failuresLast(results []deploy.Result) []deploy.Result {
+	sorted := slices.Clone(results)
+	rank := map[deploy.Status]int{deploy.Cancelled: 1, left: 2, deploy.Failed: 3}
+	slices.SortStableFunc(sorted, func(a, b deploy.Result) int { return rank[a.Status] - rank[b.Status] })
+	return sorted
+}
+
+// outcome is a node's result in a few words.
+func outcome(r deploy.Result) string {
+	switch {
+	case r.Status == deploy.Failed || r.Status == left:
+		return fmt.Sprintf("%s (%s)", r.Status, r.Step)
+	case r.RebootNeeded:
+		return "reboot needed"
+	}
+	return string(r.Status)
+}
+
+// keys counts what became of a node's keys.
+func keys(list []deploy.KeyResult) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	count := map[plan.Change]int{}
+	for _, key := range list {
+		count[key.Change]++
+	}
+	var parts []string
+	for _, change := range []plan.Change{plan.Changed, plan.Mended, plan.Unchanged, plan.Skipped} {
+		if count[change] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[change], change))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func countOf(results []deploy.Result) map[deploy.Status]int {
+	count := map[deploy.Status]int{}
+	for _, r := range results {
+		count[r.Status]++
+	}
+	return count
+}
+
+// summary is the numbers in one line.
+func summary(results []deploy.Result) string {
+	count := countOf(results)
+	text := fmt.Sprintf("%d of %d nodes succeeded", count[deploy.Succeeded], len(results))
+	for _, status := range []deploy.Status{deploy.Failed, deploy.SkippedNode, deploy.Cancelled, left} {
+		if count[status] > 0 {
+			text += fmt.Sprintf(", %d %s", count[status], status)
+		}
+	}
+	return text
+}

@@ -1,0 +1,186 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+)
+
+func results() []deploy.Result {
+	return []deploy.Result{
+		{Node: "web", Goal: hive.Switch, Status: deploy.Succeeded, Toplevel: "/nix/store/w", Elapsed: 3210 * time.Millisecond,
+			Keys: []deploy.KeyResult{
+				{Name: "a", Path: "/run/keys/a", Change: plan.Changed},
+				{Name: "b", Path: "/run/keys/b", Change: plan.Unchanged},
+				{Name: "c", Path: "/run/keys/c", Change: plan.Unchanged},
+				{Name: "d", Path: "/run/keys/d", Change: plan.Mended, Note: "a note"},
+			}},
+		{Node: "db", Goal: hive.Switch, Status: deploy.Failed, Step: deploy.StepActivate, Err: errors.New("it broke"),
+			Tail: []string{"starting", "\x1b[31mno\x1b[0m"}, Elapsed: time.Second},
+		{Node: "gate", Goal: hive.Switch, Status: deploy.Succeeded, RebootNeeded: true},
+		{Node: "null", Goal: hive.Switch, Status: deploy.SkippedNode},
+		{Node: "late", Goal: hive.Switch, Status: deploy.Cancelled, Err: errors.New("interrupted")},
+	}
+}
+
+// nodes are those of results, each at an address of its own.
+func nodes(results []deploy.Result) []hive.Node {
+	var list []hive.Node
+	for i, r := range results {
+		list = append(list, hive.Node{Name: r.Node, Target: &hive.Target{Host: fmt.Sprintf("192.0.2.%d", i+1)}})
+	}
+	return list
+}
+
+func again(nodes []string) string { return "colmena-go apply --on " + strings.Join(nodes, ",") }
+
+func TestTheTableTellsHowEveryNodeEnded(t *testing.T) {
+	got := printed(t, func(screen *Terminal) {
+		NewRun(View{Screen: screen, Again: again}, nodes(results()), hive.Switch).End(results())
+	})
+	want := `
+NODE  RESULT             KEYS                              TIME
+web   succeeded          1 changed, 1 mended, 2 unchanged  3.21s
+gate  reboot needed      -                                 0s
+null  skipped            -                                 0s
+late  cancelled          -                                 0s
+db    failed (activate)  -                                 1s
+
+db: failed (activate):
+  it broke
+  the last output of activate on db:
+  | starting
+  | no
+
+2 of 5 nodes succeeded, 1 failed, 1 skipped, 1 cancelled
+again: colmena-go apply --on db,late
+`
+	if got != want {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+}
+
+// many results in which nodes fail for few reasons.
+func many() []deploy.Result {
+	var list []deploy.Result
+	for i := range 20 {
+		list = append(list, deploy.Result{Node: fmt.Sprintf("web-%02d", i), Status: deploy.Failed, Step: deploy.StepDial,
+			Err: fmt.Errorf("cannot reach the host 192.0.2.%d:22: connection refused", i+1)})
+	}
+	return append(list,
+		deploy.Result{Node: "db-1", Status: deploy.Failed, Step: deploy.StepBuild, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-1"},
+		deploy.Result{Node: "db-2", Status: deploy.Failed, Step: deploy.StepBuild, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-2"},
+		deploy.Result{Node: "ok", Status: deploy.Succeeded},
+	)
+}
+
+func TestEachReasonIsShownOnceWithTheNodesThatShareIt(t *testing.T) {
+	list := many()
+	got := reasons(list, nodes(list), false)
+	want := `
+db-1 and db-2: failed (build):
+  2 problems:
+  - one
+  - two
+
+web-00, web-01, web-02 and 17 more: failed (connect):
+  cannot reach the host 192.0.2.1:22: connection refused
+  (the words of web-00; those of the others differ in names and addresses alone)
+
+`
+	if got != want {
+		t.Errorf("shown\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
+	for name, texts := range map[string][2]string{
+		"another host":         {"no route to 192.0.2.1", "no route to 192.0.2.9"},
+		"another's name":       {"node b is in the way", "node c is in the way"},
+		"part of another word": {"a-key is missing", "b-key is missing"},
+	} {
+		list := []deploy.Result{
+			{Node: "a", Status: deploy.Failed, Err: errors.New(texts[0])}, {Node: "b", Status: deploy.Failed, Err: errors.New(texts[1])},
+		}
+		if got := grouped(list, nodes(list)); len(got) != 2 {
+			t.Errorf("%s: %q and %q count as one", name, texts[0], texts[1])
+		}
+	}
+}
+
+func TestLongReasonsAndOutputAreBounded(t *testing.T) {
+	list := []deploy.Result{{Node: "a", Status: deploy.Failed, Step: deploy.StepBuild,
+		Err:  errors.New(strings.Repeat("x\n", 1000)),
+		Tail: append(make([]string, 1000), strings.Repeat("é", 1<<20))}}
+	got := reasons(list, nodes(list), false)
+	if lines := strings.Count(got, "\n"); lines > 100 || len(got) > 8000 || !strings.Contains(got, "… 976 more lines, above") {
+		t.Errorf("%d lines, %d bytes", lines, len(got))
+	}
+}
+
+func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
+	list := results()
+	got := printed(t, func(screen *Terminal) {
+		run := NewRun(View{Screen: screen, Again: again}, nodes(list), hive.Switch)
+		run.begin = time.Now()
+		run.Sink = nowhere{}
+		run.Emit(deploy.Event{Node: "web", Kind: deploy.EventEnd, Result: &list[0]})
+		run.Emit(deploy.Event{Node: "db", Step: deploy.StepActivate, Kind: deploy.EventBegin})
+		run.Emit(deploy.Event{Node: "gate", Step: deploy.StepActivate, Kind: deploy.EventBegin})
+		run.Emit(deploy.Event{Node: "null", Step: deploy.StepBuild, Kind: deploy.EventBegin})
+		if got, want := run.Waiting(), "db and gate (activate), null (build), late"; got != want {
+			t.Errorf("waiting for %q, want %q", got, want)
+		}
+		for _, p := range run.nodes {
+			p.begin = time.Now()
+		}
+		run.Leave()
+		run.End(list) // which nobody needs any more
+	})
+	want := `
+left before the end; this is known by now:
+NODE  RESULT           KEYS                              TIME
+web   succeeded        1 changed, 1 mended, 2 unchanged  3.21s
+null  cancelled        -                                 0s
+late  cancelled        -                                 0s
+db    left (activate)  -                                 0s
+gate  left (activate)  -                                 0s
+1 of 5 nodes succeeded, 2 cancelled, 2 left
+again: colmena-go apply --on db,gate,late,null
+`
+	if got != want {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) Emit(deploy.Event) {}
+
+func TestANodesNameIsNoMoreThanAName(t *testing.T) {
+	for name, want := range map[string]string{
+		"web-1": "web-1", "db.example": "db.example", "größe": "größe",
+		"a\nb | switch done": `"a\nb | switch done"`, "a\x1b[2J": `"a\x1b[2J"`, "web-1\u200b": `"web-1\u200b"`, "a b": `"a b"`, "": `""`,
+	} {
+		if got := label(name); got != want {
+			t.Errorf("%q is shown as %s, want %s", name, got, want)
+		}
+	}
+	evil := []deploy.Result{{Node: "evil\nweb | switch done", Status: deploy.Succeeded}}
+	got := printed(t, func(screen *Terminal) {
+		run := NewRun(View{Screen: screen}, nodes(evil), hive.Switch)
+		run.Emit(deploy.Event{Node: evil[0].Node, Kind: deploy.EventNote, Text: "x"})
+		run.End(evil)
+	})
+	for line := range strings.Lines(got) {
+		if strings.HasPrefix(line, "web") {
+			t.Errorf("a line was forged:\n%s", got)
+		}
+	}
+}

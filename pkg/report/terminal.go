@@ -1,0 +1,195 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Terminal is the one way to what people read, or the program that reads it for
+// them. A single goroutine writes; nobody else ever waits for the reader. What
+// a terminal would obey is taken out on the way.
+type Terminal struct {
+	out  io.Writer
+	json atomic.Bool
+
+	mu      sync.Mutex
+	queue   []byte        // whole lines
+	busy    bool          // some of it is being written
+	missing int           // lines that were dropped and not told of yet
+	over    bool          // nothing is taken any more
+	moved   chan struct{} // closed, and made anew, with everything that gets out
+	wake    chan struct{}
+	ended   chan struct{}
+}
+
+const (
+	// room is how many bytes wait for the reader before output is dropped.
+	room = 4 << 20
+	// piece is how much is written at once, so that a slow reader can be told
+	// from one that has stopped.
+	piece = 4 << 10
+)
+
+// NewTerminal returns a Terminal for text. Close ends its goroutine.
+func NewTerminal(out io.Writer) *Terminal {
+	t := &Terminal{out: out, moved: make(chan struct{}), wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	go t.print()
+	return t
+}
+
+// UseJSON says that everything is one JSON object a line from now on.
+func (t *Terminal) UseJSON() { t.json.Store(true) }
+
+// InJSON reports whether it is.
+func (t *Terminal) InJSON() bool { return t.json.Load() }
+
+// Print takes whole lines, which are never dropped, and does not wait.
+func (t *Terminal) Print(text string) { t.put(text, false) }
+
+// Write is [Terminal.Print] for those who know only an io.Writer.
+func (t *Terminal) Write(p []byte) (int, error) {
+	t.Print(string(p))
+	return len(p), nil
+}
+
+// Output returns a writer of whole lines that are dropped, and counted, while
+// too much waits for the reader.
+func (t *Terminal) Output() io.Writer { return lossy{t} }
+
+type lossy struct{ t *Terminal }
+
+func (w lossy) Write(p []byte) (int, error) {
+	w.t.put(string(p), true)
+	return len(p), nil
+}
+
+func (t *Terminal) put(text string, mayDrop bool) {
+	if t.InJSON() {
+		text = escapedJSON(text)
+	} else {
+		text = screened(text)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.over:
+		return
+	case mayDrop && len(t.queue)+len(text) > room:
+		t.missing += bytes.Count([]byte(text), []byte("\n"))
+		return
+	}
+	t.tellMissing()
+	t.queue = append(t.queue, text...)
+	t.signal()
+}
+
+// tellMissing says at its place that something was dropped. It is called with mu.
+func (t *Terminal) tellMissing() {
+	if t.missing == 0 {
+		return
+	}
+	lines := "lines"
+	if t.missing == 1 {
+		lines = "line"
+	}
+	text := fmt.Sprintf("… %d %s not shown: output comes faster than it is read", t.missing, lines)
+	t.queue = append(t.queue, t.message(levelWarn, text)...)
+	t.missing = 0
+}
+
+func (t *Terminal) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// print writes what is put until Close.
+func (t *Terminal) print() {
+	defer close(t.ended)
+	for {
+		t.mu.Lock()
+		batch, over := t.queue, t.over
+		t.queue, t.busy = nil, len(batch) > 0
+		t.mu.Unlock()
+		switch {
+		case len(batch) > 0:
+			t.write(batch)
+		case over:
+			return
+		default:
+			<-t.wake
+		}
+	}
+}
+
+// write writes a batch in pieces that end with a line, if they can.
+func (t *Terminal) write(batch []byte) {
+	for len(batch) > 0 {
+		next := batch[:min(piece, len(batch))]
+		if i := bytes.LastIndexByte(next, '\n'); i >= 0 {
+			next = next[:i+1]
+		}
+		batch = batch[len(next):]
+		t.out.Write(next) // a reader who went away misses it
+		t.mu.Lock()
+		t.busy = len(batch) > 0
+		close(t.moved)
+		t.moved = make(chan struct{})
+		t.mu.Unlock()
+	}
+}
+
+// Settle waits until everything is written and reports whether it is. It gives
+// up when ctx is done, or when the reader takes nothing for as long as patience.
+func (t *Terminal) Settle(ctx context.Context, patience time.Duration) bool {
+	for {
+		t.mu.Lock()
+		t.tellMissing()
+		t.signal()
+		empty, moved := len(t.queue) == 0 && !t.busy, t.moved
+		t.mu.Unlock()
+		if empty {
+			return true
+		}
+		stalled := time.NewTimer(patience)
+		select {
+		case <-moved:
+		case <-stalled.C:
+			return false
+		case <-ctx.Done():
+			stalled.Stop()
+			return false
+		}
+		stalled.Stop()
+	}
+}
+
+// Close settles, takes nothing any more and ends the goroutine, as soon as the
+// write it is in ends.
+func (t *Terminal) Close(ctx context.Context, patience time.Duration) bool {
+	settled := t.Settle(ctx, patience)
+	t.mu.Lock()
+	t.over = true
+	if !settled {
+		t.queue = nil
+	}
+	t.mu.Unlock()
+	t.signal()
+	if settled {
+		<-t.ended
+	}
+	return settled
+}
+
+// File is what is written to, nil if that is no file.
+func (t *Terminal) File() *os.File {
+	file, _ := t.out.(*os.File)
+	return file
+}

@@ -1,0 +1,141 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stalled is a Terminal whose reader takes nothing before it is told to read,
+// which returns all there was.
+func stalled(t *testing.T) (screen *Terminal, read func() string) {
+	t.Helper()
+	r, w := io.Pipe()
+	screen = NewTerminal(w)
+	all := make(chan string, 1)
+	t.Cleanup(func() {
+		screen.Close(t.Context(), 0)
+		r.Close()
+		<-screen.ended
+	})
+	return screen, func() string {
+		go func() {
+			text, _ := io.ReadAll(r)
+			all <- string(text)
+		}()
+		if !screen.Close(context.Background(), time.Minute) {
+			t.Error("the reader reads, but not all was written")
+		}
+		w.Close()
+		return <-all
+	}
+}
+
+func TestNobodyWaitsForAReaderWhoStopped(t *testing.T) {
+	screen, _ := stalled(t)
+	list := []deploy.Result{{Node: "web", Status: deploy.Succeeded}}
+	run := NewRun(View{Screen: screen, Verbose: true}, nodes(list), hive.Switch)
+	line := strings.Repeat("x", 1<<10)
+	const lines = 3 * room >> 10
+	for range lines { // returns, or the test ends with its deadline
+		run.Emit(deploy.Event{Node: "web", Kind: deploy.EventOutput, Text: line})
+	}
+	run.Emit(deploy.Event{Node: "web", Kind: deploy.EventWarn, Text: "look"})
+	run.Emit(deploy.Event{Node: "web", Kind: deploy.EventNote, Text: "listen"})
+	run.End(list)
+	if screen.Close(t.Context(), 20*time.Millisecond) {
+		t.Error("nothing was read, and all was written")
+	}
+}
+
+func TestWhatIsDroppedIsCountedAndOnlyOutputIs(t *testing.T) {
+	screen, read := stalled(t)
+	plain := NewPlain(screen, []string{"web"}, true, false)
+	line := strings.Repeat("x", 1<<10)
+	const lines = 3 * room >> 10
+	for range lines {
+		plain.Emit(deploy.Event{Node: "web", Kind: deploy.EventOutput, Text: line})
+	}
+	plain.Emit(deploy.Event{Node: "web", Kind: deploy.EventWarn, Text: "look"})
+	plain.Emit(deploy.Event{Node: "web", Kind: deploy.EventEnd, Text: "switch done"})
+	text := read()
+	shown := strings.Count(text, line)
+	notice := fmt.Sprintf("colmena-go: … %d lines not shown: output comes faster than it is read\nweb | warning: look\nweb | switch done\n", lines-shown)
+	if shown == 0 || shown == lines || !strings.HasSuffix(text, notice) {
+		t.Errorf("%d of %d lines shown, and at the end %q", shown, lines, text[max(0, len(text)-200):])
+	}
+}
+
+func TestJSONTellsOfDroppedEntriesAsJSON(t *testing.T) {
+	list := entries(t, func(screen *Terminal) {
+		screen.mu.Lock()
+		screen.missing = 1
+		screen.mu.Unlock()
+	})
+	if len(list) != 1 || list[0].Level != "warn" || !strings.Contains(list[0].Message, "1 line not shown") {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestASlowReaderGetsAll(t *testing.T) {
+	r, w := io.Pipe()
+	screen := NewTerminal(w)
+	want := strings.Repeat("a line\n", 20<<10)
+	screen.Print(want)
+	got := make(chan string)
+	go func() {
+		var all bytes.Buffer
+		for buf := make([]byte, 1<<10); ; time.Sleep(time.Millisecond) {
+			n, err := r.Read(buf)
+			all.Write(buf[:n])
+			if err != nil {
+				got <- all.String()
+				return
+			}
+		}
+	}()
+	// The whole takes longer than that; each piece does not.
+	if !screen.Close(t.Context(), 100*time.Millisecond) {
+		t.Error("a reader who reads was given up")
+	}
+	w.Close()
+	if text := <-got; text != want {
+		t.Errorf("%d bytes of %d arrived", len(text), len(want))
+	}
+}
+
+func TestTheEndWaitsForAReaderOnlyAsLongAsItIsAskedTo(t *testing.T) {
+	screen, _ := stalled(t)
+	screen.Print("a line\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if screen.Settle(ctx, time.Hour) {
+		t.Error("settled without a reader")
+	}
+}
+
+func TestDiagnosticsForgeNoLineAndObeyNobody(t *testing.T) {
+	got := printed(t, func(screen *Terminal) {
+		log := screen.Logger(zerolog.InfoLevel, false)
+		log.Warn().Str("node", "a\nweb | done").Msg("trace \x1b]52;c;eA==\a\x1b[2Jhere\nweb | switch done\n")
+		screen.Tell(zerolog.ErrorLevel, "one\nweb | switch done\x1b[2J")
+		fmt.Fprint(screen, "raw \x1b[2J\x1b[31mred\x1b[0m\n")
+	})
+	want := "WRN trace here\n    web | switch done node=\"a\\nweb | done\"\n" +
+		"colmena-go: one\n  web | switch done\nraw \x1b[31mred\x1b[0m\n"
+	if got != want {
+		t.Errorf("printed\n%q\nwant\n%q", got, want)
+	}
+}
