@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -220,6 +221,7 @@ func (b *Builder) next() {
 	requests := b.wanted
 	b.wanted = nil
 	b.mu.Unlock()
+	slices.SortFunc(requests, func(x, y *request) int { return strings.Compare(x.Node, y.Node) })
 	for len(requests) > 0 {
 		n := min(len(requests), mostPaths)
 		batch := requests[:n:n]

@@ -51,7 +51,7 @@ func run() error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	for _, measure := range []func() error{b.oneHost, b.manyHosts, b.unchanged, b.withUnits} {
+	for _, measure := range []func() error{b.oneHost, b.manyHosts, b.unchanged, b.withUnits, b.shared} {
 		if err := measure(); err != nil {
 			return err
 		}
@@ -71,7 +71,8 @@ func (b *bench) prepare() error {
 	if err != nil {
 		return err
 	}
-	conf := "experimental-features = nix-command flakes\nsandbox = false\nbuild-users-group =\nsubstituters =\nflake-registry =\n"
+	// max-jobs as NixOS sets it.
+	conf := "experimental-features = nix-command flakes\nmax-jobs = auto\nsandbox = false\nbuild-users-group =\nsubstituters =\nflake-registry =\n"
 	if err := os.WriteFile(b.dir+"/conf/nix.conf", []byte(conf), 0o644); err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (b *bench) ssh(host, command string) *exec.Cmd {
 func (b *bench) hive(n, k int, content, more string) error {
 	text := fmt.Sprintf(`let keys = builtins.listToAttrs (builtins.genList (i: {
   name = "key${toString i}"; value.text = "%s" + builtins.substring 0 804 (builtins.concatStringsSep "" (builtins.genList (j: toString (i + j)) 400));
-}) %d); in { defaults = { lib, ... }: { deployment.keys = keys; boot.loader.grub.enable = false;
+}) %d); in { defaults = { lib, pkgs, name, ... }: { deployment.keys = keys; boot.loader.grub.enable = false;
   fileSystems."/".device = "/dev/vda1"; system.stateVersion = "26.05"; %s };`, content, k, more)
 	for _, h := range b.fleet.Hosts[:n] {
 		text += h.Name + " = { };\n"
@@ -255,6 +256,32 @@ func (b *bench) switches(n int) (time.Duration, error) {
 	}
 	all.Wait()
 	return time.Since(begin), errors.Join(errs...)
+}
+
+// shared measures nodes that need one new derivation, which takes 0.3 s.
+func (b *bench) shared() error {
+	build := func(selector string) (time.Duration, error) {
+		more := fmt.Sprintf(`networking.hostName = name;
+			system.extraDependencies = [ (pkgs.runCommand "shared" { } "sleep 0.3; echo %d >$out") ];`, time.Now().UnixNano())
+		if err := b.hive(4, 0, "", more); err != nil {
+			return 0, err
+		}
+		took, _, _, err := b.deploy("build", "--on", selector)
+		return took, err
+	}
+	pairs := make([]pair, 9)
+	for i := range pairs {
+		var err error
+		if pairs[i].base, err = build(b.fleet.Hosts[0].Name); err != nil {
+			return err
+		}
+		if pairs[i].took, err = build("*"); err != nil {
+			return err
+		}
+	}
+	middle := medianPair(pairs)
+	b.say("4 nodes sharing a new derivation, build", middle.took, middle.base, "one node", 1.3)
+	return nil
 }
 
 // pair is a measurement and its baseline, taken one after the other, since a
