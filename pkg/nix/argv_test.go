@@ -2,6 +2,7 @@ package nix
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,16 +10,23 @@ import (
 
 // fakeNix puts stand-ins for nix and nix-store first in PATH, which print one
 // answer a call, and returns a function that lists the calls so far: program
-// and arguments in one line each, Nix expressions as EXPR.
+// and arguments in one line each, Nix expressions as EXPR. What the store is asked
+// for, the real one answers.
 func fakeNix(t *testing.T, answers ...string) func() []string {
 	t.Helper()
 	dir := t.TempDir()
-	const script = `#!/bin/sh
+	const stand = `#!/bin/sh
 dir=${0%/*}
 { printf '%s\0' "${0##*/}" "$@"; printf '\001'; } >>"$dir/calls"
+[ "$1" != --serve ] || exec REAL "$@"
 head -n 1 "$dir/answers"
 sed -i 1d "$dir/answers"
 `
+	real, err := exec.LookPath("nix-store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := strings.ReplaceAll(stand, "REAL", real)
 	for name, text := range map[string]string{"nix": script, "nix-store": script, "answers": strings.Join(answers, "\n") + "\n", "calls": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
@@ -43,6 +51,9 @@ sed -i 1d "$dir/answers"
 	}
 }
 
+// unbuilt is a path that no store has.
+const unbuilt = "/nix/store/00000000000000000000000000000000-none"
+
 // evaluated is what a stand-in answers in the end.
 const evaluated = `{"nodes":{}}`
 
@@ -66,7 +77,7 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 		return func(t *testing.T, tool Tool) error {
 			b := tool.NewBuilder(opts)
 			defer b.Close()
-			return b.Build(t.Context(), Build{DrvPath: "/nix/store/x.drv", OutPath: evaluated, GCRoot: root})
+			return b.Build(t.Context(), Build{DrvPath: "/nix/store/x.drv", OutPath: unbuilt, GCRoot: root})
 		}
 	}
 	copying := func(opts CopyOptions) func(*testing.T, Tool) error {
@@ -74,8 +85,6 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 			return tool.Copy(t.Context(), "/nix/store/x", "/tmp/a b/socket", opts)
 		}
 	}
-	// Whose path Nix prints is to be built.
-	const looked = "nix-store --check-validity --print-invalid " + evaluated + "\nnix-store --realise "
 	for _, c := range []struct {
 		name       string
 		tool       Tool
@@ -87,7 +96,7 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 			" --option cores 2 --option substituters a b ", ""},
 		{"and of a flake", cores, evaluation(inFlake), "nix ",
 			" --option cores 2 --option substituters a b ", "--impure"},
-		{"and for builds", cores, build(BuilderOptions{}, ""), looked,
+		{"and for builds", cores, build(BuilderOptions{}, ""), "nix-store --serve ",
 			" --option cores 2 --option substituters a b /nix/store/x.drv ", "builders"},
 		// The host's daemon would obey it as root.
 		{"but never for a copy", cores, copying(CopyOptions{}), "nix ",
@@ -95,13 +104,15 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 
 		{"a file is evaluated impurely, as <nixpkgs> needs it", Tool{}, evaluation(inFile), "nix ",
 			" --impure --expr EXPR", ""},
-		{"meta.machinesFile names the builders", Tool{}, build(BuilderOptions{MachinesFile: "/etc/my machines"}, ""), looked,
+		{"meta.machinesFile names the builders", Tool{}, build(BuilderOptions{MachinesFile: "/etc/my machines"}, ""), "nix-store --serve ",
 			" --option builders @/etc/my machines", ""},
 		// The last one counts.
-		{"whatever --nix-option says of them", Tool{Options: [][2]string{{"builders", "ssh://other"}}}, build(BuilderOptions{MachinesFile: "/m"}, ""), looked,
+		{"whatever --nix-option says of them", Tool{Options: [][2]string{{"builders", "ssh://other"}}}, build(BuilderOptions{MachinesFile: "/m"}, ""), "nix-store --serve ",
 			" --option builders ssh://other --option builders @/m ", ""},
-		{"--keep-result makes a root", Tool{}, build(BuilderOptions{}, "/hives/.gcroots/node-a"), looked,
-			"\nnix-store --realise " + evaluated + " --add-root /hives/.gcroots/node-a", ""},
+		{"one that comes later looks often at what another builds", Tool{}, build(BuilderOptions{}, ""), "nix-store --serve ",
+			"\nnix-store --realise --keep-going --log-format internal-json --no-gc-warning --option build-poll-interval 1 /nix/store/x.drv", ""},
+		{"--keep-result makes a root", Tool{}, build(BuilderOptions{}, "/hives/.gcroots/node-a"), "nix-store --serve ",
+			"\nnix-store --realise " + unbuilt + " --add-root /hives/.gcroots/node-a", ""},
 
 		{"hosts fetch from their substituters", Tool{}, copying(CopyOptions{Substitute: true}), "nix ",
 			" --to unix:///tmp/a b/socket --substitute-on-destination /nix/store/x", ""},

@@ -27,15 +27,16 @@ type Build struct {
 
 // Builder builds the systems of a deployment, those that are asked for together
 // with one Nix process, so that what they share is built once and nobody waits
-// for another's lock. A path that was built is safe from a garbage collection
-// while the process that built it runs; GCRoot keeps it longer.
+// for another's lock. The garbage collector leaves the systems alone until Close;
+// a GCRoot keeps one longer.
 type Builder struct {
-	tool Tool
-	opts BuilderOptions
-	ctx  context.Context // that of the processes
-	stop context.CancelFunc
-	all  sync.WaitGroup // every goroutine of the Builder
-	more chan struct{}  // another build waits for the next process
+	tool  Tool
+	opts  BuilderOptions
+	ctx   context.Context // that of the processes
+	stop  context.CancelFunc
+	all   sync.WaitGroup // every goroutine of the Builder
+	more  chan struct{}  // another build waits for the next process
+	store *keeper
 
 	mu      sync.Mutex
 	nodes   map[string]*request // the last of each node
@@ -52,11 +53,13 @@ func (t Tool) NewBuilder(opts BuilderOptions) *Builder {
 	}
 	b := &Builder{tool: t, opts: opts, more: make(chan struct{}, 1), nodes: map[string]*request{}}
 	b.ctx, b.stop = context.WithCancel(context.Background())
+	b.store = &keeper{tool: t, ctx: b.ctx, all: &b.all}
 	return b
 }
 
 // Close ends what is still being built, and returns when no process is left.
 func (b *Builder) Close() {
+	b.store.close()
 	b.stop()
 	b.all.Wait()
 }
@@ -163,7 +166,7 @@ func (b *Builder) look() {
 		if len(requests) == 0 {
 			return
 		}
-		missing, err := b.tool.finishValid(b.ctx, requests)
+		missing, err := b.finishValid(requests)
 		if err != nil {
 			for _, r := range missing {
 				r.finish(err)
@@ -231,47 +234,34 @@ func (b *Builder) next() {
 }
 
 // mostPaths is how many store paths one command line has room for: Linux gives
-// it at least 128 KiB, and usually 2 MiB.
+// it 2 MiB, unless the stack is small.
 const mostPaths = 5000
 
 // finishValid ends the requests whose path is valid and returns the others. With
-// an error it returns all whose validity is not known.
-func (t Tool) finishValid(ctx context.Context, requests []*request) (missing []*request, err error) {
-	for len(requests) > 0 {
-		n := min(len(requests), mostPaths)
-		invalid, err := t.invalid(ctx, requests[:n])
-		if err != nil {
-			return append(missing, requests...), err
+// an error it returns all.
+func (b *Builder) finishValid(requests []*request) (missing []*request, err error) {
+	if len(requests) == 0 {
+		return nil, nil
+	}
+	invalid, err := b.store.invalid(outPaths(requests))
+	if err != nil {
+		return requests, err
+	}
+	for _, r := range requests {
+		if invalid[r.OutPath] {
+			missing = append(missing, r)
+		} else {
+			r.finish(nil)
 		}
-		for _, r := range requests[:n] {
-			if invalid[r.OutPath] {
-				missing = append(missing, r)
-			} else {
-				r.finish(nil)
-			}
-		}
-		requests = requests[n:]
 	}
 	return missing, nil
 }
 
-// invalid returns which of the requests' paths are not valid.
-func (t Tool) invalid(ctx context.Context, requests []*request) (map[string]bool, error) {
-	args := []string{"--check-validity", "--print-invalid"}
+func outPaths(requests []*request) (paths []string) {
 	for _, r := range requests {
-		args = append(args, r.OutPath)
+		paths = append(paths, r.OutPath)
 	}
-	var out strings.Builder
-	cmd := t.command(ctx, "nix-store", args...)
-	cmd.Stdout = &out
-	if err := t.run(ctx, cmd, nil); err != nil {
-		return nil, fmt.Errorf("looking whether the systems are built: %w", err)
-	}
-	invalid := map[string]bool{}
-	for _, path := range strings.Fields(out.String()) {
-		invalid[path] = true
-	}
-	return invalid, nil
+	return paths
 }
 
 // realise builds derivations, as many as it can whatever else fails; log gets

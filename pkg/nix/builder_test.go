@@ -140,6 +140,25 @@ func TestALateNodeWaitsForNoProcessOfOthers(t *testing.T) {
 	}
 }
 
+func TestALateNodeMayNeedWhatIsBeingBuilt(t *testing.T) {
+	b := building(t, nil, `let kernel = drv "kernel" "echo built >>${DIR}/built; read x <${DIR}/gate; : >$out" [ ]; in
+		{ slow = drv "slow" ": >$out" [ kernel ]; late = drv "late" ": >$out" [ kernel ]; }`)
+	open := b.gate("gate")
+	slow := b.start(t.Context(), "slow")
+	until(t, "slow is being built", func() bool { return b.heard("building kernel") == 1 })
+	late := b.start(t.Context(), "late")
+	until(t, "it is known what late waits for", func() bool { return strings.Contains(b.WaitsFor("late"), "waiting for kernel") })
+	open()
+	for _, result := range []<-chan error{slow, late} {
+		if err := <-result; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, err := os.ReadFile(b.dir + "/built"); err != nil || string(text) != "built\n" {
+		t.Errorf("built: %q, %v", text, err)
+	}
+}
+
 func TestWhoLeavesStopsWhatNobodyElseWaitsFor(t *testing.T) {
 	// The builder writes its process id before it waits.
 	b := building(t, nil, `let s = drv "shared" "echo $$ >${DIR}/pid.new; mv ${DIR}/pid.new ${DIR}/pid; read x <${DIR}/gate; : >$out" [ ]; in
@@ -220,6 +239,41 @@ func TestWhatIsThereIsNotBuilt(t *testing.T) {
 	}
 }
 
+func TestNoResultIsGarbageBeforeTheDeploymentIsOver(t *testing.T) {
+	b := building(t, nil, `{ a = drv "a" ": >$out" [ ]; }`)
+	collect := func() error { return exec.Command("nix-store", "--delete", b.systems["a"].OutPath).Run() }
+	for range 2 { // when it was built, and when it was there
+		if err := b.together("a")["a"]; err != nil {
+			t.Fatal(err)
+		}
+		if collect() == nil {
+			t.Error("it was deleted")
+		}
+	}
+	b.Close()
+	if err := collect(); err != nil {
+		t.Error("it is kept after the end: ", err)
+	}
+}
+
+func TestAStoreThatWentAwayIsAskedAgain(t *testing.T) {
+	b := building(t, nil, `{ a = drv "a" ": >$out" [ ]; }`)
+	if err := b.together("a")["a"]; err != nil {
+		t.Fatal(err)
+	}
+	b.store.nix.in.Close() // it ends
+	if err := <-b.store.nix.ended; err != nil {
+		t.Fatal(err)
+	}
+	b.store.nix.ended <- errors.New("it went away")
+	if err := b.together("a")["a"]; err == nil || err.Error() != "looking for what is built: it went away" {
+		t.Errorf("%v", err)
+	}
+	if err := b.together("a")["a"]; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestResultsAreKeptEachUnderItsName(t *testing.T) {
 	b := building(t, nil, `{ a = drv "a" ": >$out" [ ]; b = drv "b" ": >$out" [ ]; bad = drv "bad" "exit 1" [ ]; }`)
 	links := map[string]string{}
@@ -248,6 +302,7 @@ func TestSystemsAreFetchedWhereTheyCanBe(t *testing.T) {
 	if errs := b.together("a", "b"); errs["a"] != nil || errs["b"] != nil {
 		t.Fatal(errs)
 	}
+	b.Close() // or they could not be deleted
 	cache := "file://" + b.dir + "/cache"
 	a, bb := b.systems["a"].OutPath, b.systems["b"].OutPath
 	if out, err := exec.Command("sh", "-ec", `nix copy --to "$1" "$2" "$3"; nix-store --delete "$2" "$3"`, "sh", cache, a, bb).CombinedOutput(); err != nil {

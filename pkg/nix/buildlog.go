@@ -125,7 +125,7 @@ func (l *buildLog) start(o *logObject) logEvent {
 		verb = "fetching "
 	case actBuildWaiting:
 		verb = "waiting for another Nix: "
-		w.path = storePath.FindString(uncolored(o.Text))
+		w.path = strings.TrimSuffix(storePath.FindString(uncolored(o.Text)), ".lock")
 	default:
 		return logEvent{}
 	}

@@ -85,7 +85,7 @@ func (r *round) run() (again []*request) {
 	missing := r.waiting()
 	if r.ctx.Err() == nil {
 		var unknown error
-		if missing, unknown = r.tool.finishValid(r.ctx, missing); unknown != nil {
+		if missing, unknown = r.finishValid(missing); unknown != nil {
 			err = unknown
 		}
 	}
@@ -200,7 +200,7 @@ func (r *round) letGo(ended <-chan struct{}) {
 		r.mu.Unlock()
 		if len(candidates) > 0 {
 			// Who stays is looked at when the process has ended.
-			r.tool.finishValid(r.ctx, candidates)
+			r.finishValid(candidates)
 		}
 	}
 }
