@@ -175,7 +175,8 @@ func (n *nodeRun) build(ctx context.Context) error {
 		n.stopWaiting()
 		n.waiting = remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
 	}
-	return n.tools.Build(ctx, n.node, n.output)
+	// The error has the lines that matter, others concern other nodes as well.
+	return n.tools.Build(ctx, n.node, func(line string) { n.emit(EventOutput, line) })
 }
 
 // push copies the closure through the host's one connection: nix talks to a

@@ -31,7 +31,7 @@ func TestNodesThatShareABuildAreBuiltByOneNix(t *testing.T) {
 	if b.heard("shared> once") != 1 || b.heard("building shared") != 1 {
 		t.Errorf("not once: %q", b.said)
 	}
-	if len(b.notes) != 1 || b.notes[0] != "these 5 derivations will be built, for a, b, c, 1 more" {
+	if len(b.notes) != 1 || b.notes[0] != "these 5 derivations will be built, for a, b, c and 1 more" {
 		t.Errorf("notes: %q", b.notes)
 	}
 }
@@ -123,6 +123,30 @@ func TestANodeGoesOnWhileOthersAreStillBeingBuilt(t *testing.T) {
 	}
 	if n := b.called("--realise"); n != 1 {
 		t.Errorf("%d processes", n)
+	}
+}
+
+func TestAFailureIsToldWhileTheOtherBuildsContinue(t *testing.T) {
+	b := building(t, [][2]string{{"max-jobs", "3"}}, `let bad = drv "bad" "read x <${DIR}/bad; exit 1" [ ]; in {
+		a = drv "a" ": >$out" [ bad ]; b = drv "b" ": >$out" [ bad ]; slow = drv "slow" "read x <${DIR}/slow; : >$out" [ ]; }`)
+	fail, open := b.gate("bad"), b.gate("slow")
+	results := []<-chan error{b.start(t.Context(), "a"), b.start(t.Context(), "b")}
+	slow := b.start(t.Context(), "slow")
+	until(t, "it is known who needs what", func() bool { return strings.HasPrefix(b.WaitsFor("slow"), "waiting for slow, ") })
+	fail()
+	until(t, "the failure is told", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return slices.Contains(b.notes, "bad failed to build, needed by a, b: the other builds continue")
+	})
+	open()
+	if err := <-slow; err != nil {
+		t.Error(err)
+	}
+	for _, result := range results {
+		if <-result == nil {
+			t.Error("a node that needs it succeeded")
+		}
 	}
 }
 
