@@ -43,7 +43,7 @@ var alone = map[string][]string{
 
 	"github.com/skeema/knownhosts":       {"pkg/remote"},
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
-	"github.com/rs/zerolog":              {"pkg/cli", "pkg/nix", "pkg/remote", "pkg/report"},
+	"github.com/rs/zerolog":              {"pkg/cli", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive", "pkg/cli"},
 	"golang.org/x/term":                  {"pkg/cli"},
 }
