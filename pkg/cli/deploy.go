@@ -49,7 +49,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	h, err := d.run(c, d.request(c.Context))
 	if err != nil {
-		return err
+		return withoutBroken(err, d.on, c.String("exclude"))
 	}
 	if err := d.check(h); err != nil {
 		return err

@@ -143,6 +143,9 @@ func TestEveryProblemIsReportedAtOnce(t *testing.T) {
 			t.Errorf("%v does not say %q", err, word)
 		}
 	}
+	if nodes := ProblemNodes(err); len(nodes) != 1 || nodes[0] != "web" {
+		t.Errorf("they are problems of %q", nodes)
+	}
 }
 
 func TestAMissingNodeIsNamedWithAHint(t *testing.T) {
