@@ -37,11 +37,16 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 var errNobodyLeft = errors.New("no node is left: all that is selected is excluded, too")
 
 // run evaluates what the request asks for of the selected nodes.
-func (e evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error) {
+func (e *evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error) {
 	e.tool.Log.Info().Msgf("evaluating %s", e.source)
 	request.Selector = e.on
 	stop := deploy.Remind("evaluating", func(text string) { e.tool.Log.Info().Msg(text) })
 	out, err := e.tool.Eval(c.Context, e.source, request)
+	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
+		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
+		e.source = beside
+		out, err = e.tool.Eval(c.Context, e.source, request)
+	}
 	stop()
 	if err != nil {
 		return nil, err

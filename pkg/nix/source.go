@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -93,14 +94,64 @@ func ParseSource(text string) (Source, error) {
 			return Source{Flake: ".", Dir: filepath.Dir(file)}, nil
 		}
 		return Source{File: file}, nil
+	case !isURI(text) && isDir(beforeAny(text, "#")):
+		return Source{}, withFragment(text)
+	case !isURI(text) && isDir(beforeAny(text, "?")):
+		return withQuery(text)
 	case errors.Is(err, fs.ErrNotExist) && !isURI(text):
 		return Source{}, fmt.Errorf("%w: there is no %s", ErrNoHive, text)
 	case !isURI(text):
 		return Source{}, fmt.Errorf("%w: %w", ErrNoHive, err)
 	case strings.Contains(text, "#"):
-		return Source{}, fmt.Errorf("%w: leave out what follows the # in %s: the output is chosen by colmena-go", ErrNoHive, text)
+		return Source{}, withFragment(text)
 	}
 	return Source{Flake: text}, nil
+}
+
+func withFragment(text string) error {
+	return fmt.Errorf("%w: leave out what follows the # in %s: the output is chosen by colmena-go", ErrNoHive, text)
+}
+
+// withQuery reads PATH?QUERY, where PATH is a directory. Nix takes such a
+// reference for the flake of the directory itself, so `dir` becomes part of that.
+func withQuery(text string) (Source, error) {
+	path, rest, _ := strings.Cut(text, "?")
+	query, err := url.ParseQuery(rest)
+	if err != nil {
+		return Source{}, fmt.Errorf("%w: %s: %w", ErrNoHive, text, err)
+	}
+	dir, err := filepath.Abs(filepath.Join(path, query.Get("dir")))
+	if err != nil {
+		return Source{}, err
+	}
+	if !isFile(filepath.Join(dir, "flake.nix")) {
+		return Source{}, fmt.Errorf("%w: %s holds no flake.nix", ErrNoHive, dir)
+	}
+	query.Del("dir")
+	s := Source{Flake: ".", Dir: dir}
+	if len(query) > 0 {
+		s.Flake += "?" + query.Encode()
+	}
+	return s, nil
+}
+
+func beforeAny(text, mark string) string {
+	before, _, found := strings.Cut(text, mark)
+	if !found {
+		return ""
+	}
+	return before
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// Beside is the hive.nix in the folder of a flake, for one that has no hive.
+func (s Source) Beside() (hive Source, there bool) {
+	file := filepath.Join(s.Dir, "hive.nix")
+	return Source{File: file}, s.File == "" && s.Dir != "" && isFile(file)
 }
 
 // isURI tells a flake reference from a path: a scheme, or a name of the
