@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -93,9 +94,12 @@ func unsupportedCommands() []*cli.Command {
 	return commands
 }
 
-// show prints an error, unless the table or a note has told it already.
+// show prints an error, unless the table or a note has told it already, or it is
+// no news: a reader that went away, as in `| head`, has seen what it wanted.
 func show(err error, app *cli.App) {
-	if err != nil && !errors.Is(err, errNodesFailed) && !errors.Is(err, errInterrupted) {
+	told := errors.Is(err, errNodesFailed) || errors.Is(err, errInterrupted)
+	gone := errors.Is(err, errOutput) && errors.Is(err, syscall.EPIPE)
+	if err != nil && !told && !gone {
 		screen(app).Tell(zerolog.ErrorLevel, err.Error())
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 )
 
+// errOutput: what was asked for could not be printed.
+var errOutput = errors.New("standard output cannot be written")
+
 // output remembers the first error of writing, which tables, help and version
 // do not pass on: a script must not take half a list for the whole.
 type output struct {
@@ -23,7 +26,7 @@ func (o *output) Write(p []byte) (int, error) {
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	err = fmt.Errorf("standard output cannot be written: %w", err)
+	err = fmt.Errorf("%w: %w", errOutput, err)
 	if o.err == nil {
 		o.err = err
 	}
