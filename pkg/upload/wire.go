@@ -30,20 +30,31 @@ func (w words) bytes() []byte { return hostscript.List(w...) }
 type directory struct {
 	path string
 	keys []plan.WantedKey
+	room int // for the names of more, in bytes of arguments
 }
+
+// argumentRoom is what the names of a directory may take as arguments of one
+// program; Linux gives all of them at least 128 KiB, pointers and environment
+// included (execve(2)). More names make the directory come twice.
+const (
+	argumentRoom = 64 << 10
+	besideName   = 16 // "../", the end, the pointer
+)
 
 // byDirectory groups the keys, keeping their order.
 func byDirectory(wanted []plan.WantedKey) []directory {
 	var dirs []directory
 	index := map[string]int{}
 	for _, want := range wanted {
+		size := len(want.Key.Name) + besideName
 		i, ok := index[want.Key.DestDir]
-		if !ok {
+		if !ok || dirs[i].room < size {
 			i = len(dirs)
 			index[want.Key.DestDir] = i
-			dirs = append(dirs, directory{path: want.Key.DestDir})
+			dirs = append(dirs, directory{path: want.Key.DestDir, room: argumentRoom})
 		}
 		dirs[i].keys = append(dirs[i].keys, want)
+		dirs[i].room -= size
 	}
 	return dirs
 }
@@ -107,14 +118,16 @@ type block struct {
 // blocks sorts the steps by directory. Those of others come first: what fails
 // there fails before anything of root's has changed.
 func blocks(dirs []directory, seen plan.Observed, steps plan.KeyPlan) []block {
-	index := map[string]int{}
+	index := map[string]int{} // by the key's attribute
 	list := make([]block, len(dirs))
 	for i, dir := range dirs {
-		index[dir.path] = i
+		for _, want := range dir.keys {
+			index[want.Key.Attr] = i
+		}
 		list[i].index = i + 1
 	}
 	for _, step := range steps {
-		b := &list[index[step.Key.DestDir]]
+		b := &list[index[step.Key.Attr]]
 		switch {
 		case step.Send:
 			b.send = append(b.send, step)
