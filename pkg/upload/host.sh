@@ -12,6 +12,13 @@ IFS='
 run=/run/colmena-go dirs=0 walking= stage= keep= undo= mended= torn= closed_to_keys=
 fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
 
+# What is not there must not be taken for a failure of something else.
+missing=
+for name in cat chgrp chmod chown flock head id ln ls mkdir mv readlink rm rmdir sha256sum stat sync tar; do
+  command -v $name >/dev/null || missing="$missing $name"
+done
+[ -z "$missing" ] || fail tools 0 "${missing# }"
+
 # A list is a line with its length in bytes, then words of one line each: their
 # number first and a full stop last, so that a list cut short is never acted on.
 length() { read -r size || fail input 0 -; }

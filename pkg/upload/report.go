@@ -40,6 +40,8 @@ func (r *refusal) explain(dirs []directory, stderr string) error {
 		label, kind = "held by "+r.text+"; wait for it to end, then run again", ErrLocked
 	case "root":
 		label = fmt.Sprintf("cannot write /run on the host as %s: set deployment.targetUser = \"root\" or a working deployment.privilegeEscalationCommand", r.text)
+	case "tools":
+		label = fmt.Sprintf("the host has no %s: an upload needs coreutils, util-linux (flock) and GNU tar, in PATH or /run/current-system/sw/bin", strings.Join(strings.Fields(r.text), ", "))
 	case "input":
 		label = "the connection was lost"
 	case "torn":
