@@ -142,14 +142,17 @@ func (ids *identities) String() string { return strings.Join(ids.tried, "; ") }
 const tooManyKeys = "Too many authentication failures"
 
 // asking are the methods in which somebody is asked, which nobody is here.
-var asking = []string{"password", "keyboard-interactive"}
+var asking = []struct{ method, wants string }{
+	{"password", "a password"},
+	{"keyboard-interactive", "answers (keyboard-interactive)"},
+}
 
 // refusal tells why a host that was reached refuses the login, and what to do.
 func (ids *identities) refusal(login string, tooMany bool) string {
 	var asks []string
-	for _, method := range asking {
-		if slices.Contains(ids.wanted, method) {
-			asks = append(asks, method)
+	for _, a := range asking {
+		if slices.Contains(ids.wanted, a.method) {
+			asks = append(asks, a.wants)
 		}
 	}
 	byHand := strings.Join(asks, " or ")
@@ -157,11 +160,11 @@ func (ids *identities) refusal(login string, tooMany bool) string {
 	case tooMany:
 		return fmt.Sprintf("%s refused several of our keys and did not wait for the rest (MaxAuthTries of sshd_config); tried: %s; name the right one with IdentityFile, and set IdentitiesOnly, in ssh_config", login, ids)
 	case len(ids.passed) > 0 && byHand != "":
-		return fmt.Sprintf("%s takes our key and then asks for %s as well (AuthenticationMethods of sshd_config), which nobody can answer here: let a key be enough for this user", login, byHand)
+		return fmt.Sprintf("%s takes our key, but then wants %s as well (AuthenticationMethods of sshd_config), which nobody can give here: let a key be enough for this user", login, byHand)
 	case byHand != "" && !slices.Contains(ids.wanted, "publickey"):
-		return fmt.Sprintf("%s takes no keys, only %s, which nobody can answer here: allow keys on the host (PubkeyAuthentication of sshd_config) and add yours with ssh-copy-id", login, byHand)
+		return fmt.Sprintf("%s takes no keys, only %s, which nobody can give here: allow keys on the host (PubkeyAuthentication of sshd_config) and add yours with ssh-copy-id", login, byHand)
 	case byHand != "":
-		return fmt.Sprintf("%s accepts none of our keys; tried: %s; it would take a %s, which nobody can answer here: add a key with ssh-copy-id, or choose another with IdentityFile in ssh_config", login, ids, byHand)
+		return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host (ssh-copy-id), or choose another with IdentityFile in ssh_config; it would take %s, too, but nobody is asked here", login, ids, byHand)
 	}
 	return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config", login, ids)
 }

@@ -157,10 +157,10 @@ func TestARefusedLoginSaysWhatTheHostWants(t *testing.T) {
 		want    []string
 	}{
 		"a key":                         {[]string{"KbdInteractiveAuthentication no"}, false, []string{"accepts none of our keys; tried: ", "; allow one of them on the host"}},
-		"only a password":               {[]string{password, noKeys, "KbdInteractiveAuthentication no"}, true, []string{"takes no keys, only password,", "PubkeyAuthentication", "ssh-copy-id"}},
-		"only answers":                  {append(asks, noKeys), true, []string{"takes no keys, only keyboard-interactive,"}},
-		"a password in place of a key":  {[]string{password, "KbdInteractiveAuthentication no"}, false, []string{"accepts none of our keys; tried: ", "it would take a password,", "ssh-copy-id"}},
-		"a password as well as the key": {[]string{password, "AuthenticationMethods publickey,password"}, true, []string{"takes our key and then asks for password as well", "AuthenticationMethods"}},
+		"only a password":               {[]string{password, noKeys, "KbdInteractiveAuthentication no"}, true, []string{"takes no keys, only a password, which", "PubkeyAuthentication", "ssh-copy-id"}},
+		"only answers":                  {append(asks, noKeys), true, []string{"takes no keys, only answers (keyboard-interactive), which"}},
+		"a password in place of a key":  {[]string{password, "KbdInteractiveAuthentication no"}, false, []string{"accepts none of our keys; tried: ", "it would take a password, too", "ssh-copy-id"}},
+		"a password as well as the key": {[]string{password, "AuthenticationMethods publickey,password"}, true, []string{"takes our key, but then wants a password as well", "AuthenticationMethods"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, c.sshd...)
