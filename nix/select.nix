@@ -5,6 +5,7 @@
 #   keys      whether the texts of keys are
 #   guarded   whether meta.allowApplyAll is obeyed: without it and without a
 #             pattern that includes, no node is selected, and the program refuses
+#   without   nodes that are not looked at, as they are known to be broken
 #   announce  whether a trace tells how to reach each selected node before any
 #             system is evaluated
 #   token     a word that nobody can guess, in every trace of ours
@@ -13,6 +14,7 @@
   toplevel,
   keys,
   guarded,
+  without,
   announce,
   token,
 }:
@@ -57,7 +59,7 @@ let
   matches =
     pattern: name:
     if pattern.kind == "tag" then
-      at name (any (tag: match pattern.regex tag != null) (deployment name).tags)
+      !elem name without && at name (any (tag: match pattern.regex tag != null) (deployment name).tags)
     else
       match pattern.regex name != null;
 
@@ -79,7 +81,7 @@ let
           names;
       excluded = namesOf sides.right;
     in
-    filter (name: elem name included && !elem name excluded) names;
+    filter (name: elem name included && !elem name excluded && !elem name without) names;
 
   # `path` is not returned, but setting it is an error that shall be seen.
   keyData =
@@ -195,7 +197,7 @@ in
   # What might have been meant; to know that no tag matches, all were read.
   tags =
     if any (m: m.kind == "tag" && m.names == [ ]) matched then
-      attrNames (builtins.groupBy (tag: tag) (concatMap (name: at name (deployment name).tags) names))
+      attrNames (builtins.groupBy (tag: tag) (concatMap (name: at name (deployment name).tags) (filter (name: !elem name without) names)))
     else
       [ ];
   nodes = builtins.deepSeq (if announce then map announcement selected else [ ]) (

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -38,16 +39,7 @@ var errNobodyLeft = errors.New("no node is left: all that is selected is exclude
 
 // run evaluates what the request asks for of the selected nodes.
 func (e *evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error) {
-	e.tool.Log.Info().Msgf("evaluating %s", e.source)
-	request.Selector = e.on
-	stop := deploy.Remind("evaluating", func(text string) { e.tool.Log.Info().Msg(text) })
-	out, err := e.tool.Eval(c.Context, e.source, request)
-	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
-		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
-		e.source = beside
-		out, err = e.tool.Eval(c.Context, e.source, request)
-	}
-	stop()
+	out, err := e.eval(c, request)
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +47,64 @@ func (e *evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error
 	if err != nil {
 		return nil, err
 	}
-	if refused := request.Guarded && e.on.All() && !h.Meta.AllowApplyAll; len(h.Nodes) == 0 && len(e.on.Patterns) > 0 && !refused {
-		return nil, errNobodyLeft
+	return h, e.look(h, request)
+}
+
+// runSound is run for those who can do with some of the nodes. One that cannot be
+// evaluated costs another evaluation, without it.
+func (e *evaluation) runSound(c *cli.Context, request nix.Request) (*hive.Hive, []hive.Broken, error) {
+	e.tool = e.tool.Repeating()
+	var broken []hive.Broken
+	for {
+		out, err := e.eval(c, request)
+		var failed *nix.EvalError
+		if errors.As(err, &failed) && failed.Node != "" && !slices.Contains(request.Without, failed.Node) {
+			broken = append(broken, hive.Broken{Name: failed.Node, Err: err})
+			request.Without = append(request.Without, failed.Node)
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		h, invalid, err := hive.DecodeSound(out)
+		switch {
+		case errors.Is(err, hive.ErrNoMatch) && len(broken) > 0:
+			return nil, nil, broken[0].Err // whose tags are not known
+		case err != nil:
+			return nil, nil, err
+		}
+		broken = append(broken, invalid...)
+		if err = e.look(h, request); errors.Is(err, errNobodyLeft) && len(broken) > 0 {
+			err = nil
+		}
+		return h, broken, err
 	}
+}
+
+// eval evaluates with Nix.
+func (e *evaluation) eval(c *cli.Context, request nix.Request) ([]byte, error) {
+	if len(request.Without) == 0 {
+		e.tool.Log.Info().Msgf("evaluating %s", e.source)
+	}
+	request.Selector = e.on
+	stop := deploy.Remind("evaluating", func(text string) { e.tool.Log.Info().Msg(text) })
+	defer stop()
+	out, err := e.tool.Eval(c.Context, e.source, request)
+	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
+		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
+		e.source = beside
+		out, err = e.tool.Eval(c.Context, e.source, request)
+	}
+	return out, err
+}
+
+// look tells what is notable of a hive. It fails where no node is left.
+func (e *evaluation) look(h *hive.Hive, request nix.Request) error {
 	for _, note := range h.Notes {
 		e.tool.Log.Warn().Msg(note)
 	}
-	return h, nil
+	if refused := request.Guarded && e.on.All() && !h.Meta.AllowApplyAll; len(h.Nodes) == 0 && len(e.on.Patterns) > 0 && !refused {
+		return errNobodyLeft
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/nix"
@@ -28,7 +29,7 @@ func list(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	h, err := e.run(c, nix.Request{})
+	h, broken, err := e.runSound(c, nix.Request{})
 	if err != nil {
 		return err
 	}
@@ -37,9 +38,16 @@ func list(c *cli.Context) error {
 			log.Warn().Str("node", node.Name).Msg(warning)
 		}
 	}
-	if c.Bool("json") {
-		return report.NodesJSON(c.App.Writer, h)
+	for _, node := range broken {
+		screen(c.App).Tell(zerolog.ErrorLevel, node.Err.Error())
 	}
-	report.Nodes(c.App.Writer, h)
-	return nil
+	if c.Bool("json") {
+		err = report.NodesJSON(c.App.Writer, h, broken)
+	} else {
+		report.Nodes(c.App.Writer, h, broken)
+	}
+	if err == nil && len(broken) > 0 {
+		return errNodesFailed
+	}
+	return err
 }

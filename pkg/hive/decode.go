@@ -96,12 +96,32 @@ const BadText = "is not UTF-8, as evaluations have to be: use keyFile or keyComm
 // [ErrDecode], [ErrNoMatch] or [ErrEncoding], or with a multierror of every [Problem]
 // found. No error quotes the document, which holds secrets.
 func Decode(text []byte) (*Hive, error) {
+	h, broken, err := DecodeSound(text)
+	if err != nil {
+		return nil, err
+	}
+	problems := &multierror.Error{ErrorFormat: ListErrors}
+	for _, b := range broken {
+		problems = multierror.Append(problems, b.Err)
+	}
+	if err := problems.ErrorOrNil(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// DecodeSound is [Decode] for those who can do with some of the nodes: those with a
+// [Problem] are not in the hive, but apart, sorted by name.
+func DecodeSound(text []byte) (*Hive, []Broken, error) {
 	var doc document
 	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, decodeError(err)
+		return nil, nil, decodeError(err)
+	}
+	if !utf8.Valid(text) && !doc.badText() {
+		return nil, nil, ErrEncoding
 	}
 	if err := unmatched(doc); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h := &Hive{Notes: doc.Notes, Meta: Meta{
 		Name: doc.Meta.Name, Description: doc.Meta.Description,
@@ -110,21 +130,28 @@ func Decode(text []byte) (*Hive, error) {
 	if doc.Meta.MachinesFile != nil {
 		h.Meta.MachinesFile = *doc.Meta.MachinesFile
 	}
-	problems := &multierror.Error{ErrorFormat: ListErrors}
+	var broken []Broken
 	for _, name := range slices.Sorted(maps.Keys(doc.Nodes)) {
 		node, err := doc.Nodes[name].node(name)
 		if err != nil {
-			problems = multierror.Append(problems, err)
+			broken = append(broken, Broken{name, err})
+			continue
 		}
 		h.Nodes = append(h.Nodes, node)
 	}
-	if err := problems.ErrorOrNil(); err != nil {
-		return nil, err
+	return h, broken, nil
+}
+
+// badText reports whether a key's text is what is not UTF-8, which is a [Problem].
+func (d document) badText() bool {
+	for _, node := range d.Nodes {
+		for _, key := range node.Deployment.Keys {
+			if key.Text != nil && key.Text.bad {
+				return true
+			}
+		}
 	}
-	if !utf8.Valid(text) {
-		return nil, ErrEncoding
-	}
-	return h, nil
+	return false
 }
 
 // DecodeTarget reads what an evaluation tells ahead of its result: a node's name

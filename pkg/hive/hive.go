@@ -16,6 +16,12 @@ type Hive struct {
 	Notes []string // what the evaluation wants the user to know
 }
 
+// Broken is a node that cannot be used, and why.
+type Broken struct {
+	Name string
+	Err  error
+}
+
 // Meta holds the hive-wide options (meta.*) that matter after evaluation.
 type Meta struct {
 	Name          string

@@ -18,9 +18,10 @@ import (
 // Request is what a command wants of a hive.
 type Request struct {
 	Selector hive.Selector
-	Toplevel bool // evaluate each node's system
-	Keys     bool // evaluate the texts of keys
-	Guarded  bool // without a selector, evaluate no node unless meta.allowApplyAll
+	Toplevel bool     // evaluate each node's system
+	Keys     bool     // evaluate the texts of keys
+	Guarded  bool     // without a selector, evaluate no node unless meta.allowApplyAll
+	Without  []string // nodes that are not evaluated, nor selected
 
 	// Announce, if set, is told of each selected node before any system is
 	// evaluated: a text for [hive.DecodeTarget], without secrets.
@@ -58,8 +59,12 @@ func selectExpression(request Request, token string) string {
 	if err != nil || len(request.Selector.Patterns) == 0 {
 		patterns = []byte("[]")
 	}
-	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; announce = %t; token = %s; })",
-		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, request.Announce != nil, nixfiles.Quote(token))
+	without, err := json.Marshal(append([]string{}, request.Without...))
+	if err != nil {
+		without = []byte("[]")
+	}
+	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; without = builtins.fromJSON %s; announce = %t; token = %s; })",
+		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, nixfiles.Quote(string(without)), request.Announce != nil, nixfiles.Quote(token))
 }
 
 // surroundings are those of an evaluation on this machine.
@@ -101,7 +106,7 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	cmd.WaitDelay = killGraceEval
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	said := &journal{log: t.Log, announce: t.announce, token: t.token}
+	said := &journal{log: t.Log, told: t.told, announce: t.announce, token: t.token}
 	err := t.run(ctx, cmd, said.line)
 	said.warn()
 	var exit *exec.ExitError

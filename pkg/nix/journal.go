@@ -15,6 +15,7 @@ import (
 // "@nix " and an object, or else comes from a program that Nix runs, like git.
 type journal struct {
 	log      zerolog.Logger
+	told     map[string]bool   // what was logged already; see [Tool.Repeating]
 	announce func(node []byte) // see [Request]; nil when not asked for
 	token    string            // of the traces of nix/select.nix
 	node     string            // the node that is being evaluated, "" for none
@@ -181,6 +182,11 @@ func (j *journal) warn() {
 // tell logs what is no error.
 func (j *journal) tell(text string) {
 	text = withoutLogin(text)
+	if what := j.node + "\x00" + text; j.told[what] {
+		return
+	} else if j.told != nil {
+		j.told[what] = true
+	}
 	for _, kind := range []struct {
 		prefix string
 		level  zerolog.Level

@@ -32,7 +32,15 @@ type Tool struct {
 	token    string            // of its announcements
 	hive     string            // the file that it begins with
 
+	told map[string]bool // see Repeating; nil otherwise
+
 	noFlakeSource bool // nodes are not told of the flake that nixpkgs is
+}
+
+// Repeating returns a Tool that logs what evaluations say in common only once.
+func (t Tool) Repeating() Tool {
+	t.told = map[string]bool{}
+	return t
 }
 
 // ErrNoNix: there is no Nix on this machine.

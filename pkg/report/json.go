@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -58,11 +60,16 @@ type nodeJSON struct {
 	TargetUser *string  `json:"targetUser"`
 	Tags       []string `json:"tags"`
 	Keys       []string `json:"keys"` // attribute names
+	Error      string   `json:"error,omitempty"`
 }
 
-// NodesJSON prints a hive's nodes as one JSON document.
-func NodesJSON(out io.Writer, h *hive.Hive) error {
-	list := make([]nodeJSON, 0, len(h.Nodes))
+// NodesJSON prints a hive's nodes as one JSON document, those that cannot be used
+// with the reason.
+func NodesJSON(out io.Writer, h *hive.Hive, broken []hive.Broken) error {
+	list := make([]nodeJSON, 0, len(h.Nodes)+len(broken))
+	for _, node := range broken {
+		list = append(list, nodeJSON{Name: node.Name, Tags: []string{}, Keys: []string{}, Error: node.Err.Error()})
+	}
 	for _, node := range h.Nodes {
 		item := nodeJSON{Name: node.Name, Tags: append([]string{}, node.Tags...), Keys: []string{}}
 		if t := node.Target; t != nil {
@@ -79,6 +86,7 @@ func NodesJSON(out io.Writer, h *hive.Hive) error {
 		}
 		list = append(list, item)
 	}
+	slices.SortFunc(list, func(a, b nodeJSON) int { return strings.Compare(a.Name, b.Name) })
 	return write(out, map[string]any{"name": h.Meta.Name, "description": h.Meta.Description, "nodes": list})
 }
 
