@@ -8,7 +8,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -184,46 +183,6 @@ func decodeError(err error) error {
 	return ErrDecode
 }
 
-func unmatched(doc document) error {
-	if len(doc.Unmatched) == 0 {
-		return nil
-	}
-	tags := make([]string, len(doc.Tags))
-	for i, tag := range doc.Tags {
-		tags[i] = "@" + tag
-	}
-	var hints []string
-	what, known := "", []string(nil)
-	for _, pattern := range doc.Unmatched {
-		pattern = strings.TrimSpace(strings.TrimPrefix(pattern, "!"))
-		what, known = "nodes", doc.Names
-		if strings.HasPrefix(pattern, "@") {
-			what, known = "tags", tags
-		}
-		if near := Nearest(pattern, known); near != "" {
-			hints = append(hints, near)
-		}
-	}
-	hint := "`list` shows the nodes and their tags"
-	switch {
-	case len(hints) > 0:
-		hint = "did you mean " + strings.Join(hints, ", ") + "?"
-	case len(known) == 0:
-		hint = "the hive has no " + what
-	case len(known) <= 20:
-		hint = "the " + what + " are " + strings.Join(known, ", ")
-	}
-	return fmt.Errorf("%w %s; %s", ErrNoMatch, strings.Join(quoteAll(doc.Unmatched), ", "), hint)
-}
-
-func quoteAll(texts []string) []string {
-	quoted := make([]string, len(texts))
-	for i, text := range texts {
-		quoted[i] = strconv.Quote(text)
-	}
-	return quoted
-}
-
 // node validates one node's options; the error holds every [Problem].
 func (in nodeInEval) node(name string) (Node, error) {
 	v := &validator{node: name, problems: &multierror.Error{ErrorFormat: ListErrors}}
@@ -292,11 +251,12 @@ func (in keyInEval) key(attr string, v *validator) Key {
 	return key
 }
 
-// Nearest is the name that differs least from a mistyped one, "" if none is near.
+// Nearest is the name that differs least from a mistyped one, in whatever case,
+// "" if none is near.
 func Nearest(pattern string, names []string) string {
 	best, most := "", 0.75
 	for _, name := range names {
-		if alike := smetrics.JaroWinkler(pattern, name, 0.7, 4); alike > most {
+		if alike := smetrics.JaroWinkler(strings.ToLower(pattern), strings.ToLower(name), 0.7, 4); alike > most {
 			best, most = name, alike
 		}
 	}

@@ -149,10 +149,20 @@ func TestEveryProblemIsReportedAtOnce(t *testing.T) {
 }
 
 func TestAMissingNodeIsNamedWithAHint(t *testing.T) {
-	text := strings.Replace(string(document1(t, aNode(nil))), `"unmatched":[]`, `"unmatched":["webb","@prod"]`, 1)
-	_, err := Decode([]byte(text))
-	if !errors.Is(err, ErrNoMatch) || !strings.Contains(err.Error(), `"webb", "@prod"`) || !strings.Contains(err.Error(), "did you mean web?") {
-		t.Errorf("error %v", err)
+	for patterns, want := range map[string]string{
+		`"webb"`:          `no node matches "webb"; did you mean web?`,
+		`"webb","@prod"`:  `no node matches "webb", "@prod"; did you mean web?`,
+		`"WEB"`:           `no node matches "WEB"; did you mean web?`,
+		`"!webb","! wbe"`: `no node matches "!webb", "! wbe"; did you mean web?`,
+		`"prod"`:          `no node matches "prod"; the nodes are web; a tag is written @prod`,
+		`"@prod"`:         `no node matches "@prod"; the tags are @edge`,
+		`"@egde"`:         `no node matches "@egde"; did you mean @edge?`,
+		`"web db"`:        `no node matches "web db"; patterns are separated by commas`,
+	} {
+		text := strings.Replace(string(document1(t, aNode(nil))), `"unmatched":[]`, `"tags":["edge"],"unmatched":[`+patterns+`]`, 1)
+		if _, err := Decode([]byte(text)); !errors.Is(err, ErrNoMatch) || err.Error() != want {
+			t.Errorf("%s: %v\n   want %s", patterns, err, want)
+		}
 	}
 }
 
