@@ -194,7 +194,11 @@ func (c *channel) explain(err error, dirs []directory) error {
 	if errors.As(err, &refused) {
 		return refused.explain(dirs, c.stderr.String())
 	}
-	if runErr != nil {
+	var exit interface{ ExitStatus() int }
+	switch {
+	case errors.As(runErr, &exit) && !errors.Is(runErr, hostscript.ErrShell):
+		err = fmt.Errorf("%w (%w)", err, runErr)
+	case runErr != nil:
 		err = runErr
 	}
 	if text := c.stderr.String(); text != "" {

@@ -336,14 +336,27 @@ func TestOrdinaryUsersDeployWithSudo(t *testing.T) {
 
 func TestUnknownProfilesAreReplacedOnlyWhenAllowed(t *testing.T) {
 	d := deploying(t, 1)
-	d.hive(`{ host1 = { networking.hostName = "known"; }; }`)
-	d.must("apply")
-	d.on("host1", `p=/nix/store/00000000000000000000000000000000-foreign; mkdir -p $p; ln -sfn $p /run/current-system`)
-	d.hive(`{ host1 = { networking.hostName = "next"; deployment.replaceUnknownProfiles = false; }; }`)
-	if o := d.run("apply"); o.code != 1 || !strings.Contains(o.stderr, "--force-replace-unknown-profiles") {
-		t.Errorf("exit %d: %s", o.code, o.stderr)
+	const profile = "/nix/var/nix/profiles/system"
+	foreign := d.on("host1", "mkdir -p /tmp/foreign/bin && nix-store --add /tmp/foreign && rm -r /tmp/foreign")
+	for what, deploys := range map[string]string{
+		"runs":  "ln -sfn " + foreign + " /run/current-system",
+		"boots": "nix-env -p " + profile + " --set " + foreign, // as somebody's `apply boot` does
+	} {
+		d.hive(`{ host1 = { networking.hostName = "known"; }; }`)
+		d.must("apply")
+		d.on("host1", deploys)
+		before := d.on("host1", "readlink -f /run/current-system "+profile)
+		d.hive(`{ host1 = { networking.hostName = "next"; deployment.replaceUnknownProfiles = false; }; }`)
+		o := d.run("apply", "--json")
+		for _, says := range []string{"the host " + what + " " + foreign, "--force-replace-unknown-profiles"} {
+			if r := o.results["host1"]; o.code != 1 || r.Step != "inspect" || !strings.Contains(r.Error, says) {
+				t.Errorf("exit %d in step %q: %q does not say %q", o.code, r.Step, r.Error, says)
+			}
+		}
+		if after := d.on("host1", "readlink -f /run/current-system "+profile); after != before {
+			t.Errorf("what the host %s was replaced: %s, before %s", what, after, before)
+		}
+		d.must("apply", "--force-replace-unknown-profiles")
+		d.must("apply")
 	}
-	d.must("apply", "--force-replace-unknown-profiles")
-	d.must("apply")
-	d.on("host1", "rm -rf /nix/store/00000000000000000000000000000000-foreign")
 }
