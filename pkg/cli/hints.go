@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"github.com/xrash/smetrics"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 )
@@ -19,7 +18,7 @@ var elsewhere = map[string]string{
 	"--node": "--on", "--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on",
 	"--tag": "--on @TAG", "--tags": "--on @TAG", "--skip": "--exclude", "--all": "--on '*'",
 	"--file": "--config", "--flake": "--config", "--hive": "--config",
-	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
+	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--dry": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
 	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
 	"--option": "--nix-option", "--max-jobs": "--nix-option max-jobs N", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
 	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config": "the variable SSH_CONFIG_FILE",
@@ -44,6 +43,7 @@ func (a *arrangement) didYouMean(name string) string {
 			names = append(names, flag.Names()...)
 		}
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return len(name) == 1 })
 	return near(name, names, "--")
 }
 
@@ -70,16 +70,10 @@ func (a *arrangement) nearCommand(name string) string {
 
 // near suggests the name that was probably meant, if any is near.
 func near(word string, names []string, prefix string) string {
-	best, most := "", 0.8
-	for _, name := range names {
-		if alike := smetrics.JaroWinkler(word, name, 0.7, 4); alike > most {
-			best, most = name, alike
-		}
+	if name := hive.Nearest(word, names); name != "" {
+		return didYouMean(prefix + name)
 	}
-	if best == "" {
-		return ""
-	}
-	return didYouMean(prefix + best)
+	return ""
 }
 
 // onceEnough tells how a flag holds several values.

@@ -44,7 +44,7 @@ var alone = map[string][]string{
 	"github.com/skeema/knownhosts":       {"pkg/remote"},
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
-	"github.com/xrash/smetrics":          {"pkg/hive", "pkg/cli"},
+	"github.com/xrash/smetrics":          {"pkg/hive"},
 	"golang.org/x/term":                  {"pkg/cli"},
 }
 
