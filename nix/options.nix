@@ -100,7 +100,7 @@ in
           type = types.nullOr types.str;
           default = name;
           defaultText = "the node's name";
-          description = "The host to connect to, as for ssh. With null only `build` does anything for the node.";
+          description = "The host to connect to: an address, or a name that ssh knows. With null only `build` does anything for the node.";
         };
         targetPort = mkOption {
           type = types.nullOr types.ints.unsigned;
