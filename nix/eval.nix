@@ -86,7 +86,10 @@ let
         lib.evalModules {
           modules = [
             options.meta
-            rawMeta
+            {
+              _file = "meta in the hive";
+              imports = [ rawMeta ];
+            }
           ];
         }
       ).config;

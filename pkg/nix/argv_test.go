@@ -159,3 +159,18 @@ func TestAFlakeIsEvaluatedPurelyUnlessItMayBeImpure(t *testing.T) {
 		}
 	}
 }
+
+// What is older than the log format says so in plain words.
+func TestANixThatIsTooOldIsTold(t *testing.T) {
+	fakeNix(t)
+	dir, _, _ := strings.Cut(os.Getenv("PATH"), ":")
+	script := "#!/bin/sh\necho \"error: unrecognised flag '--extra-experimental-features'\" >&2\nexit 1\n"
+	if err := os.WriteFile(dir+"/nix", []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []Source{inFile, inFlake} {
+		if _, err := (Tool{}).Eval(t.Context(), source, Request{}); err == nil || !strings.Contains(err.Error(), "Nix 2.8 or newer is needed") {
+			t.Errorf("%s: %v", source, err)
+		}
+	}
+}

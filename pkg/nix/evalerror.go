@@ -74,7 +74,7 @@ func (e *entry) short(s surroundings) string {
 	switch {
 	case strings.Contains(message, NotShown):
 		what += "; what is not shown may be a secret: --show-trace shows it and the way there"
-	case where == "" && len(e.Trace) > 0 && !failedAssertions.MatchString(*e.Raw):
+	case where == "" && len(e.Trace) > 0 && !failedAssertions.MatchString(*e.Raw) && !ours.MatchString(*e.Raw):
 		what += "; --show-trace shows the way there, and may show secrets"
 	}
 	if what == "" {

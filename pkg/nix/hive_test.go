@@ -148,7 +148,7 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 	}{
 		{"unknown option", `{ web.deploymnet.tags = [ ]; }`, []string{`node "web"`, "deploymnet"}},
 		{"unknown deployment option", `{ web.deployment.tag = "x"; }`, []string{`node "web"`, "deployment.tag"}},
-		{"unknown meta option", `{ meta.allowAplyAll = true; web = { }; }`, []string{"allowAplyAll"}},
+		{"unknown meta option", `{ meta.allowAplyAll = true; web = { }; }`, []string{"allowAplyAll", "meta in the hive", "did you mean allowApplyAll?"}},
 		{"meta and network", `{ meta.name = "a"; network.description = "b"; }`, []string{"meta", "network"}},
 		{"no source", `{ web.deployment.keys.k = { }; }`, []string{`"web"`, `"k"`, "exactly one"}},
 		{"two sources", `{ web.deployment.keys.k = { text = "s3cret"; keyFile = "/x"; }; }`, []string{`"web"`, `"k"`, "text", "keyFile"}},

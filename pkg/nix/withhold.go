@@ -30,6 +30,7 @@ var (
 	ofOption = regexp.MustCompile("^while evaluating the option [`‘'](.*)['’]")
 
 	assertion = regexp.MustCompile(`(?s)^assertion '.*' failed$`)
+	unequal   = regexp.MustCompile(`(?s) is not equal to | differs? from |^lists? of `)
 	condition = regexp.MustCompile(`(?s)^(while evaluating the condition of the assertion).*$`)
 	undefined = regexp.MustCompile(`^undefined variable '(.*)'$`)
 	// commonNames are those that modules and hives get from elsewhere, or forget to.
@@ -48,9 +49,10 @@ var (
 	// a value. All else there is a throw, which Nix 2.8 does not mark as one.
 	nixWords = regexp.MustCompile(`^(?:value is an? [\w ]+ while an? [\w ]+ was expected|expected an? [\w ]+ but found an? [\w ]+` +
 		`|cannot (?:coerce|convert|compare|add) an? [\w ]+ (?:to|with|and) (?:an? )?[\w ]+|cannot decode|attempt to call something which is not a function but an? [\w ]+` +
-		`|(?:dynamic )?attribute|string|invalid (?:integer|float|regular expression|base-64 hash)|unknown hash algorithm|hash|file|path|store path|access to(?: absolute)? path` +
+		`|(?:dynamic )?attribute|string|invalid (?:integer|float|regular expression|base-64 hash)|unknown hash (?:algorithm|format)|invalid (?:flakeref|value)|integer overflow in \w+|memory limit exceeded by regular expression` +
+		`|unsupported argument|context key|unsigned json number|unexpected|path string|the contents of the file|JSON serialization error|hash|file|path|store path|access to(?: absolute)? path` +
 		`|getting status of|opening (?:file|directory)|reading|infinite recursion encountered|stack overflow[\w ();]*|(?:anonymous )?function(?: at \S+)?(?: called with unexpected argument)?|division by zero|list index -?\d+ is out of bounds` +
-		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|unable to \w+` +
+		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|unable to \w+|(?:eqValues|assertEqValues)` +
 		"|(?:The (?:unique )?|A definition for )option [`‘]deployment.*)$|\x00")
 	jsonError = regexp.MustCompile(`^\[json\.exception\.[^\]]*\] `)
 	login     = regexp.MustCompile(`://[^/@\s']+@`)
@@ -69,14 +71,14 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	if ours.MatchString(message) {
 		return ours.ReplaceAllString(message, "")
 	}
-	if assertion.MatchString(message) {
+	if assertion.MatchString(message) || e.inCondition() && unequal.MatchString(message) {
 		return "assertion " + NotShown + " failed"
 	}
 	if found := undefined.FindStringSubmatch(message); found != nil && !commonNames.MatchString(found[1]) {
 		return "undefined variable " + NotShown
 	}
 	switch {
-	case e.inCondition(), e.ofKey():
+	case e.ofKey():
 	case e.ofOption(), machinery.MatchString(message):
 		return message
 	}
@@ -86,7 +88,7 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	head := s.cut(jsonError.ReplaceAllString(message, ""))
 	words, _, _ := strings.Cut(strings.TrimSuffix(head, NotShown), " '")
 	switch {
-	case nixWords.MatchString(strings.TrimSpace(words)):
+	case nixWords.MatchString(strings.TrimSpace(words)), strings.HasPrefix(message, "'"):
 		return head
 	case e.ofKey():
 		return NotShown

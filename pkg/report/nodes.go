@@ -44,7 +44,9 @@ func Nodes(out io.Writer, h *hive.Hive, broken []hive.Broken) {
 // firstReason is the first line of an error, without the node's name.
 func firstReason(node hive.Broken) string {
 	text, rest, _ := strings.Cut(node.Err.Error(), "\n")
-	if strings.HasSuffix(text, ":") {
+	if before, listed := strings.CutSuffix(text, ". Definition values:"); listed {
+		text = before
+	} else if strings.HasSuffix(text, ":") {
 		rest, _, _ = strings.Cut(strings.TrimPrefix(rest, "- "), "\n")
 		text += " " + rest
 	}
