@@ -40,6 +40,13 @@ let
       }) names
     );
 
+  # Outputs that a flake has for each system have such names.
+  systemsOf =
+    set:
+    filter (name: match "(x86_64|aarch64|i686|armv[67]l|riscv64)-(linux|darwin)" name != null) (
+      if isAttrs set then attrNames set else [ ]
+    );
+
   # A hive may be a function, with defaults for its arguments, or a functor.
   call =
     raw:
@@ -77,6 +84,8 @@ let
       rawMeta =
         if raw ? __schema then
           throw "colmena-go: this hive is evaluated already: use the flake's output `colmenaHive` in place of `colmena`"
+        else if systemsOf raw != [ ] then
+          throw "colmena-go: the hive has a node named ${builtins.head (systemsOf raw)}: a hive is not made for each system, so put its nodes beside meta, and give meta.nixpkgs the system"
         else if raw ? meta && raw ? network then
           throw "colmena-go: the hive sets both `meta` and `network`: keep `meta`, the other is its name in NixOps"
         else
@@ -127,15 +136,7 @@ let
         else
           throw "colmena-go: ${option} must be a path to nixpkgs, the function it holds, or an initialized package set";
 
-      names =
-        let
-          all = filter (name: !elem name reserved) (attrNames raw);
-          system = filter (name: match "(x86_64|aarch64|i686|armv[67]l|riscv64)-(linux|darwin)" name != null) all;
-        in
-        if system == [ ] then
-          all
-        else
-          throw "colmena-go: the hive has a node named ${builtins.head system}: a hive is not made for each system, so put its nodes beside meta, and give meta.nixpkgs the system";
+      names = filter (name: !elem name reserved) (attrNames raw);
 
       # Errors name the file that a definition is in, and what is written in the
       # hive itself has none.
@@ -269,6 +270,8 @@ let
           "the flake's output colmenaHive was made by Colmena, so the hosts get Colmena's units and owners of keys, not ours"
         ];
       }
+    else if systemsOf value != [ ] then
+      throw "colmena-go: the flake's output `colmenaHive` has an attribute ${builtins.head (systemsOf value)}: a hive is not made for each system, so make it one output for all"
     else
       throw "colmena-go: the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
 in

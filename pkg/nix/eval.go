@@ -109,12 +109,17 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	said := &journal{log: t.Log, told: t.told, announce: t.announce, token: t.token}
 	err := t.run(ctx, cmd, said.line)
 	said.warn()
-	var exit *exec.ExitError
 	switch {
-	case errors.As(err, &exit):
+	case exited(err):
 		return nil, said.failure(t.ShowTrace, t.surroundings())
 	case err != nil:
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// exited reports whether a program ended with an error of its own.
+func exited(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit)
 }

@@ -79,12 +79,15 @@ func (t Tool) evalOutputs(ctx context.Context, source Source, wish string) ([]by
 // evalShadowed reaches the output `colmena` of a flake that has a package of
 // that name, by way of the flake's copy in the store, which is pure as well.
 func (t Tool) evalShadowed(ctx context.Context, source Source, apply string) ([]byte, error) {
-	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", source.Flake)...)
+	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json", source.Flake)...)
 	cmd.Dir = source.Dir
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	if err := t.run(ctx, cmd, nil); err != nil {
-		return nil, fmt.Errorf("%w: nix flake metadata: %w", ErrEval, err)
+	said := &journal{log: t.Log}
+	if err := t.run(ctx, cmd, said.line); exited(err) {
+		return nil, said.failure(t.ShowTrace, t.surroundings())
+	} else if err != nil {
+		return nil, err
 	}
 	var meta struct {
 		Path   string

@@ -92,13 +92,23 @@ func TestAFlakeThatCannotBeDeployedIsExplained(t *testing.T) {
 		{"no nixpkgs", "colmena = { web = { }; };", "meta.nixpkgs must be set"},
 		{"nixpkgs not initialized", "colmena = { meta.nixpkgs = nixpkgs; web = { }; };", "initialize it"},
 		{"nixpkgs as a function", "colmena = { meta.nixpkgs = import nixpkgs; web = { }; };", "initialize it"},
+		{"a hive for each system", "colmena.x86_64-linux = { meta.nixpkgs = pkgs; web = { }; };", "a hive is not made for each system"},
+		{"one made for each system", "colmenaHive.x86_64-linux = { };", "has an attribute x86_64-linux"},
+		{"a secret without quotes", "colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = s3cret; };", "undefined variable [not shown]"},
+		{"a syntax error beside a secret", "colmena = { web.deployment.keys.k.text = \"s3cret\" };", "syntax error"},
+		{"a value beside a secret", "colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = \"s3cret\" + 1; };", "cannot"},
+		{"JSON beside outputs", "colmena = { meta.nixpkgs = pkgs; } // builtins.fromJSON \"{ s3cret }\";", "parse error"},
+		{"a throw with a secret in a key", "colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = throw (\"s3\" + \"cret\"); };", "deployment.keys.k.text"},
 		{"an evaluated hive as colmena", `colmena = { __schema = "v0.5"; };`, "colmenaHive"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := evalSource(t, flake(t, c.outputs), "", Request{})
+			_, err := evalSource(t, flake(t, c.outputs), "", Request{Keys: true})
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v\ndoes not say %q", err, c.says)
+			}
+			if err != nil && strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v\nshows a secret", err)
 			}
 		})
 	}
