@@ -68,9 +68,9 @@ type Detached struct {
 
 // Error says what goes on and where to look.
 func (d *Detached) Error() string {
-	what, where := "the activation goes on on the host", ""
+	what, where := "the activation continues on the host", ""
 	if !d.Begun {
-		what = "if the activation had been started, it goes on on the host"
+		what = "if the activation had started, it continues on the host"
 	}
 	if d.Unit != "" {
 		where = " as " + d.Unit

@@ -11,7 +11,7 @@ import (
 func listCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "list",
-		Usage:        "show the nodes with their tags and targets, after checking their deployment options, other than the texts of keys",
+		Usage:        "check the deployment options, all but the texts of keys, and show the nodes with their targets and tags",
 		Flags:        append(selectionFlags(), jsonFlag("the nodes")),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {

@@ -5,6 +5,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -109,7 +110,13 @@ func (n *nodeRun) safely(ctx context.Context) (err error) {
 func summary(r Result) string {
 	switch r.Status {
 	case Succeeded:
-		return string(r.Goal) + " done"
+		switch {
+		case len(r.Keys) == 0:
+			return string(r.Goal) + " done"
+		case r.Goal == hive.Keys:
+			return "keys done: " + CountKeys(r.Keys)
+		}
+		return fmt.Sprintf("%s done; keys: %s", r.Goal, CountKeys(r.Keys))
 	case SkippedNode:
 		return "skipped: deployment.targetHost is null"
 	case Cancelled:

@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -80,4 +82,19 @@ type KeyResult struct {
 	Path   string
 	Change plan.Change
 	Note   string // why it was skipped, or what the user should know
+}
+
+// CountKeys says how many keys were changed, mended and so on.
+func CountKeys(keys []KeyResult) string {
+	count := map[plan.Change]int{}
+	for _, key := range keys {
+		count[key.Change]++
+	}
+	var parts []string
+	for _, change := range []plan.Change{plan.Changed, plan.Mended, plan.Unchanged, plan.Skipped} {
+		if count[change] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[change], change))
+		}
+	}
+	return strings.Join(parts, ", ")
 }

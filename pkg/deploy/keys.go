@@ -137,7 +137,7 @@ func (n *nodeRun) upload(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	if len(p.items) == 0 {
 		return nil, nil
 	}
-	n.begin(StepUpload, "uploading "+count(p.items))
+	n.begin(StepUpload, "bringing "+count(p.items)+" up to date")
 	return n.deliver(ctx, p)
 }
 
@@ -168,7 +168,11 @@ func (n *nodeRun) tellNotes(steps plan.KeyPlan) {
 		names[step.Note] = append(names[step.Note], strconv.Quote(step.Key.Attr))
 	}
 	for _, note := range notes {
-		n.note(fmt.Sprintf("%s %s: %s", count(names[note]), hive.FirstFew(names[note]), note))
+		keys := "keys"
+		if len(names[note]) == 1 {
+			keys = "key"
+		}
+		n.note(fmt.Sprintf("%s %s: %s", keys, hive.FirstFew(names[note]), note))
 	}
 }
 

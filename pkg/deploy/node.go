@@ -64,7 +64,7 @@ func (n *nodeRun) goal(ctx context.Context) error {
 	if goal == hive.Build {
 		return nil
 	}
-	n.waitFor("waiting for its turn: as many nodes as may be at once are at work")
+	n.waitFor("waiting for a free slot (--parallel)")
 	release, err := n.slots.take(ctx)
 	n.stopWaiting()
 	if err != nil {
@@ -210,7 +210,7 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 		Output: n.output,
 		Note:   n.note,
 		KeyWanted: func(unit string) {
-			n.note(unit + " is waited for: uploading the post-activation keys now")
+			n.note("the switch waits for " + unit + ": uploading the post-activation keys now")
 			wanted.Go(func() {
 				if err := keys.sendEarly(ctx, n); err != nil {
 					giveUp(fmt.Errorf("the switch waits for %s, but: %w; mend that and run upload-keys: the switch then goes on by itself", unit, err))

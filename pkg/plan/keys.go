@@ -197,7 +197,11 @@ func own(step *KeyStep, seen Observed, policy Policy) error {
 	}
 	if len(absent) > 0 {
 		step.OwnerPending = true
-		step.Note = strings.Join(absent, " and ") + " does not exist yet: root until activation"
+		do := "does"
+		if len(absent) > 1 {
+			do = "do"
+		}
+		step.Note = fmt.Sprintf("%s %s not exist yet: root owns it until the activation", strings.Join(absent, " and "), do)
 	}
 	return nil
 }

@@ -86,7 +86,9 @@ func TestPlansReadAsWhatWillHappen(t *testing.T) {
 		{"unless a user bears the number as a name", wanted("k", "v", owner("4", "root")), nil, strict,
 			"changed /run/keys/k 44:0 0600"},
 		{"root stands in for an owner who is yet to be made", wanted("k", "v", owner("later", "nginx")), nil, lenient,
-			"changed /run/keys/k 0:101 0600 (user later does not exist yet: root until activation)"},
+			"changed /run/keys/k 0:101 0600 (user later does not exist yet: root owns it until the activation)"},
+		{"or for a user and a group", wanted("k", "v", owner("later", "later")), nil, lenient,
+			"changed /run/keys/k 0:0 0600 (user later and group later do not exist yet: root owns it until the activation)"},
 		{"keys in memory are left out before a reboot", wanted("k", "v"), nil, Policy{SkipVolatile: true},
 			"skipped /run/keys/k (/run/keys does not survive the reboot; run upload-keys after it)"},
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // table is how every node ended, failures last; then the reasons, each once;
@@ -61,22 +60,12 @@ func outcome(r deploy.Result) string {
 	return string(r.Status)
 }
 
-// keys counts what became of a node's keys.
+// keys says what became of a node's keys.
 func keys(list []deploy.KeyResult) string {
 	if len(list) == 0 {
 		return "-"
 	}
-	count := map[plan.Change]int{}
-	for _, key := range list {
-		count[key.Change]++
-	}
-	var parts []string
-	for _, change := range []plan.Change{plan.Changed, plan.Mended, plan.Unchanged, plan.Skipped} {
-		if count[change] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[change], change))
-		}
-	}
-	return strings.Join(parts, ", ")
+	return deploy.CountKeys(list)
 }
 
 func countOf(results []deploy.Result) map[deploy.Status]int {

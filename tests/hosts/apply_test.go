@@ -231,7 +231,7 @@ func TestBootTakesEffectWithTheNextBoot(t *testing.T) {
 		t.Errorf("the key in memory is %s, want skipped", got)
 	}
 	d.has("host1", "/var/lib/kept/kept", "k", "root root 600")
-	if !strings.Contains(o.stderr, `1 key "volatile": /run/keys does not survive the reboot; run upload-keys after it`) {
+	if !strings.Contains(o.stderr, `| key "volatile": /run/keys does not survive the reboot; run upload-keys after it`) {
 		t.Errorf("nothing says why a key was skipped: %s", o.stderr)
 	}
 	if got := d.on("host1", "cat /etc/hostname; ls -A /run/keys"); strings.Contains(got, "after-boot") || strings.Contains(got, "volatile") {

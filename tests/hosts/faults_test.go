@@ -129,7 +129,7 @@ func (l *listener) Write(p []byte) (int, error) {
 func (d *deployer) uploading() (*exec.Cmd, *listener) {
 	d.t.Helper()
 	cmd := d.command("upload-keys")
-	said := &listener{word: "uploading", heard: make(chan struct{})}
+	said := &listener{word: "bringing", heard: make(chan struct{})}
 	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)
