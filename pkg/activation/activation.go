@@ -26,6 +26,7 @@ type Request struct {
 	Goal     hive.Goal // one that activates: switch, boot, test or dry-activate
 	Toplevel string    // store path of the system, valid on the host
 	WaitFor  []string  // units of the keys that are uploaded only after activation
+	Keyless  bool      // no key is uploaded in this run, before or after
 }
 
 // Hooks are called while the activation runs, one at a time. They must not
@@ -129,9 +130,12 @@ var (
 
 // list is what host.sh reads behind itself.
 func list(id string, req Request) []byte {
-	profile := "0"
+	profile, keys := "0", "1"
 	if req.Goal.SetsProfile() {
 		profile = "1"
 	}
-	return hostscript.List(append([]string{id, string(req.Goal), profile, req.Toplevel}, req.WaitFor...)...)
+	if req.Keyless {
+		keys = "0"
+	}
+	return hostscript.List(append([]string{id, string(req.Goal), profile, req.Toplevel, keys}, req.WaitFor...)...)
 }

@@ -69,6 +69,26 @@ keep() {
     cat "$dir/last"
   fi
 }
+# The switch of NixOS since 24.11, unlike the Perl one before, first waits until
+# the boot has ended, and that waits for the services that wait for keys. For a key
+# that nobody brings any more, as the new system has none of that name or has it
+# elsewhere, it would wait for ever.
+freeBoot() {
+  case $(systemctl is-system-running 2>/dev/null) in initializing | starting) ;; *) return 0 ;; esac
+  case $(head -c 100 "$4/bin/switch-to-configuration" | head -n 1 | tr -d "\000") in *perl*) return 0 ;; esac
+  set -f
+  for unit in $(systemctl list-jobs --full --no-legend --no-pager | while read -r _ unit type state; do
+    case "$type $state $unit" in "start running "*-key.service) printf "%s\n" "$unit" ;; esac
+  done); do
+    [ "$5" = 1 ] || end "fail the boot has not ended, as $unit waits for its key, and the switch would wait with it: run upload-keys first" 1
+    awaited=$(awaits "$(systemctl show -P FragmentPath "$unit")")
+    if [ -z "$awaited" ] || [ "$awaited" != "$(awaits "$4/etc/systemd/system/$unit")" ]; then
+      echo "stopping $unit, which waits for a key that the new system does not have there"
+      systemctl stop "$unit"
+    fi
+  done
+}
+awaits() { sed -n "s/^ExecStart=[^ ]* //p" "$1" 2>/dev/null; }
 mkfifo "$dir/out" || end "fail cannot make $dir/out" 1
 { exec 7>&- 8>&- 9>&- && keep; } <"$dir/out" &
 kept=$!
@@ -82,6 +102,7 @@ drain() {
   exec >"$dir/out" 2>&1
   umask 022
   cd /
+  [ "$2" = boot ] || freeBoot "$@" 7>&- 8>&- 9>&-
   if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
     nix-env -p /nix/var/nix/profiles/system --set "$4" 7>&- 8>&- 9>&- || { code=$?; drain; end "profile $code" 1; }
   fi
@@ -99,7 +120,7 @@ exit $?'
 # shutdown's is left: the activation neither waits for a boot that hangs nor ends
 # with a target that the switch stops.
 start() {
-  set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel"
+  set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel" "$keys"
   managed=
   if [ -d /run/systemd/system ]; then
     if [ -n "${LOCALE_ARCHIVE-}" ]; then set -- -E "LOCALE_ARCHIVE=$LOCALE_ARCHIVE" "$@"; fi
@@ -115,7 +136,7 @@ start() {
     why='systemd does not run here'
   fi
   say "detached $why"
-  set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel"
+  set -- /bin/sh "$dir/script" run "$goal" "$profile" "$toplevel" "$keys"
   HOME=/root NIXOS_INSTALL_BOOTLOADER='' setsid "$@" 3<&- 6>&- </dev/null >/dev/null 2>&1 &
 }
 
@@ -183,9 +204,9 @@ system() {
 read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
-[ $# -ge 6 ] && whole "$@" || exit 1
-id=$2 goal=$3 profile=$4 toplevel=$5 dir=
-shift 5
+[ $# -ge 7 ] && whole "$@" || exit 1
+id=$2 goal=$3 profile=$4 toplevel=$5 keys=$6 dir=
+shift 6
 units=
 while [ "$1" != . ]; do units="$units$1$newline" && shift; done
 units=${units%"$newline"}

@@ -200,7 +200,8 @@ func (n *nodeRun) push(ctx context.Context) error {
 
 func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcome, error) {
 	n.begin(StepActivate, "activating: "+string(n.opts.Goal))
-	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.node.Toplevel.OutPath, WaitFor: keys.units()}
+	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.node.Toplevel.OutPath, WaitFor: keys.units(),
+		Keyless: n.opts.NoKeys || !n.opts.Goal.UploadsKeys()}
 	var wanted sync.WaitGroup
 	followed, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)

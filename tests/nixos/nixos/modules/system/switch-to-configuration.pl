@@ -57,6 +57,11 @@ EOM
     exit 100;
 }
 
+# As the switch of NixOS since 24.11, it waits until the boot has ended.
+until (`systemctl is-system-running` =~ /^(running|degraded|maintenance)$/m) {
+    select(undef, undef, undef, 0.1);
+}
+
 # ---- units, as files and as systemd sees them ----
 
 sub contents {

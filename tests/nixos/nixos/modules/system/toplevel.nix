@@ -31,7 +31,9 @@ let
         sed "s|@out@|$out|g" "$activatePath" > $out/activate
         sed "s|@out@|$out|g" "$dryActivatePath" > $out/dry-activate
         sed "s|@out@|$out|g; s|@installBootLoader@|${config.system.build.installBootLoader}|g" \
-          ${./switch-to-configuration.pl} > $out/bin/switch-to-configuration
+          ${./switch-to-configuration.pl} > $out/bin/.switch-to-configuration-wrapped
+        printf '#!/bin/sh -e\nexec /usr/bin/perl %s "$@"\n' $out/bin/.switch-to-configuration-wrapped \
+          > $out/bin/switch-to-configuration
         chmod +x $out/activate $out/dry-activate $out/bin/switch-to-configuration
         /bin/bash -n $out/activate
         ln -s ${config.system.build.etc}/etc $out/etc
