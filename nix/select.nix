@@ -98,17 +98,20 @@ let
         uploadAt
         ;
       allowEmpty = key.allowEmpty or false; # not one of Colmena's
-    }
-    // {
-      builds = buildsOf (
-        builtins.concatStringsSep " " (filter (text: text != null) ([ key.keyFile ] ++ (if key.keyCommand == null then [ ] else key.keyCommand)))
+      builds = concatMap buildsOf (
+        (if key.keyFile == null then [ ] else [ key.keyFile ])
+        ++ (if key.keyCommand == null then [ ] else key.keyCommand)
       );
     }
     // (
       if keys then
         {
           text = utf8 name key.text;
-          textPaths = if key.text == null then [ ] else attrNames (builtins.getContext key.text);
+          textPaths =
+            if key.text != null && builtins.hasContext key.text then
+              attrNames (builtins.getContext key.text)
+            else
+              [ ];
         }
       else
         { textLeftOut = true; }
@@ -120,7 +123,10 @@ let
     let
       context = builtins.getContext text;
     in
-    concatMap (drv: map (output: "${drv}!${output}") (context.${drv}.outputs or [ ])) (attrNames context);
+    if builtins.hasContext text then
+      concatMap (drv: map (output: "${drv}!${output}") (context.${drv}.outputs or [ ])) (attrNames context)
+    else
+      [ ];
 
   # JSON cannot carry other bytes: some versions of Nix refuse them without
   # saying where they come from, which is why they are asked here already.

@@ -136,6 +136,9 @@ func (j *journal) entry(e *entry) {
 		j.last = e
 		return
 	}
+	if strings.HasPrefix(e.Msg, "error") && e.Level == 0 {
+		return // one that Nix ignores, with source code
+	}
 	if node, ok := strings.CutPrefix(e.Msg, announcement(j.token)); ok && j.token != "" {
 		if j.announce != nil {
 			j.announce([]byte(node))

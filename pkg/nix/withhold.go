@@ -8,7 +8,8 @@ import (
 // What an error may show. Without --show-trace it quotes no source code, no text
 // of an assertion, and no value that may be the content of a key: one of a
 // definition below deployment.keys or of an option that does not exist (which may
-// be a misspelt one), and one that Nix names without saying what it belongs to.
+// be a misspelt one), one that Nix itself quotes, as it does not say where that
+// comes from, and what a key's expression throws.
 
 // NotShown stands for what an error leaves out.
 const NotShown = "[not shown]"
@@ -53,7 +54,7 @@ var (
 		`|unsupported argument|context key|unsigned json number|unexpected|path string|the contents of the file|JSON serialization error|hash|file|path|store path|access to(?: absolute)? path` +
 		`|getting status of|opening (?:file|directory)|reading|infinite recursion encountered|stack overflow[\w ();]*|(?:anonymous )?function(?: at \S+)?(?: called with unexpected argument)?|division by zero|list index -?\d+ is out of bounds` +
 		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|unable to \w+|(?:eqValues|assertEqValues)` +
-		"|(?:The (?:unique )?|A definition for )option [`‘]deployment.*)$|\x00")
+		"|(?:The (?:unique )?|A definition for )option [`‘]deployment.*)$")
 	jsonError = regexp.MustCompile(`^\[json\.exception\.[^\]]*\] `)
 	login     = regexp.MustCompile(`://[^/@\s']+@`)
 	ours      = regexp.MustCompile(`^colmena-go: `)
@@ -68,18 +69,15 @@ func (e *entry) withoutSecrets(s surroundings) string {
 		}
 		return message
 	}
-	if ours.MatchString(message) {
-		return ours.ReplaceAllString(message, "")
-	}
 	if assertion.MatchString(message) || e.inCondition() && unequal.MatchString(message) {
 		return "assertion " + NotShown + " failed"
 	}
 	if found := undefined.FindStringSubmatch(message); found != nil && !commonNames.MatchString(found[1]) {
 		return "undefined variable " + NotShown
 	}
-	switch {
-	case e.ofKey():
-	case e.ofOption(), machinery.MatchString(message):
+	if ofKey := e.ofKey(); !ofKey && ours.MatchString(message) {
+		return ours.ReplaceAllString(message, "")
+	} else if !ofKey && machinery.MatchString(message) {
 		return message
 	}
 	if undefined.MatchString(message) || harmless.MatchString(message) || s.ownWords(e, message) || s.nameInSource(e, message) {
@@ -138,16 +136,6 @@ func (e *entry) ofKey() bool {
 		}
 		if found := ofOption.FindStringSubmatch(f.Raw); found != nil &&
 			(found[1] == "deployment" || found[1] == "deployment.keys" || strings.HasPrefix(found[1], "deployment.keys.")) {
-			return true
-		}
-	}
-	return false
-}
-
-// ofOption reports whether the trace leads through any option.
-func (e *entry) ofOption() bool {
-	for _, f := range e.Trace {
-		if ofOption.MatchString(f.Raw) {
 			return true
 		}
 	}
