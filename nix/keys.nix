@@ -189,8 +189,18 @@ let
       names = dir: lib.concatMapStringsSep "|" (path: quote (baseNameOf path)) byDir.${dir};
       inDir = dir: "${if dir == "/" then "" else quote dir}/(${names dir})";
       all = map quote ways ++ map inDir dirs;
+      exact = "^(${lib.concatStringsSep "|" all})/?$";
+      # One argument has at most 128 KiB (execve(2)): then whatever is in their
+      # directories is news, or anything at all.
+      wide = "^(${lib.concatStringsSep "|" (map quote ways)})?(/[^/]*)?$";
+      fits = text: builtins.stringLength text < 100000;
     in
-    "^(${lib.concatStringsSep "|" all})/?$";
+    if fits exact then
+      exact
+    else if fits wide then
+      wide
+    else
+      ".";
 
   watch = script "watch-keys" [ pkgs.coreutils pkgs.inotify-tools systemd ];
 

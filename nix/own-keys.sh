@@ -68,9 +68,12 @@ while IFS='	' read -r path _; do
   if [ -f "$path" ] && [ ! -L "$path" ]; then there+=("$path"); fi
 done <"$1"
 [ ${#there[@]} != 0 ] || exit 0
-while IFS='	' read -r state path; do
-  found[$path]=$state
-done < <(stat -c '%u %U %g %G %h	%n' -- "${there[@]}")
+# No more of them at once than fit into arguments, however long they are.
+for ((i = 0; i < ${#there[@]}; i += 300)); do
+  while IFS='	' read -r state path; do
+    found[$path]=$state
+  done < <(stat -c '%u %U %g %G %h	%n' -- "${there[@]:i:300}")
+done
 while IFS='	' read -r path user group mode name; do
   [ -n "${found[$path]-}" ] || continue
   IFS=' ' read -r uid owner gid team links <<<"${found[$path]}"

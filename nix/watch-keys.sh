@@ -60,8 +60,14 @@ while IFS='	' read -r unit path; do
   fi
 done <"$1"
 printf '%s\n' "${!starting[@]}" >"$RUNTIME_DIRECTORY/started"
-[ ${#stop[@]} = 0 ] || systemctl stop --no-block -- "${stop[@]}"
-[ ${#start[@]} = 0 ] || systemctl start --no-block -- "${start[@]}"
+# tell VERB UNIT... has no more of them at once than fit into arguments.
+tell() {
+  local verb=$1 i
+  shift
+  for ((i = 1; i <= $#; i += 300)); do systemctl "$verb" --no-block -- "${@:i:300}"; done
+}
+tell stop "${stop[@]}"
+tell start "${start[@]}"
 
 # No switch restarts a unit that waits, although its key may have got another
 # path. What it waits for is asked of its process, as systemd takes long.
@@ -75,5 +81,5 @@ for process in /proc/[0-9]*; do
   path=${waiting[${args[3]:--}]-}
   if [ -n "$path" ] && [ "$path" != "${args[2]}" ]; then astray+=("${args[3]}"); fi
 done
-[ ${#astray[@]} = 0 ] || systemctl restart --no-block -- "${astray[@]}"
+tell restart "${astray[@]}"
 exit 0
