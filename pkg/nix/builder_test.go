@@ -128,7 +128,7 @@ func TestANodeGoesOnWhileOthersAreStillBeingBuilt(t *testing.T) {
 
 func TestAFailureIsToldWhileTheOtherBuildsContinue(t *testing.T) {
 	b := building(t, [][2]string{{"max-jobs", "3"}}, `let bad = drv "bad" "read x <${DIR}/bad; exit 1" [ ]; in {
-		a = drv "a" ": >$out" [ bad ]; b = drv "b" ": >$out" [ bad ]; slow = drv "slow" "read x <${DIR}/slow; : >$out" [ ]; }`)
+		a = drv "a" ": >$out" [ bad ]; b = drv "b" ": >$out" [ bad ]; slow = drv "slow" "read x <${DIR}/slow; exit 1" [ ]; }`)
 	fail, open := b.gate("bad"), b.gate("slow")
 	results := []<-chan error{b.start(t.Context(), "a"), b.start(t.Context(), "b")}
 	slow := b.start(t.Context(), "slow")
@@ -140,12 +140,43 @@ func TestAFailureIsToldWhileTheOtherBuildsContinue(t *testing.T) {
 		return slices.Contains(b.notes, "bad failed to build, needed by a, b: the other builds continue")
 	})
 	open()
-	if err := <-slow; err != nil {
-		t.Error(err)
-	}
-	for _, result := range results {
+	for _, result := range append(results, slow) {
 		if <-result == nil {
-			t.Error("a node that needs it succeeded")
+			t.Error("a node that needs what failed succeeded")
+		}
+	}
+	// Nothing continues after the last.
+	if failures := strings.Count(strings.Join(b.notes, "\n"), "failed to build"); failures != 1 {
+		t.Errorf("notes: %q", b.notes)
+	}
+}
+
+func TestNothingIsSaidOfWaitsBeforeItIsKnownWhoNeedsWhat(t *testing.T) {
+	b := building(t, [][2]string{{"max-jobs", "2"}}, `let waits = n: drv n "echo ${n} runs >>${DIR}/log; echo hello of ${n}; read x <${DIR}/${n}; : >$out" [ ]; in
+		{ a = waits "a"; b = waits "b"; }`)
+	known, openA, openB := b.gate("query"), b.gate("a"), b.gate("b")
+	results := []<-chan error{b.start(t.Context(), "a"), b.start(t.Context(), "b")}
+	until(t, "both are being built", func() bool {
+		text, _ := os.ReadFile(b.dir + "/log")
+		return strings.Count(string(text), "runs") == 2
+	})
+	if text := b.WaitsFor("a"); text != "" || b.heard("hello") > 0 {
+		t.Errorf("a waits for %q, and hears %q", text, b.said)
+	}
+	known()
+	for _, node := range []string{"a", "b"} {
+		until(t, "it is known what "+node+" waits for", func() bool { return b.WaitsFor(node) == "waiting for "+node+", 2 of 2 builds left" })
+		until(t, node+" hears of its build", func() bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return slices.Equal(b.said[node], []string{"building " + node, node + "> hello of " + node})
+		})
+	}
+	openA()
+	openB()
+	for _, result := range results {
+		if err := <-result; err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -58,7 +58,8 @@ in builtins.mapAttrs (Node: d: { inherit Node; DrvPath = d.drvPath; OutPath = d.
 	return b
 }
 
-// countCalls has nix-store write down what it is called with.
+// countCalls has nix-store write down what it is called with, and wait at the gate
+// "query", if there is one, before it tells who needs what.
 func (b *builds) countCalls() {
 	b.t.Helper()
 	real, err := exec.LookPath("nix-store")
@@ -67,7 +68,7 @@ func (b *builds) countCalls() {
 	}
 	bin := b.t.TempDir()
 	b.calls = filepath.Join(bin, "calls")
-	script := fmt.Sprintf("#!/bin/sh\necho \"$1 $2\" >>%q\nexec %q \"$@\"\n", b.calls, real)
+	script := fmt.Sprintf("#!/bin/sh\necho \"$1 $2\" >>%q\n[ \"$1\" != --query ] || [ ! -e %q ] || read x <%[2]q\nexec %[3]q \"$@\"\n", b.calls, b.dir+"/query", real)
 	if err := os.WriteFile(filepath.Join(bin, "nix-store"), []byte(script), 0o755); err != nil {
 		b.t.Fatal(err)
 	}

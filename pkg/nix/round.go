@@ -25,6 +25,8 @@ type round struct {
 	asked bool              // the graph is there, or will never be
 	held  []toldLine        // output while it is not known whom it concerns
 	whom  map[string][]*request
+
+	doomed map[*request]bool // they need something that has failed
 }
 
 // toldLine is a line about a path.
@@ -37,7 +39,7 @@ const mostHeld = 500
 // says nothing about who does not need that: for those another one is run.
 func (b *Builder) build(requests []*request) {
 	for len(requests) > 0 {
-		r := &round{Builder: b, requests: requests, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}}
+		r := &round{Builder: b, requests: requests, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]bool{}}
 		r.ctx, r.cancel = context.WithCancel(b.ctx)
 		b.mu.Lock()
 		for _, request := range requests {
@@ -141,7 +143,8 @@ func (r *round) blame(missing []*request, err error) (again []*request) {
 	return nil
 }
 
-// concerned are the requests that need a path; nil if that is not known.
+// concerned are the requests that need a path; nil if that is not known. It is
+// to be called only when asked is set.
 func (r *round) concerned(path string) []*request {
 	list, ok := r.whom[path]
 	switch {
@@ -260,7 +263,8 @@ func (r *round) pass(line toldLine) {
 	r.tool.Log.Debug().Msg(line.text)
 }
 
-// tellOfFailure says at once what the nodes' errors say when all is over.
+// tellOfFailure says at once what the nodes' errors say when all is over, as long
+// as there are others to wait for.
 func (r *round) tellOfFailure(path string) {
 	if !r.asked {
 		return
@@ -269,9 +273,11 @@ func (r *round) tellOfFailure(path string) {
 	for _, request := range r.concerned(path) {
 		if request.waits() {
 			need = append(need, request)
+			r.doomed[request] = true
 		}
 	}
-	if len(need) > 0 && len(need) < len(r.waiting()) {
+	hopeful := slices.ContainsFunc(r.waiting(), func(request *request) bool { return !r.doomed[request] })
+	if len(need) > 0 && hopeful {
 		r.opts.Note(fmt.Sprintf("%s failed to build, needed by %s: the other builds continue", storeName(path), names(need)))
 	}
 }
@@ -289,6 +295,9 @@ func names(requests []*request) string {
 func (r *round) waitsFor(request *request) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.asked {
+		return "" // not yet
+	}
 	var list []string
 	for _, w := range r.log.atWork() {
 		concerned := r.concerned(w.path)
