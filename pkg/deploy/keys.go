@@ -146,7 +146,7 @@ func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	n.delivery.Lock()
 	defer n.delivery.Unlock()
 	steps, err := upload.Run(ctx, n.host, upload.Request{
-		Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note,
+		Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
 		Begin: func() { n.changing = true },
 	})
 	if err != nil {

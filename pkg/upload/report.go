@@ -90,8 +90,9 @@ func (l *lines) next(n int) ([]string, error) {
 	return words, nil
 }
 
-// readLook reads the host's state up to `observed`.
-func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, error) {
+// readLook reads the host's state up to `observed`. note and warn, which may be
+// nil, are each told one thing at most.
+func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observed, error) {
 	seen := plan.Observed{
 		Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},
 		Dirs: map[string]plan.DirState{}, Files: map[string]plan.FileState{},
@@ -112,6 +113,11 @@ func readLook(l *lines, dirs []directory, note func(string)) (plan.Observed, err
 			if note != nil && !waited {
 				waited = true
 				note("waiting for another upload on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100))
+			}
+		case words[0] == "recorded":
+			if warn != nil {
+				warn("sudo on the host records all that it is sent, secrets too (log_input in sudoers): turn that off for this user, or deploy as root")
+				warn = nil
 			}
 		case words[0] == "passwd" && len(words) >= 3:
 			err = addID(seen.Users, words)

@@ -37,6 +37,7 @@ type Request struct {
 	Who      string        // tells another deployer who holds the host's upload lock
 	LockWait time.Duration // how long to wait for that lock; zero means one minute
 	Note     func(string)  // called while waiting for the lock; may be nil
+	Warn     func(string)  // called when the host records what it is sent; may be nil
 	Begin    func()        // called when the host is about to be changed; may be nil
 }
 
@@ -80,7 +81,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	defer c.finish()
 
 	c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
-	seen, err := readLook(c.out, dirs, req.Note)
+	seen, err := readLook(c.out, dirs, req.Note, req.Warn)
 	if err != nil {
 		return nil, c.explain(err, dirs)
 	}

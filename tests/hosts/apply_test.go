@@ -334,6 +334,27 @@ func TestOrdinaryUsersDeployWithSudo(t *testing.T) {
 	}
 }
 
+// What sudo logs of us would hold every secret.
+func TestSudoThatRecordsItsInputIsWarnedOf(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = { deployment.targetUser = "deployer"; deployment.keys.k.text = "v"; }; }`)
+	const policy = "/etc/sudoers.d/zz-recorded"
+	defer d.on("host1", "rm -f "+policy)
+	for text, want := range map[string]bool{
+		"Defaults:deployer log_input":                   true,
+		"deployer ALL=(ALL) NOPASSWD: LOG_INPUT: ALL":   true,
+		"Defaults:deployer !log_input":                  false,
+		"deployer ALL=(ALL) NOPASSWD: NOLOG_INPUT: ALL": false,
+		"Defaults log_output":                           false,
+	} {
+		d.on("host1", "echo '"+text+"' >"+policy+"; chmod 440 "+policy+"; visudo -cq")
+		o := d.must("upload-keys")
+		if got := strings.Contains(o.stderr, "host1 | warning: sudo on the host records all that it is sent"); got != want {
+			t.Errorf("%s: %s", text, o.stderr)
+		}
+	}
+}
+
 func TestUnknownProfilesAreReplacedOnlyWhenAllowed(t *testing.T) {
 	d := deploying(t, 1)
 	const profile = "/nix/var/nix/profiles/system"
