@@ -33,7 +33,7 @@ func (t Tool) evalFlake(ctx context.Context, source Source, wish string) ([]byte
 	text, err := t.evalOutputs(ctx, source, wish)
 	var eval *EvalError
 	if errors.As(err, &eval) && notInStore.MatchString(eval.Message) && !t.noFlakeSource {
-		t.noFlakeSource = true
+		t.noFlakeSource, t.announce = true, nil // nodes were announced
 		return t.evalOutputs(ctx, source, wish)
 	}
 	return text, err

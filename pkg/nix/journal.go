@@ -75,27 +75,22 @@ const longestTorn = 32 << 20
 // plainLines is how many lines of other programs are kept.
 const plainLines = 20
 
-// line is told each line of Nix's stderr.
+// line is told each line of Nix's stderr. Nix's threads write at once: what does
+// not fit into the pipe may be torn apart by another's line.
 func (j *journal) line(text string) {
-	object := strings.HasPrefix(text, "@nix ")
-	if j.torn == "" && !object {
+	begins := strings.HasPrefix(text, "@nix ")
+	switch at := strings.LastIndex(text, "@nix {"); {
+	case begins && j.object(text):
+		return
+	case !begins && j.torn == "":
 		j.program(withoutLogin(uncolored(text)))
 		return
-	}
-	// Nix's threads write at once, and what does not fit into the pipe may be
-	// torn apart by another's line.
-	if at := strings.LastIndex(text, "@nix {"); at > 0 && (!object || !j.object(text)) {
+	case at > 0:
 		j.torn += text[:at]
 		j.line(text[at:])
 		return
-	} else if at > 0 {
-		return
-	}
-	if object {
-		if !j.object(text) {
-			j.torn = text
-		}
-		return
+	case begins:
+		j.torn = ""
 	}
 	j.torn += text
 	if j.object(j.torn) || len(j.torn) > longestTorn {
