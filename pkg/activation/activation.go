@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
@@ -101,7 +102,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	f := newFollower(hostscript.ID(), req, hooks)
 	stdinR, stdinW := io.Pipe()
 	f.ended = func() { // the host may forget now, and has nothing more to do
-		go stdinW.Write([]byte("done\n"))
+		go crash.Guarded(func() { stdinW.Write([]byte("done\n")) })()
 		time.AfterFunc(endLimit, func() { cancel(errEnd) })
 	}
 	f.tooLate = time.AfterFunc(startLimit, func() { cancel(errStart) })

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
@@ -24,25 +26,43 @@ const Version = "0.1.0"
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
 	stdout := &output{to: os.Stdout}
-	app := newApp(stdout, report.NewTerminal(os.Stderr))
+	return start(newApp(stdout, report.NewTerminal(os.Stderr)), stdout, args)
+}
+
+func start(app *cli.App, stdout *output, args []string) int {
+	endsWithBugs(app, args)
 	ctx, stop := interruptible(screen(app), current(app))
 	defer stop()
-	words, err := arrange(app, args)
-	if err == nil {
-		err = stdout.verdict(app.RunContext(ctx, words))
-	} else if asksForJSON(args) {
-		screen(app).UseJSON()
+	err := stdout.verdict(run(ctx, app, args))
+	var bug *crash.Error
+	if errors.As(err, &bug) {
+		tellBug(app, bug, args)
+	} else {
+		show(err, app)
 	}
-	show(err, app)
 	finish(ctx, screen(app))
 	return exitCode(err)
+}
+
+// run does what args say. A panic is its error.
+func run(ctx context.Context, app *cli.App, args []string) (err error) {
+	defer crash.Recover(&err)
+	words, err := arrange(app, args)
+	if err == nil {
+		return app.RunContext(ctx, words)
+	}
+	if asksForJSON(args) {
+		screen(app).UseJSON()
+	}
+	return err
 }
 
 const description = `Hives and flakes written for Colmena work as they are. Without --config, the
 hive is the flake.nix or hive.nix of the working directory or of the nearest
 one above it. Flags may stand anywhere.
 
-Exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted.`
+Exit codes: 0 all done, 1 something failed, 2 wrong usage, 70 a bug of
+colmena-go, 130 interrupted.`
 
 func newApp(stdout, stderr io.Writer) *cli.App {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version"} // -v is --verbose
@@ -97,7 +117,7 @@ func unsupportedCommands() []*cli.Command {
 // show prints an error, unless the table or a note has told it already, or it is
 // no news: a reader that went away, as in `| head`, has seen what it wanted.
 func show(err error, app *cli.App) {
-	told := errors.Is(err, errNodesFailed) || errors.Is(err, errInterrupted)
+	told := errors.Is(err, errNodesFailed) || errors.Is(err, errInterrupted) || errors.Is(err, errBug)
 	gone := errors.Is(err, errOutput) && errors.Is(err, syscall.EPIPE)
 	if err != nil && !told && !gone {
 		screen(app).Tell(zerolog.ErrorLevel, err.Error())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/keysource"
@@ -45,7 +46,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
 		}
-		go remote.Prepare() // while Nix evaluates
+		go crash.Guarded(remote.Prepare)() // while Nix evaluates
 	}
 	h, err := d.run(c, d.request(c.Context))
 	if err != nil {
@@ -63,6 +64,9 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	defer builder.Close()
 	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(builder, d.resolver(c, run)), run)
 	run.End(results)
+	for _, bug := range bugs(results) {
+		d.tool.Log.Debug().Msg(string(bug.Stack))
+	}
 	if d.json {
 		if err := report.JSON(c.App.Writer, results); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 )
 
@@ -13,6 +14,7 @@ const (
 	ExitOK          = 0   // everything asked for was done
 	ExitFailed      = 1   // something failed: the hive, or at least one node
 	ExitUsage       = 2   // the command line is wrong; nothing was begun
+	ExitBug         = 70  // a bug of ours showed: EX_SOFTWARE of sysexits.h
 	ExitInterrupted = 130 // ended by ^C, SIGTERM or SIGHUP before everything was done
 )
 
@@ -33,9 +35,12 @@ func usage(format string, args ...any) error {
 
 func exitCode(err error) int {
 	var wrong *usageError
+	var bug *crash.Error
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &bug), errors.Is(err, errBug):
+		return ExitBug
 	case errors.As(err, &wrong):
 		return ExitUsage
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
@@ -44,8 +49,14 @@ func exitCode(err error) int {
 	return ExitFailed
 }
 
+// errBug is returned after the table, when a node's error was a bug of ours.
+var errBug = errors.New("a node brought a bug to light")
+
 // verdict turns the results of a deployment into its error.
 func verdict(results []deploy.Result) error {
+	if len(bugs(results)) > 0 {
+		return errBug
+	}
 	var err error
 	for _, r := range results {
 		switch r.Status {

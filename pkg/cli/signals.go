@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
@@ -51,6 +52,7 @@ func interruptible(screen *report.Terminal, run *atomic.Pointer[report.Run]) (co
 	}
 	done := make(chan struct{})
 	go func() {
+		defer crash.Guard()
 		select {
 		case <-done:
 			return

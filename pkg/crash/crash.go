@@ -18,7 +18,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("a bug in colmena-go (%s): run again with --verbose, and report it with the stack that is shown then", e.What)
+	return fmt.Sprintf("this is a bug of colmena-go (%s): please run it again with --verbose and report what is shown then at https://github.com/colmena-go/colmena-go/issues", e.What)
 }
 
 // Recover is to be deferred; it makes a panic the function's error.

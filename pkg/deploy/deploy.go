@@ -61,7 +61,7 @@ func Run(ctx context.Context, nodes []hive.Node, opts Options, tools Tools, sink
 	results := make([]Result, len(nodes))
 	var all sync.WaitGroup
 	for i, node := range nodes {
-		all.Go(func() { results[i] = d.deploy(ctx, node) })
+		all.Go(crash.Guarded(func() { results[i] = d.deploy(ctx, node) }))
 	}
 	all.Wait()
 	return results

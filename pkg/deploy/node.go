@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -213,6 +214,7 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 		KeyWanted: func(unit string) {
 			n.note("the switch waits for " + unit + ": uploading the post-activation keys now")
 			wanted.Go(func() {
+				defer crash.Guard()
 				if err := keys.sendEarly(ctx, n); err != nil {
 					giveUp(fmt.Errorf("the switch waits for %s, but: %w; mend that and run upload-keys: the switch then goes on by itself", unit, err))
 				}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // What takes long says so, and what it waits for: first after firstWait, then
@@ -24,6 +26,7 @@ func remind(text func() string, note func(text string)) (stop func()) {
 	over, begin, next := false, time.Now(), firstWait
 	var timer *time.Timer
 	timer = time.AfterFunc(next, func() {
+		defer crash.Guard()
 		mu.Lock()
 		defer mu.Unlock()
 		if over {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
@@ -26,6 +27,7 @@ func (r *Resolver) Check(ctx context.Context, node hive.Node) error {
 			}
 		case key.File != "" && !stored(key.File):
 			all.Go(func() {
+				defer crash.Guard()
 				_, errs[i] = unblocked(ctx, r, key.File, func() (struct{}, error) {
 					file, err := openFile(key.File)
 					if err == nil {

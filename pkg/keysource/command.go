@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/colmena-go/colmena-go/pkg/child"
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -72,7 +73,7 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = pipeGrace
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Stdout, cmd.Stderr = crash.Writer(stdout), crash.Writer(stderr)
 	mark := child.NewMark()
 	mark.Put(cmd)
 	defer mark.Keep()()

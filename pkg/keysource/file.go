@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -32,6 +33,7 @@ func unblocked[T any](ctx context.Context, r *Resolver, path string, f func() (T
 	done := make(chan outcome, 1)
 	if err == nil {
 		go func() {
+			defer crash.Guard()
 			defer release()
 			value, err := f()
 			done <- outcome{value, err}

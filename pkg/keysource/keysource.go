@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-multierror"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -88,7 +89,7 @@ func (r *Resolver) Resolve(ctx context.Context, node hive.Node, warn func(text s
 			contents[i] = *key.Text
 			continue
 		}
-		all.Go(func() { contents[i], errs[i] = r.fetch(ctx, key, r.teller(node, key, warn)) })
+		all.Go(crash.Guarded(func() { contents[i], errs[i] = r.fetch(ctx, key, r.teller(node, key, warn)) }))
 	}
 	all.Wait()
 	if ctx.Err() != nil {
@@ -137,7 +138,7 @@ const slowSource = 8 * time.Second
 
 // slow says that something takes long, unless it is stopped before.
 func (t teller) slow(what string) (stop func()) {
-	timer := time.AfterFunc(slowSource, func() { t.warn(what + " takes long") })
+	timer := time.AfterFunc(slowSource, crash.Guarded(func() { t.warn(what + " takes long") }))
 	return func() { timer.Stop() }
 }
 

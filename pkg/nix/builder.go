@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // BuilderOptions are those of all builds of a deployment.
@@ -153,7 +155,7 @@ func (b *Builder) ask(r *request) {
 	b.unseen = append(b.unseen, r)
 	if !b.looking {
 		b.looking = true
-		b.all.Go(b.look)
+		b.all.Go(crash.Guarded(b.look))
 	}
 }
 
@@ -188,7 +190,7 @@ func (b *Builder) want(missing []*request, asked int) {
 	case len(b.wanted) == 0:
 		return
 	case first:
-		b.all.Go(b.next)
+		b.all.Go(crash.Guarded(b.next))
 	}
 	select {
 	case b.more <- struct{}{}:
@@ -229,7 +231,7 @@ func (b *Builder) next() {
 		n := min(len(requests), mostPaths)
 		batch := requests[:n:n]
 		requests = requests[n:]
-		b.all.Go(func() { b.build(batch) })
+		b.all.Go(crash.Guarded(func() { b.build(batch) }))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // graph tells which derivations need which paths, as `nix-store --query --graph`
@@ -22,6 +24,7 @@ func (t Tool) graph(ctx context.Context, drvPaths []string) (*graph, error) {
 	var g *graph
 	done := make(chan struct{})
 	go func() {
+		defer crash.Guard()
 		defer close(done)
 		g = readGraph(read)
 	}()

@@ -9,6 +9,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // keeper asks the store which paths are valid, and keeps every path that it was
@@ -82,7 +84,7 @@ func (k *keeper) start() error {
 	}
 	k.nix = &serving{in: in, out: bufio.NewReader(out), end: end, ended: make(chan error, 1)}
 	nix := k.nix
-	k.all.Go(func() { nix.ended <- k.tool.run(ctx, cmd, nil) })
+	k.all.Go(crash.Guarded(func() { nix.ended <- k.tool.run(ctx, cmd, nil) }))
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/colmena-go/colmena-go/pkg/child"
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // Tool is the Nix installation of this machine, with the user's settings.
@@ -111,7 +112,7 @@ func (t Tool) run(ctx context.Context, cmd *exec.Cmd, output func(string)) error
 			output(line)
 		}
 	}}
-	cmd.Stderr = lines
+	cmd.Stderr = crash.Writer(lines)
 	// Told to end, Nix ends its builders.
 	err := child.Run(cmd, syscall.SIGTERM)
 	lines.flush()

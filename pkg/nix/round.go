@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
@@ -73,6 +74,7 @@ func (r *round) run() (again []*request) {
 	var others sync.WaitGroup
 	ended := make(chan struct{})
 	others.Go(func() {
+		defer crash.Guard()
 		r.learnNeeds()
 		r.letGo(ended)
 	})

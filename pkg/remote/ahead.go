@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // Ahead holds connections that are made before they are needed, one for each
@@ -57,6 +59,7 @@ func (a *Ahead) Dial(ctx context.Context, node string, cfg Config) {
 	}
 	a.attempts[node] = t
 	go func() {
+		defer crash.Guard()
 		defer close(t.done)
 		defer cancel(nil)
 		select {
@@ -151,6 +154,7 @@ func (h *Host) answers(ctx context.Context) bool {
 	defer cancel()
 	answered := make(chan error, 1)
 	h.tasks.Go(func() {
+		defer crash.Guard()
 		_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
 		answered <- err
 	})

@@ -34,7 +34,7 @@ func (h *Host) Forward(ctx context.Context, dir, command string) (socket string,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	f := &forward{host: h, command: command}
-	f.tasks.Go(func() { f.serve(ctx, listener) })
+	f.tasks.Go(crash.Guarded(func() { f.serve(ctx, listener) }))
 	return socket, func() error {
 		cancel(errStopped)
 		listener.Close()
@@ -63,6 +63,7 @@ func (f *forward) serve(ctx context.Context, listener net.Listener) {
 			return
 		}
 		f.tasks.Go(func() {
+			defer crash.Guard()
 			if err := f.pipe(ctx, conn); err != nil {
 				f.mu.Lock()
 				f.errs = append(f.errs, err)
@@ -82,7 +83,7 @@ func (f *forward) pipe(ctx context.Context, conn net.Conn) (err error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	var moving flow
-	f.tasks.Go(func() { moving.watch(ctx, cancel) })
+	f.tasks.Go(crash.Guarded(func() { moving.watch(ctx, cancel) }))
 	said := &tail{}
 	err = hostscript.Run(ctx, f.host, hostscript.Call{
 		Program: "exec " + f.command, Stdin: moving.in(conn), Stdout: moving.out(connWriter{conn}), Stderr: said,

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
@@ -123,8 +124,8 @@ func connect(ctx context.Context, cfg Config) (*Host, error) {
 		log:      cfg.Log,
 		ended:    make(chan struct{}),
 	}
-	h.tasks.Go(func() { client.Wait(); close(h.ended) })
-	h.tasks.Go(func() { h.keepAlive(s.aliveInterval, s.aliveCount) })
+	h.tasks.Go(crash.Guarded(func() { client.Wait(); close(h.ended) }))
+	h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.aliveInterval, s.aliveCount) }))
 	if s.user != "root" && len(cfg.Escalate) > 0 {
 		h.escalate = cfg.Escalate
 	}
@@ -214,6 +215,7 @@ func (h *Host) keepAlive(interval time.Duration, count int) {
 			}
 			if waiting++; waiting == 1 {
 				h.tasks.Go(func() {
+					defer crash.Guard()
 					_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
 					answers <- err
 				})

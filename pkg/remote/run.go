@@ -80,6 +80,7 @@ func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		return h.explain(ctx, err)
 	}
 	go func() { // ends with stdin, which the caller closes
+		defer crash.Guard()
 		if stdin != nil {
 			io.Copy(in, stdin)
 		}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 // Terminal is the one way to what people read, or the program that reads it for
@@ -39,7 +41,7 @@ const (
 // NewTerminal returns a Terminal for text. Close ends its goroutine.
 func NewTerminal(out io.Writer) *Terminal {
 	t := &Terminal{out: out, moved: make(chan struct{}), wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	go t.print()
+	go crash.Guarded(t.print)()
 	return t
 }
 

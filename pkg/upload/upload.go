@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -151,6 +152,7 @@ func start(ctx context.Context, host hostscript.Runner, limit time.Duration) *ch
 	c := &channel{stdin: inW, out: &lines{bufio.NewReader(said)}, stderr: &tail{}, ended: make(chan struct{})}
 	call := hostscript.Call{Program: hostscript.Eval(hostScript), Limit: limit, Stdin: inR, Stdout: said, Stderr: c.stderr}
 	go func() {
+		defer crash.Guard()
 		c.runErr = hostscript.Run(ctx, host, call)
 		inR.CloseWithError(io.ErrClosedPipe)
 		said.end()

@@ -5,8 +5,12 @@ package imports
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,16 +24,16 @@ var allowed = map[string][]string{
 	"pkg/crash":      {},
 	"pkg/hive":       {"pkg/secret"},
 	"pkg/plan":       {"pkg/hive", "pkg/secret"},
-	"pkg/nix":        {"nix", "pkg/child", "pkg/hive"},
+	"pkg/nix":        {"nix", "pkg/child", "pkg/crash", "pkg/hive"},
 	"pkg/scratch":    {},
 	"pkg/child":      {},
 	"pkg/keysource":  {"pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/remote":     {"pkg/crash", "pkg/hostscript"},
 	"pkg/hostscript": {"pkg/crash"},
-	"pkg/upload":     {"pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
-	"pkg/activation": {"pkg/hive", "pkg/hostscript"},
+	"pkg/upload":     {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
+	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/scratch", "pkg/secret", "pkg/upload"},
-	"pkg/report":     {"pkg/deploy", "pkg/hive", "pkg/plan"},
+	"pkg/report":     {"pkg/crash", "pkg/deploy", "pkg/hive", "pkg/plan"},
 	"pkg/cli":        {"pkg/crash", "pkg/deploy", "pkg/hive", "pkg/keysource", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
 	"nix":            {},
 	"":               {"pkg/cli"},
@@ -50,6 +54,63 @@ var alone = map[string][]string{
 
 // vague are names that say nothing about what is in a package.
 var vague = []string{"utils", "util", "common", "types", "errors", "helpers"}
+
+// A panic that nobody catches ends the program with 2, which means something else.
+func TestEveryGoroutineCatchesItsPanics(t *testing.T) {
+	files, err := filepath.Glob("../../pkg/*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	fset := token.NewFileSet()
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") || strings.Contains(name, "/crash/") {
+			continue
+		}
+		file, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			var begun ast.Expr
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				begun = n.Call.Fun
+			case *ast.CallExpr:
+				if call, ok := n.Fun.(*ast.SelectorExpr); ok && call.Sel.Name == "Go" && len(n.Args) == 1 {
+					begun = n.Args[0]
+				}
+			}
+			if begun != nil && !catches(begun) {
+				t.Errorf("%s: begin the goroutine with `defer crash.Guard()`, or make it of crash.Guarded", fset.Position(n.Pos()))
+			}
+			return true
+		})
+	}
+}
+
+// catches reports whether what a goroutine begins with is of package crash.
+func catches(f ast.Expr) bool {
+	var call *ast.CallExpr
+	switch f := f.(type) {
+	case *ast.CallExpr:
+		call = f
+	case *ast.FuncLit:
+		if len(f.Body.List) > 0 {
+			if first, ok := f.Body.List[0].(*ast.DeferStmt); ok {
+				call = first.Call
+			}
+		}
+	}
+	if call == nil {
+		return false
+	}
+	of, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	name, ok := of.X.(*ast.Ident)
+	return ok && name.Name == "crash"
+}
 
 type listed struct {
 	ImportPath string

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/report"
+)
+
+// where says, to the test binary itself, where it shall panic.
+const where = "COLMENA_GO_TEST_PANIC"
+
+// buggy is the program with a bug.
+func buggy(args []string) int {
+	app := newApp(os.Stdout, report.NewTerminal(os.Stderr))
+	for _, command := range app.Commands {
+		command.Action = func(c *cli.Context) error {
+			if os.Getenv(where) == "goroutine" {
+				go crash.Guarded(func() { panic("hunter2") })()
+				<-c.Context.Done() // which never comes
+			}
+			panic("hunter2")
+		}
+	}
+	return start(app, &output{to: os.Stdout}, args)
+}
+
+func TestABugNeverLooksLikeAnotherEnd(t *testing.T) {
+	if os.Getenv(where) != "" {
+		os.Exit(buggy(append([]string{"colmena-go"}, strings.Fields(os.Getenv("ARGS"))...)))
+	}
+	for _, place := range []string{"main", "goroutine"} {
+		for args, stack := range map[string]bool{"build": false, "build -p 2 -v": true, "build --log-format json": false} {
+			cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+			cmd.Env = append(os.Environ(), where+"="+place, "ARGS="+args)
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 70 {
+				t.Errorf("%s in %s: %v", args, place, err)
+			}
+			text := string(out)
+			if !strings.Contains(text, "this is a bug of colmena-go (string)") || strings.Contains(text, "hunter2") ||
+				strings.Contains(text, "bug_test.go") != stack || !stack && strings.Count(text, "\n") != 1 {
+				t.Errorf("%s in %s:\n%s", args, place, text)
+			}
+			if strings.Contains(args, "json") && !strings.HasPrefix(text, `{"level":"error"`) {
+				t.Errorf("not JSON: %s", text)
+			}
+		}
+	}
+}
+
+func TestANodesBugIsNoOrdinaryFailure(t *testing.T) {
+	bug := fmt.Errorf("the step: %w", &crash.Error{What: "x"})
+	for want, results := range map[int][]deploy.Result{
+		ExitBug:         {{Status: deploy.Failed, Err: bug}, {Status: deploy.Cancelled, Err: context.Canceled}},
+		ExitFailed:      {{Status: deploy.Failed, Err: errors.New("x")}, {Status: deploy.Succeeded}},
+		ExitInterrupted: {{Status: deploy.Failed, Err: errors.New("x")}, {Status: deploy.Cancelled}},
+		ExitOK:          {{Status: deploy.Succeeded}, {Status: deploy.SkippedNode}},
+	} {
+		if got := exitCode(verdict(results)); got != want {
+			t.Errorf("%+v: %d, want %d", results, got, want)
+		}
+	}
+}
