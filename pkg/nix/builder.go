@@ -138,12 +138,26 @@ func (r *request) finish(err error) {
 
 // tell gives the request a line, and reports whether somebody is there to hear it.
 func (r *request) tell(line string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.over && r.Output != nil {
-		r.Output(line)
-	}
-	return !r.over
+	safely([]*request{r}, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.over && r.Output != nil {
+			r.Output(line)
+		}
+	})
+	return r.waits()
+}
+
+// safely calls f; a panic in it is the result of those requests.
+func safely(requests []*request, f func()) {
+	var err error
+	defer func() {
+		if err != nil {
+			finishAll(requests, err)
+		}
+	}()
+	defer crash.Recover(&err)
+	f()
 }
 
 // ask has somebody look at whether the path is valid. Who asks meanwhile is
@@ -168,14 +182,14 @@ func (b *Builder) look() {
 		if len(requests) == 0 {
 			return
 		}
-		missing, err := b.finishValid(requests)
-		if err != nil {
-			for _, r := range missing {
-				r.finish(err)
+		safely(requests, func() {
+			missing, err := b.finishValid(requests)
+			if err != nil {
+				finishAll(missing, err)
+				missing = nil
 			}
-			missing = nil
-		}
-		b.want(missing, len(requests))
+			b.want(missing, len(requests))
+		})
 	}
 }
 
@@ -231,7 +245,7 @@ func (b *Builder) next() {
 		n := min(len(requests), mostPaths)
 		batch := requests[:n:n]
 		requests = requests[n:]
-		b.all.Go(crash.Guarded(func() { b.build(batch) }))
+		b.all.Go(crash.Guarded(func() { safely(batch, func() { b.build(batch) }) }))
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
 func TestNodesThatShareABuildAreBuiltByOneNix(t *testing.T) {
@@ -326,6 +328,20 @@ func TestAStoreThatWentAwayIsAskedAgain(t *testing.T) {
 	}
 	if err := b.together("a")["a"]; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestACrashOfOneNodeIsNoOthers(t *testing.T) {
+	b := building(t, nil, `let s = drv "shared" "echo hello; : >$out" [ ]; in { a = drv "a" ": >$out" [ s ]; b = drv "b" ": >$out" [ s ]; }`)
+	other := b.start(t.Context(), "b")
+	system := b.systems["a"]
+	system.Output = func(string) { panic("hunter2") }
+	err := b.Build(t.Context(), system)
+	if caught := (*crash.Error)(nil); !errors.As(err, &caught) {
+		t.Errorf("a: %v", err)
+	}
+	if err := <-other; err != nil {
+		t.Errorf("b: %v", err)
 	}
 }
 

@@ -75,8 +75,11 @@ func (r *round) run() (again []*request) {
 	ended := make(chan struct{})
 	others.Go(func() {
 		defer crash.Guard()
-		r.learnNeeds()
-		r.letGo(ended)
+		safely(r.requests, func() {
+			r.learnNeeds()
+			r.letGo(ended)
+		})
+		r.someoneLeft()
 	})
 	err := r.realise(r.ctx, drvPaths(r.requests), r.line)
 	close(ended)
