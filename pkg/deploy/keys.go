@@ -38,6 +38,8 @@ func (n *nodeRun) checkSources(ctx context.Context) error {
 		return nil
 	}
 	n.begin(StepResolve, "")
+	n.waitFor("looking for what the keys are made from")
+	defer n.stopWaiting()
 	return n.tools.CheckSources(ctx, n.node)
 }
 

@@ -100,7 +100,7 @@ func (r *Resolver) Resolve(ctx context.Context, node hive.Node, warn func(text s
 	}
 	byAttr := make(map[string]secret.Secret, len(keys))
 	for i, key := range keys {
-		if key.Text == nil && contents[i].Len() == 0 && !key.AllowEmpty {
+		if contents[i].Len() == 0 && !key.AllowEmpty {
 			warn(fmt.Sprintf("deployment.keys.%q: its %s is empty, and so is the secret", key.Attr, option(key)))
 		}
 		byAttr[key.Attr] = contents[i]
@@ -134,12 +134,21 @@ func (r *Resolver) teller(node hive.Node, key hive.Key, warn func(text string)) 
 }
 
 // slowSource is when the user should know what is waited for.
-const slowSource = 8 * time.Second
+var slowSource = 8 * time.Second
 
-// slow says that something takes long, unless it is stopped before.
+// slow says that something takes long, unless it is stopped before. Nothing is
+// said any more when stop returns.
 func (t teller) slow(what string) (stop func()) {
-	timer := time.AfterFunc(slowSource, crash.Guarded(func() { t.warn(what + " takes long") }))
-	return func() { timer.Stop() }
+	said := make(chan struct{})
+	timer := time.AfterFunc(slowSource, crash.Guarded(func() {
+		defer close(said)
+		t.warn(what + " takes long")
+	}))
+	return func() {
+		if !timer.Stop() {
+			<-said
+		}
+	}
 }
 
 func (r *Resolver) prepare() {

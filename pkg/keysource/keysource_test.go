@@ -170,6 +170,13 @@ func TestWhatACommandPrintsIsToldWhileItRuns(t *testing.T) {
 	}
 }
 
+func TestAnEmptyTextIsWorthAWarning(t *testing.T) {
+	var warned string
+	if _, err := new(Resolver).Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{text("")}}, func(text string) { warned = text }); err != nil || !strings.Contains(warned, "its text is empty") {
+		t.Errorf("%v, warning %q", err, warned)
+	}
+}
+
 func TestAnEmptyFileIsWorthAWarning(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
@@ -219,6 +226,28 @@ func TestACommandThatAsksForAPassphraseFailsAtOnce(t *testing.T) {
 	_, err := new(Resolver).Resolve(t.Context(), hive.Node{Name: "web", Keys: []hive.Key{command("sh", "-c", "read -r answer </dev/tty")}}, silent)
 	if !errors.Is(err, ErrCommand) || time.Since(begin) > 10*time.Second {
 		t.Errorf("%v after %v, want ErrCommand at once", err, time.Since(begin))
+	}
+}
+
+// To wait for a slot is no fault of the command.
+func TestOnlyACommandThatItselfTakesLongIsToldOf(t *testing.T) {
+	defer func(before time.Duration) { slowSource = before }(slowSource)
+	slowSource = 600 * time.Millisecond
+	var keys []hive.Key
+	for _, pause := range []string{"0.2", "0.2", "0.2", "0.2", "0.2", "1.2"} {
+		key := command("sh", "-c", "sleep "+pause+"; echo v")
+		key.Attr = pause
+		keys = append(keys, key)
+	}
+	var mu sync.Mutex
+	var told []string
+	_, err := (&Resolver{Limit: 1}).Resolve(t.Context(), hive.Node{Name: "web", Keys: keys}, func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, text)
+	})
+	if want := `deployment.keys."1.2": the keyCommand sh takes long`; err != nil || strings.Join(told, "; ") != want {
+		t.Errorf("%v, told %q, want %q", err, told, want)
 	}
 }
 

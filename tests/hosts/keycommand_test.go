@@ -1,9 +1,14 @@
 package hosts_test
 
 import (
+	"bufio"
+	"fmt"
+	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // What it prints on stderr may be the secret, whole or in pieces.
@@ -37,6 +42,47 @@ func TestWhatAKeyCommandPrintsIsSeenOnATerminalAndOnDemandOnly(t *testing.T) {
 		t.Errorf("from a terminal into a log: %s", said)
 	}
 	d.has("host1", "/run/keys/good", "old", "root root 600")
+}
+
+// Such as one on a network file system whose server is gone.
+func TestAKeyFileThatDoesNotAnswerIsLeftAtTheFirstSignal(t *testing.T) {
+	d := deploying(t, 1)
+	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("needs /dev/fuse: ", err)
+	}
+	defer device.Close()
+	dir := t.TempDir()
+	if err := syscall.Mount("deaf", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", device.Fd())); err != nil {
+		t.Skip("needs to mount FUSE: ", err)
+	}
+	defer syscall.Unmount(dir, syscall.MNT_DETACH)
+	d.hive(`{ host1.deployment.keys.k.keyFile = "` + dir + `/secret"; }`)
+	cmd := d.command("upload-keys", "--color", "never")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill := time.AfterFunc(60*time.Second, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	var said strings.Builder
+	var signalled time.Time
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		said.WriteString(lines.Text() + "\n")
+		if signalled.IsZero() && strings.Contains(lines.Text(), "still looking for what the keys are made from") {
+			signalled = time.Now()
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || signalled.IsZero() || time.Since(signalled) > 5*time.Second {
+		t.Errorf("exit %d, %v after the signal:\n%s", code, time.Since(signalled), &said)
+	}
 }
 
 // A vault that is sealed may say nothing and succeed.
