@@ -343,7 +343,10 @@ in
       colmena-go-keys = {
         description = "Follows the files of keys with their units";
         wantedBy = [ "multi-user.target" ];
-        unitConfig.StartLimitIntervalSec = 0;
+        # No event comes within 50 ms of the last: more restarts than this come of a
+        # start that fails, and would keep systemd busy. The timer tries again.
+        unitConfig.StartLimitIntervalSec = 10;
+        unitConfig.StartLimitBurst = 200;
         # A restart would only look again, which it does all the time.
         stopIfChanged = false;
         serviceConfig = {
@@ -361,6 +364,12 @@ in
           LogLevelMax = "notice";
         };
       };
+    };
+
+    systemd.timers.colmena-go-keys = {
+      description = "Follows the files of keys again after a failure";
+      wantedBy = [ "timers.target" ];
+      timerConfig.OnUnitInactiveSec = 60;
     };
   };
 }

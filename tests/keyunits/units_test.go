@@ -286,6 +286,21 @@ func TestKeysAreFollowedWhereInotifyIsUsedUp(t *testing.T) {
 	}
 }
 
+// As when its program cannot be started for want of memory.
+func TestAWatcherThatCannotStartIsTriedAgainWithoutKeepingSystemdBusy(t *testing.T) {
+	h := onHost(t)
+	toplevel := h.built(`{ deployment.keys.k.text = "v"; systemd.services.colmena-go-keys.serviceConfig.WorkingDirectory = "/srv/gone";
+  systemd.timers.colmena-go-keys.timerConfig.OnUnitInactiveSec = lib.mkForce 1; }`)
+	h.real.Shell(toplevel + "/bin/switch-to-configuration test")
+	h.becomes("colmena-go-keys.service", "failed")
+	if n, _ := strconv.Atoi(h.sh("systemctl show -P NRestarts colmena-go-keys")); n > 200 {
+		t.Errorf("%d restarts", n)
+	}
+	// Not before the limit's interval of 10 s is over.
+	h.sh("mkdir /srv/gone; echo v >/run/keys/k; timeout 30 sh -c 'until systemctl -q is-active " + unit("k") + "; do sleep 0.1; done'")
+	h.becomes("colmena-go-keys.service", "active")
+}
+
 // What happens beside the keys wakes nobody.
 func TestABusyDirectoryCostsNothing(t *testing.T) {
 	h := onHost(t)
