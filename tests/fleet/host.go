@@ -23,6 +23,7 @@ type Host struct {
 	IP   string
 
 	dir    string
+	init   string // what is started as PID 1, "" for the root file system's systemd
 	mu     sync.Mutex
 	nspawn *exec.Cmd
 	ended  chan struct{}
@@ -41,13 +42,17 @@ func (h *Host) Start() error {
 		return err
 	}
 	defer console.Close()
+	boot := "--boot"
+	if h.init != "" {
+		boot = "-- " + h.init
+	}
 	script := fmt.Sprintf(`for top in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
   [ -w "$top/cgroup.procs" ] || continue
   mkdir -p "$top/%[1]s" 2>/dev/null && echo $$ >"$top/%[1]s/cgroup.procs" || :
 done
-exec systemd-nspawn -q -D %[2]s/root --boot --register=no --keep-unit --machine=%[3]s \
-  --network-namespace-path=/run/netns/%[3]s --console=pipe --resolv-conf=off --timezone=off --link-journal=no`,
-		cgroupName(h.Name), h.dir, h.Name)
+exec systemd-nspawn -q -D %[2]s/root --register=no --keep-unit --machine=%[3]s \
+  --network-namespace-path=/run/netns/%[3]s --console=pipe --resolv-conf=off --timezone=off --link-journal=no %[4]s`,
+		cgroupName(h.Name), h.dir, h.Name, boot)
 	cmd := exec.Command("sh", "-c", script)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -67,6 +67,17 @@ func Nixpkgs(tb testing.TB) string {
 	return dir
 }
 
+// Bootable returns a NixOS whose systems build offline and boot on the fleet's
+// hosts: the tree that COLMENA_GO_TEST_NIXPKGS names, if its package set is one
+// of programs that the hosts have. Without one it skips the test.
+func Bootable(tb testing.TB) string {
+	tb.Helper()
+	if !IsReal() || !exists(filepath.Join(os.Getenv(NixpkgsEnv), "standin/default.nix")) {
+		tb.Skip(NixpkgsEnv + " names no NixOS that builds offline: a tree with nixos/, lib/ and a package set of the hosts' programs in standin/")
+	}
+	return os.Getenv(NixpkgsEnv)
+}
+
 // IsReal reports whether [Nixpkgs] is a whole nixpkgs, whose systems neither
 // build offline nor run on the fleet's hosts.
 func IsReal() bool {
