@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,7 +39,7 @@ func reasons(results []deploy.Result, nodes []hive.Node, style Style) string {
 			fmt.Fprintf(&b, "  %s\n", line)
 		}
 		if !g.alike {
-			fmt.Fprintf(&b, "  (the words of %s; those of the others differ in names and addresses alone)\n", label(g.first.Node))
+			fmt.Fprintf(&b, "  (the words of %s; those of the others differ in names, addresses and hashes alone)\n", label(g.first.Node))
 		}
 		tail := g.first.Tail
 		tail = tail[max(0, len(tail)-max(4, tailLines/len(groups))):]
@@ -75,10 +76,16 @@ func grouped(results []deploy.Result, nodes []hive.Node) []*reason {
 	return groups
 }
 
+// storePath is a path in the store; its hash and its name are groups.
+var storePath = regexp.MustCompile(`/nix/store/([0-9a-z]{32})-([A-Za-z0-9+._?=-]+)`)
+
 // withoutOwn is the error of a node with a mark in the place of the node's own
-// name, address and system.
+// name, address and system, and of the hashes of store paths.
 func withoutOwn(r deploy.Result, nodes []hive.Node) string {
-	text := r.Err.Error()
+	inPath := regexp.MustCompile(`(-|^)` + regexp.QuoteMeta(r.Node) + `([-.]|$)`)
+	text := storePath.ReplaceAllStringFunc(r.Err.Error(), func(path string) string {
+		return "/nix/store/" + inPath.ReplaceAllString(storePath.FindStringSubmatch(path)[2], "$1\x001$2")
+	})
 	own := []string{r.Toplevel, r.Node}
 	for _, node := range nodes {
 		if node.Name == r.Node && node.Target != nil {

@@ -91,7 +91,7 @@ db-1 and db-2: failed (build):
 
 web-00, web-01, web-02 and 17 more: failed (connect):
   cannot reach the host 192.0.2.1:22: connection refused
-  (the words of web-00; those of the others differ in names and addresses alone)
+  (the words of web-00; those of the others differ in names, addresses and hashes alone)
 
 `
 	if got != want {
@@ -111,6 +111,18 @@ func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 		if got := grouped(list, nodes(list)); len(got) != 2 {
 			t.Errorf("%s: %q and %q count as one", name, texts[0], texts[1])
 		}
+	}
+}
+
+func TestBuildsOfManyNodesThatFailAlikeAreOneReason(t *testing.T) {
+	failed := func(node, hash, of string) deploy.Result {
+		return deploy.Result{Node: node, Status: deploy.Failed, Step: deploy.StepBuild, Err: fmt.Errorf(
+			"builder for '/nix/store/%s-nixos-system-%s-26.05.drv' failed\nall of it: nix log /nix/store/%[1]s-nixos-system-%[2]s-26.05.drv", strings.Repeat(hash, 32), of)}
+	}
+	list := []deploy.Result{failed("web-1", "a", "web-1"), failed("web-2", "b", "web-2"), failed("web-3", "c", "web-2")}
+	groups := grouped(list, nodes(list))
+	if len(groups) != 2 || and(groups[1].nodes) != "web-1 and web-2" {
+		t.Errorf("%d reasons, of which the last is that of %v", len(groups), groups[len(groups)-1].nodes)
 	}
 }
 
