@@ -165,14 +165,20 @@ await() {
   done
 }
 
-# alive: the switch goes on although nobody waits for it any more.
+# alive: the switch goes on although nobody waits for it any more. Without a unit
+# it is told from those of others by its path.
 alive() {
   set +f
   set -- /proc/[0-9]*
   set -f
   for process; do
-    case $(cat "$process/cgroup" 2>/dev/null) in *"/$unit"*) ;; *) [ -z "$managed" ] || continue ;; esac
-    case $({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) in *switch-to-configuration*) return 0 ;; esac
+    what=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null)
+    case $what in *switch-to-configuration*) ;; *) continue ;; esac
+    if [ -n "$managed" ]; then
+      case $(cat "$process/cgroup" 2>/dev/null) in *"/$unit"*) return 0 ;; esac
+    else
+      case $what in *"$toplevel/"*) return 0 ;; esac
+    fi
   done
   return 1
 }
