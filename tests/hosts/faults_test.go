@@ -312,7 +312,7 @@ func TestAnInterruptFinishesWhatIsUnderWay(t *testing.T) {
 	}
 	runs := false
 	for end := time.Now().Add(30 * time.Second); !runs && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		runs = d.on("host1", "pgrep -f '[s]witch-to-configuration switch' || :") != ""
+		runs = d.on("host1", "pgrep -f '[s]witch-to-configuration[^ ]* switch' || :") != ""
 	}
 	cmd.Process.Signal(os.Interrupt)
 	cmd.Wait()
