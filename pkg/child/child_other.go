@@ -14,3 +14,6 @@ func (m Mark) Kill() {}
 
 // Keep does nothing.
 func (m Mark) Keep() (release func()) { return func() {} }
+
+// KeepPrivate does nothing.
+func KeepPrivate() {}

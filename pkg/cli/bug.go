@@ -4,11 +4,13 @@ import (
 	"errors"
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/child"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 )
@@ -19,6 +21,10 @@ var verboseFlag = regexp.MustCompile(`^(--verbose|-[a-z]*v[a-z0-9]*)$`)
 // endsWithBugs ends the program at once when a goroutine panics, with what is
 // known of the deployment, and its stack if args ask for everything.
 func endsWithBugs(app *cli.App, args []string) {
+	// What cannot be recovered, such as two writers of one map, ends in SIGABRT
+	// then, and not with the status of a wrong command line. No core is dumped.
+	child.KeepPrivate()
+	debug.SetTraceback("crash")
 	crash.OnPanic(func(bug *crash.Error) {
 		if run := current(app).Load(); run != nil {
 			run.Leave()

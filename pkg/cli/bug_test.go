@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/urfave/cli/v2"
@@ -24,6 +26,9 @@ func buggy(args []string) int {
 	app := newApp(os.Stdout, report.NewTerminal(os.Stderr))
 	for _, command := range app.Commands {
 		command.Action = func(c *cli.Context) error {
+			if os.Getenv(where) == "runtime" {
+				new(sync.Mutex).Unlock() // which nothing recovers from
+			}
 			if os.Getenv(where) == "goroutine" {
 				go crash.Guarded(func() { panic("hunter2") })()
 				<-c.Context.Done() // which never comes
@@ -37,6 +42,13 @@ func buggy(args []string) int {
 func TestABugNeverLooksLikeAnotherEnd(t *testing.T) {
 	if os.Getenv(where) != "" {
 		os.Exit(buggy(append([]string{"colmena-go"}, strings.Fields(os.Getenv("ARGS"))...)))
+	}
+	// What the runtime itself ends is told from wrong usage as well.
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), where+"=runtime", "ARGS=build")
+	var ended *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != syscall.SIGABRT || ended.Sys().(syscall.WaitStatus).CoreDump() {
+		t.Errorf("a fatal error: %v", err)
 	}
 	for _, place := range []string{"main", "goroutine"} {
 		for args, stack := range map[string]bool{"build": false, "build -p 2 -v": true, "build --log-format json": false} {
