@@ -3,7 +3,6 @@ package activation
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/colmena-go/colmena-go/tests/namespace"
 )
 
 // The tests run host.sh with the real sh, coreutils and util-linux of this
@@ -21,45 +22,11 @@ import (
 // between and without systemd, so that activations run detached. tests/activation
 // does the same over SSH on booted hosts, where they run in units.
 
-const namespaceEnv = "COLMENA_GO_ACTIVATION_TEST_NAMESPACE"
-
 func TestMain(m *testing.M) {
-	if os.Getuid() != 0 {
-		fmt.Println("pkg/activation: the tests that run host.sh need root; only the pure ones run")
+	if !namespace.Enter("/run") {
 		os.Exit(m.Run())
 	}
-	if os.Getenv(namespaceEnv) == "" {
-		os.Exit(inNamespace())
-	}
-	if err := furnish(); err != nil {
-		fmt.Fprintln(os.Stderr, "pkg/activation: cannot prepare the namespace:", err)
-		os.Exit(1)
-	}
 	goleak.VerifyTestMain(m)
-}
-
-func inNamespace() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		return exit.ExitCode()
-	}
-	fmt.Fprintln(os.Stderr, "pkg/activation:", err)
-	return 1
-}
-
-func furnish() error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	return syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755")
 }
 
 func needHost(t *testing.T) {

@@ -3,75 +3,39 @@ package upload
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/colmena-go/colmena-go/tests/namespace"
 )
 
 // The tests run host.sh with the real sh and coreutils of this machine, as
 // root, in a mount namespace of their own with a fresh /run and /srv: a host
 // without SSH in between. tests/hosts does the same over SSH on booted hosts.
 
-const namespaceEnv = "COLMENA_GO_UPLOAD_TEST_NAMESPACE"
-
 func TestMain(m *testing.M) {
 	if trick := os.Getenv(attackEnv); trick != "" {
 		attack(trick)
-	}
-	if os.Getuid() != 0 {
-		fmt.Println("pkg/upload: the tests that run host.sh need root; only the pure ones run")
-		os.Exit(m.Run())
 	}
 	// Fuzzing has a protocol of its own between processes; its targets are pure.
 	if slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz") }) {
 		os.Exit(m.Run())
 	}
-	if os.Getenv(namespaceEnv) == "" {
-		os.Exit(inNamespace())
+	if !namespace.Enter("/run", "/srv") {
+		os.Exit(m.Run())
 	}
-	if err := furnish(); err != nil {
-		fmt.Fprintln(os.Stderr, "pkg/upload: cannot prepare the namespace:", err)
-		os.Exit(1)
+	if err := os.Mkdir("/run/bin", 0o755); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
-}
-
-func inNamespace() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		return exit.ExitCode()
-	}
-	fmt.Fprintln(os.Stderr, "pkg/upload:", err)
-	return 1
-}
-
-func furnish() error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	for _, dir := range []string{"/run", "/srv"} {
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0755"); err != nil {
-			return err
-		}
-	}
-	return os.Mkdir("/run/bin", 0o755)
 }
 
 // local runs commands on this machine with the shell named as `sh`.

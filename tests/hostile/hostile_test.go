@@ -189,7 +189,7 @@ var behaviours = map[string]struct {
 	}),
 		deploy.StepActivate, "ended with 1"},
 	"an end in the middle": {switching(func(s *session, _ string) { s.Close() }),
-		deploy.StepActivate, "the activation goes on"},
+		deploy.StepActivate, "the activation continues on the host"},
 	"a success that is none": {switching(func(s *session, id string) { fmt.Fprintf(s.Stderr(), "%s state - -\n%[1]s exit 0\n", id) }),
 		deploy.StepActivate, "the host runs no NixOS system"},
 	"systems that are none": {switching(func(s *session, id string) {
