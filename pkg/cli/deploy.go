@@ -31,8 +31,7 @@ type deployment struct {
 
 	json, verbose, keepResult, substitute, buildHere bool
 
-	ahead     remote.Ahead // connections that are made while Nix evaluates
-	keyBuilds sync.Mutex   // held while something is built for keys
+	ahead remote.Ahead // connections that are made while Nix evaluates
 }
 
 // runDeployment takes the selected nodes to a goal.

@@ -10,11 +10,8 @@ import (
 // What the sources of keys need of Nix and of git.
 
 // buildForKeys builds the programs of keyCommands, and files, that are written as
-// paths in the store. One node does so at a time: what several need is built for
-// the first, and Nix would let the others wait for seconds.
+// paths in the store.
 func (d *deployment) buildForKeys(ctx context.Context, node hive.Node) error {
-	d.keyBuilds.Lock()
-	defer d.keyBuilds.Unlock()
 	for _, key := range node.Keys {
 		if len(key.Builds) == 0 {
 			continue

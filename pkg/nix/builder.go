@@ -283,12 +283,8 @@ func outPaths(requests []*request) (paths []string) {
 // realise builds derivations, as many as it can whatever else fails; log gets
 // each line of what Nix says in its internal-json.
 func (b *Builder) realise(ctx context.Context, drvPaths []string, log func(string)) error {
-	args := []string{
-		"--realise", "--keep-going", "--log-format", "internal-json", "--no-gc-warning",
-		// Who comes later may need what is being built: Nix looks every 5 s by itself.
-		"--option", "build-poll-interval", "1",
-	}
-	args = append(args, b.tool.optionArgs()...)
+	args := []string{"--realise", "--keep-going", "--log-format", "internal-json", "--no-gc-warning"}
+	args = append(append(args, soonUnlocked...), b.tool.optionArgs()...)
 	if b.opts.MachinesFile != "" {
 		args = append(args, "--option", "builders", "@"+b.opts.MachinesFile)
 	}

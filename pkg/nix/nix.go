@@ -164,10 +164,15 @@ func (t Tool) Copy(ctx context.Context, outPath, socket string, opts CopyOptions
 	return nil
 }
 
+// soonUnlocked has Nix look each second, and not every 5 s, whether another
+// process has built what it waits for.
+var soonUnlocked = []string{"--option", "build-poll-interval", "1"}
+
 // Realise builds outputs of derivations, DRV!OUTPUT, or fetches them. It fails with
 // [ErrNoNix] or with what Nix said.
 func (t Tool) Realise(ctx context.Context, outputs []string, output func(line string)) error {
-	args := append(append([]string{"--realise", "--no-gc-warning"}, outputs...), t.optionArgs()...)
+	args := append(append([]string{"--realise", "--no-gc-warning"}, soonUnlocked...), outputs...)
+	args = append(args, t.optionArgs()...)
 	if err := t.run(ctx, t.command(ctx, "nix-store", args...), output); err != nil {
 		return fmt.Errorf("building %s: %w", strings.Join(outputs, ", "), err)
 	}
