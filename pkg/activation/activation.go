@@ -99,7 +99,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := newFollower(hostscript.ID(), req, hooks)
+	f := newFollower(hostscript.ID(), hostscript.ID(), req, hooks)
 	stdinR, stdinW := io.Pipe()
 	f.ended = func() { // the host may forget now, and has nothing more to do
 		go crash.Guarded(func() { stdinW.Write([]byte("done\n")) })()
@@ -107,7 +107,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	}
 	f.tooLate = time.AfterFunc(startLimit, func() { cancel(errStart) })
 	defer f.tooLate.Stop()
-	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, req)), stdinR)
+	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, f.mark, req)), stdinR)
 
 	err := hostscript.Run(ctx, host, hostscript.Call{
 		Program: hostscript.Eval(hostScript), Stdin: input, Stdout: f.stdout(), Stderr: f.stderr(),
@@ -130,7 +130,7 @@ var (
 )
 
 // list is what host.sh reads behind itself.
-func list(id string, req Request) []byte {
+func list(id, mark string, req Request) []byte {
 	profile, keys := "0", "1"
 	if req.Goal.SetsProfile() {
 		profile = "1"
@@ -138,5 +138,5 @@ func list(id string, req Request) []byte {
 	if req.Keyless {
 		keys = "0"
 	}
-	return hostscript.List(append([]string{id, string(req.Goal), profile, req.Toplevel, keys}, req.WaitFor...)...)
+	return hostscript.List(append([]string{id, mark, string(req.Goal), profile, req.Toplevel, keys}, req.WaitFor...)...)
 }

@@ -252,7 +252,7 @@ func cutAfter(n int64) func(io.Reader) io.Reader {
 func TestATruncatedScriptOrListRunsNothing(t *testing.T) {
 	needHost(t)
 	req := Request{Goal: hive.Test, Toplevel: system(t, "touch /run/activated\n"), WaitFor: []string{"a-key.service"}}
-	whole := len(hostScript) + len(list("0123456789abcdef", req))
+	whole := len(hostScript) + len(list("0123456789abcdef", "0123456789abcdef", req))
 	os.RemoveAll("/run/colmena-go")
 	for n := 0; n < whole; n++ {
 		if n < len(hostScript)-100 { // the list is cut at every byte, the script at many

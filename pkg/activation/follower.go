@@ -13,16 +13,16 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
-// follower reads what host.sh says: the activation's output on stdout, and on
-// stderr reports among whatever a login shell or sudo writes there. The host may
-// lie: each report counts once, what it may say besides output is bounded, and
-// after the status there is nothing more to say.
+// follower reads what host.sh says: the activation's output and reports on stdout,
+// and on stderr whatever sudo or the host's tools write there. The host may lie:
+// each report counts once, what it may say besides output is bounded, and after
+// the status there is nothing more to say.
 type follower struct {
-	id      string
-	req     Request
-	hooks   Hooks
-	ended   func()      // called once, when the result is known
-	tooLate *time.Timer // ends what does not start
+	id, mark string
+	req      Request
+	hooks    Hooks
+	ended    func()      // called once, when the result is known
+	tooLate  *time.Timer // ends what does not start
 
 	mu       sync.Mutex // stdout and stderr are written from two goroutines
 	out      splitter
@@ -37,8 +37,8 @@ type follower struct {
 	current  string   // the systems that the host has afterwards, "-" for none
 	profile  string
 	status   string   // the last report, "" until it came
-	noise    []string // the last lines of stderr that are no reports
-	heard    int      // bytes of stderr so far
+	noise    []string // the last lines of stderr
+	heard    int      // bytes of reports and of stderr so far
 }
 
 // What a host may say besides the activation's output: far more than any has to.
@@ -51,41 +51,56 @@ const (
 
 var errTooMuch = errors.New("the host says too much")
 
-func newFollower(id string, req Request, hooks Hooks) *follower {
-	f := &follower{id: id, req: req, hooks: hooks}
-	f.out.line = f.output
-	f.err.line = f.report
+func newFollower(id, mark string, req Request, hooks Hooks) *follower {
+	f := &follower{id: id, mark: mark, req: req, hooks: hooks}
+	f.out.line = f.line
+	f.err.line = f.overhear
 	return f
 }
 
 // stdout and stderr are what the Runner writes to.
-func (f *follower) stdout() io.Writer { return output{f} }
-func (f *follower) stderr() io.Writer { return reports{f} }
+func (f *follower) stdout() io.Writer { return stream{f, &f.out} }
+func (f *follower) stderr() io.Writer { return stream{f, &f.err} }
 
-type output struct{ *follower }
-
-func (w output) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.over {
-		return len(p), nil
-	}
-	return w.out.Write(p)
+type stream struct {
+	*follower
+	to *splitter
 }
 
-type reports struct{ *follower }
-
-func (w reports) Write(p []byte) (int, error) {
+func (w stream) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case w.over || w.status != "":
+	if w.over || w.status != "" {
 		return len(p), nil
-	case w.heard+len(p) > reportsSize:
+	}
+	w.to.Write(p)
+	if w.heard > reportsSize {
 		return 0, errTooMuch
 	}
-	w.heard += len(p)
-	return w.err.Write(p)
+	return len(p), nil
+}
+
+// line is told each line of stdout.
+func (f *follower) line(text string) {
+	before, report, ok := strings.Cut(text, f.mark+" ")
+	switch {
+	case f.status != "":
+	case !ok:
+		f.output(text)
+	default:
+		if before != "" {
+			f.output(before)
+		}
+		f.heard += len(report)
+		f.report(report)
+	}
+}
+
+// overhear is told each line of stderr.
+func (f *follower) overhear(line string) {
+	f.heard += len(line) + 1
+	f.noise = append(f.noise, hostscript.Said(line, saidSize))
+	f.noise = f.noise[max(0, len(f.noise)-noiseLines):]
 }
 
 // failedLine is how switch-to-configuration, both the Perl and the Rust one of
@@ -93,8 +108,7 @@ func (w reports) Write(p []byte) (int, error) {
 const failedLine = "warning: the following units failed: "
 
 func (f *follower) output(line string) {
-	// It may overtake the report that the activation runs. What a login shell
-	// says comes even before the report that it is about to be started.
+	// It may overtake the report that the activation runs.
 	f.begun = f.begun || f.asked
 	if names, ok := strings.CutPrefix(line, failedLine); ok {
 		f.warned = strings.SplitN(strings.TrimSpace(names), ", ", mostUnits+1)
@@ -104,16 +118,7 @@ func (f *follower) output(line string) {
 	}
 }
 
-func (f *follower) report(line string) {
-	if f.status != "" {
-		return
-	}
-	_, report, ok := strings.Cut(line, f.id+" ")
-	if !ok {
-		f.noise = append(f.noise, hostscript.Said(line, saidSize))
-		f.noise = f.noise[max(0, len(f.noise)-noiseLines):]
-		return
-	}
+func (f *follower) report(report string) {
 	word, rest, _ := strings.Cut(report, " ")
 	switch word {
 	case "launch":

@@ -1,8 +1,9 @@
 {
 # The host's half of an activation, run by sh as root. On stdin: this script, a
 # list of words, and one more line once the deployer has the result. On stdout:
-# what the activation prints, byte for byte. On stderr: reports, each a line that
-# begins with the activation's id. activation.go holds the other half.
+# what the activation prints, byte for byte, and in between reports, each a line
+# that begins with a mark which nothing else on the host knows. All is on stdout, as
+# login shells join stderr to it or throw it away. activation.go holds the other half.
 #
 # The activation itself runs in a unit of its own and lives on when this process
 # goes; here it is only started and followed.
@@ -14,7 +15,8 @@ newline='
 '
 IFS=$newline
 
-say() { printf '%s %s\n' "$id" "$1" >&2; }
+# The carriage return ends an unfinished line of the activation's.
+say() { printf '\r%s %s\n' "$mark" "$1"; }
 fail() { say "fail $1"; [ -z "$dir" ] || rm -rf "$dir"; exit 1; }
 
 # whole: the list says its number of words first and ends with a full stop, so
@@ -42,9 +44,14 @@ script='# The main process of the unit, and within it one that sees the activati
 # through even if only the main one is killed.
 set -u
 dir=${0%/*} run=${0%/*/*}
-# end STATUS CODE; the room for the status was taken beforehand.
+# end STATUS CODE [WORDS] with words for the journal; the room for the status was
+# taken beforehand.
 end() {
-  printf "%s\n" "$1" 1<>"$dir/status" && exit 0
+  printf "%s\n" "$1" 1<>"$dir/status"
+  written=$?
+  trap "" PIPE
+  [ -z "${3-}" ] || echo "$3" >&7
+  [ $written != 0 ] || exit 0
   exit "$2"
 }
 # A caught signal waits for the running program; an ignored one would be inherited.
@@ -109,9 +116,7 @@ drain() {
   "$4/bin/switch-to-configuration" "$2" 7>&- 8>&- 9>&-
   code=$?
   drain
-  trap "" PIPE
-  echo "switch-to-configuration $2 ended with $code" >&7
-  end "exit $code" "$code"
+  end "exit $code" "$code" "switch-to-configuration $2 ended with $code"
 )
 exit $?'
 
@@ -210,9 +215,9 @@ system() {
 read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
-[ $# -ge 7 ] && whole "$@" || exit 1
-id=$2 goal=$3 profile=$4 toplevel=$5 keys=$6 dir=
-shift 6
+[ $# -ge 8 ] && whole "$@" || exit 1
+id=$2 mark=$3 goal=$4 profile=$5 toplevel=$6 keys=$7 dir=
+shift 7
 units=
 while [ "$1" != . ]; do units="$units$1$newline" && shift; done
 units=${units%"$newline"}

@@ -34,7 +34,7 @@ func Inspect(ctx context.Context, host hostscript.Runner) (State, error) {
 		return State{}, fmt.Errorf("asking the host what it runs: %w", err)
 	}
 	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[2] != "." {
+	if len(lines) < 4 || lines[2] != "." { // a shell may say good-bye behind it
 		return State{}, fmt.Errorf("asking the host what it runs: it answers %q", hostscript.Said(out.String(), saidSize))
 	}
 	return State{Current: systemPath(lines[0]), Profile: systemPath(lines[1])}, nil

@@ -55,6 +55,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return err
 	}
 	d.warnOfTexts(h)
+	d.warnOfTwins(h)
 	run := d.shown(c, h)
 	current(c.App).Store(run)
 	builder := d.tool.NewBuilder(nix.BuilderOptions{
@@ -174,6 +175,25 @@ func (d *deployment) warnOfTexts(h *hive.Hive) {
 	}
 	if len(names) > 0 {
 		d.tool.Log.Warn().Msgf("texts of keys that are written in a flake are in the Nix store, where every user of this machine can read them (%s): for what is secret, set keyFile to a quoted absolute path, or keyCommand", hive.FirstFew(names))
+	}
+}
+
+// warnOfTwins: of nodes with one target, the last to be activated wins.
+func (d *deployment) warnOfTwins(h *hive.Hive) {
+	if !d.Goal.NeedsHost() {
+		return
+	}
+	first := map[string]string{}
+	for _, node := range h.Nodes {
+		if node.Target == nil {
+			continue
+		}
+		place := fmt.Sprintf("%s %d", node.Target.Host, node.Target.Port)
+		if other, ok := first[place]; ok {
+			d.tool.Log.Warn().Msgf("nodes %q and %q have one target, %s: each replaces what the other deploys there", other, node.Name, node.Target)
+			continue
+		}
+		first[place] = node.Name
 	}
 }
 

@@ -77,6 +77,10 @@ func onTerminal(c *cli.Context) bool {
 // source finds the hive.
 func source(c *cli.Context) (nix.Source, error) {
 	dir, err := os.Getwd() // which Nix needs as well, wherever the hive is
+	temporary := os.Getenv("TMPDIR")
+	if info, err := os.Stat(temporary); temporary != "" && (err != nil || !info.IsDir()) {
+		return nix.Source{}, fmt.Errorf("TMPDIR names %s, which is no folder: unset it, or make the folder", temporary)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nix.Source{}, errors.New(`the working directory was deleted: change to one that is there, or cd "$PWD" if it was made anew`)

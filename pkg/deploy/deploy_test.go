@@ -29,19 +29,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // double is a host without a machine.
 type double struct {
-	run      func(program string, stdin io.Reader, stderr io.Writer) error
+	run      func(program string, stdin io.Reader, stdout io.Writer) error
 	current  string // the system it runs, "" for none
 	mu       sync.Mutex
 	commands []string
 	closed   bool
-	socket   string // the folder of the last socket
+	cut      chan struct{} // closed when ctx is done, unless nil
+	socket   string        // the folder of the last socket
 }
 
 // called takes a command apart: the mark that the host has to say first, and
 // the program.
 var called = regexp.MustCompile(`^(?:timeout \d+ )?sh -c 'echo (\S+)""(\S+); (.*)'$`)
 
-func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+func (d *double) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
 	parts := called.FindStringSubmatch(command)
 	if parts == nil {
 		return fmt.Errorf("this is not how a host is told to run something: %s", command)
@@ -50,9 +51,15 @@ func (d *double) Run(_ context.Context, command string, stdin io.Reader, stdout,
 	d.mu.Lock()
 	d.commands = append(d.commands, parts[3])
 	d.mu.Unlock()
+	if d.cut != nil && !strings.Contains(parts[3], "readlink") {
+		defer context.AfterFunc(ctx, func() { close(d.cut) })()
+	}
 	switch {
+	case d.cut != nil && !strings.Contains(parts[3], "readlink"):
+		d.run(command, stdin, stdout)
+		return context.Cause(ctx)
 	case d.run != nil && !strings.Contains(parts[3], "readlink"), d.run != nil && d.current == "gone":
-		return d.run(command, stdin, stderr)
+		return d.run(command, stdin, stdout)
 	case strings.Contains(parts[3], "readlink"):
 		fmt.Fprintf(stdout, "%s\n-\n.\n", cmp.Or(d.current, "-"))
 		return nil
@@ -302,31 +309,18 @@ func TestAnInterruptBeginsNothingNew(t *testing.T) {
 
 // switching is a host whose switch waits for a key and ends with a status, and
 // which refuses every upload.
-func switching(exit int, uploads chan struct{}) *double {
-	return &double{run: func(command string, stdin io.Reader, stderr io.Writer) error {
+func switching(t *testing.T, exit int, uploads chan struct{}) *double {
+	return &double{run: func(command string, stdin io.Reader, stdout io.Writer) error {
 		if strings.HasPrefix(command, "timeout") {
 			uploads <- struct{}{}
 			return errors.New("the host is locked")
 		}
-		var length, size int
-		_, program, _ := strings.Cut(command, "; ")
-		if _, err := fmt.Sscanf(program, `eval "$(head -c %d)"'`, &length); err != nil {
-			return err
-		}
-		io.CopyN(io.Discard, stdin, int64(length))
-		if _, err := fmt.Fscanf(stdin, "%d\n", &size); err != nil {
-			return err
-		}
-		list := make([]byte, size)
-		if _, err := io.ReadFull(stdin, list); err != nil {
-			return err
-		}
-		words := strings.Split(string(list), "\n")
-		id, top := words[1], words[4]
-		fmt.Fprintf(stderr, "%s launch\n%[1]s began\n", id)
+		words := listed(t, command, stdin)
+		mark, top := words[2], words[5]
+		fmt.Fprintf(stdout, "\r%s launch\n\r%[1]s began\n", mark)
 		if exit == 0 {
 			for range 3 { // which counts once
-				fmt.Fprintf(stderr, "%s job late-key.service\n", id)
+				fmt.Fprintf(stdout, "\r%s job late-key.service\n", mark)
 			}
 			<-uploads
 		}
@@ -334,9 +328,28 @@ func switching(exit int, uploads chan struct{}) *double {
 		if exit == 1 || exit == 100 {
 			current = "-"
 		}
-		fmt.Fprintf(stderr, "%s state %s %s\n%s exit %d\n", id, current, top, id, exit)
+		fmt.Fprintf(stdout, "\r%s state %s %s\n\r%s exit %d\n", mark, current, top, mark, exit)
 		return nil
 	}}
+}
+
+// listed reads past the script to the words behind it.
+func listed(t *testing.T, command string, stdin io.Reader) []string {
+	t.Helper()
+	var length, size int
+	_, program, _ := strings.Cut(command, "; ")
+	if _, err := fmt.Sscanf(program, `eval "$(head -c %d)"'`, &length); err != nil {
+		t.Errorf("%s: %v", command, err)
+	}
+	io.CopyN(io.Discard, stdin, int64(length))
+	if _, err := fmt.Fscanf(stdin, "%d\n", &size); err != nil {
+		t.Error(err)
+	}
+	list := make([]byte, size)
+	if _, err := io.ReadFull(stdin, list); err != nil {
+		t.Error(err)
+	}
+	return strings.Split(string(list), "\n")
 }
 
 // switchWithLateKey switches a node that has one post-activation key.
@@ -356,7 +369,7 @@ func switchWithLateKey(t *testing.T, host *double) Result {
 // keys whose upload failed are still due, and a node without them has failed.
 func TestAnEarlyUploadThatFailsIsMadeUpForOrReported(t *testing.T) {
 	uploads := make(chan struct{}, 2)
-	r := switchWithLateKey(t, switching(0, uploads))
+	r := switchWithLateKey(t, switching(t, 0, uploads))
 	if r.Status != Failed || r.Step != StepUpload || !strings.Contains(fmt.Sprint(r.Err), "locked") {
 		t.Errorf("the node ended as %s in step %q: %v", r.Status, r.Step, r.Err)
 	}
@@ -365,9 +378,32 @@ func TestAnEarlyUploadThatFailsIsMadeUpForOrReported(t *testing.T) {
 	}
 }
 
+// With --no-keys nobody brings the key that the switch waits for.
+func TestASwitchThatWaitsForAKeyThatIsLeftOutIsNotWaitedFor(t *testing.T) {
+	going := make(chan struct{})
+	host := &double{}
+	host.run = func(command string, stdin io.Reader, stdout io.Writer) error {
+		words := listed(t, command, stdin)
+		fmt.Fprintf(stdout, "\r%s launch\n\r%[1]s began\n\r%[1]s job late-key.service\n", words[2])
+		<-going // as long as the switch waits
+		return nil
+	}
+	n := node("web")
+	n.Toplevel.OutPath = "/nix/store/system"
+	n.Keys = []hive.Key{{Attr: "late", Name: "late"}}
+	j := &journal{}
+	host.cut = going
+	r := Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Switch, NoKeys: true}, tools(j, map[string]*double{"web": host}), j)[0]
+	for _, says := range []string{"late-key.service", "--no-keys", "run upload-keys"} {
+		if r.Status != Failed || r.Step != StepActivate || !strings.Contains(fmt.Sprint(r.Err), says) {
+			t.Errorf("%s in step %q: %v; want one that says %q", r.Status, r.Step, r.Err, says)
+		}
+	}
+}
+
 func TestAFailedUnitDoesNotKeepTheKeysBack(t *testing.T) {
 	uploads := make(chan struct{}, 2)
-	r := switchWithLateKey(t, switching(4, uploads))
+	r := switchWithLateKey(t, switching(t, 4, uploads))
 	if r.Status != Failed || len(uploads) != 1 || !strings.Contains(fmt.Sprint(r.Err), "locked") || !strings.Contains(fmt.Sprint(r.Err), "units failed") {
 		t.Errorf("%d uploads; the node ended as %s: %v", len(uploads), r.Status, r.Err)
 	}
@@ -375,7 +411,7 @@ func TestAFailedUnitDoesNotKeepTheKeysBack(t *testing.T) {
 
 func TestASystemThatIsNotActiveGetsNoLateKeys(t *testing.T) {
 	uploads := make(chan struct{}, 2)
-	if r := switchWithLateKey(t, switching(1, uploads)); r.Status != Failed || len(uploads) != 0 || len(r.Keys) != 0 {
+	if r := switchWithLateKey(t, switching(t, 1, uploads)); r.Status != Failed || len(uploads) != 0 || len(r.Keys) != 0 {
 		t.Errorf("%d uploads; the node ended as %s: %+v", len(uploads), r.Status, r.Keys)
 	}
 }
@@ -403,7 +439,7 @@ func TestNoLimitMeansAllAtOnce(t *testing.T) {
 }
 
 func TestKeysOfASystemThatWaitsForARebootAreReportedAsSkipped(t *testing.T) {
-	r := switchWithLateKey(t, switching(100, nil))
+	r := switchWithLateKey(t, switching(t, 100, nil))
 	if r.Status != Succeeded || !r.RebootNeeded || len(r.Keys) != 1 || r.Keys[0].Change != plan.Skipped || !strings.Contains(r.Keys[0].Note, "upload-keys") {
 		t.Errorf("%+v", r)
 	}

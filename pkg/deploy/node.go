@@ -107,6 +107,9 @@ func (n *nodeRun) change(ctx context.Context, keys keySet) error {
 		keys.owe(steps)
 	}
 	outcome, activateErr := n.activate(ctx, &keys)
+	if errors.Is(activateErr, activation.ErrGoesOn) && len(keys.due().items) > 0 {
+		return fmt.Errorf("%w; keys that come after it are not sent yet: run upload-keys when it has ended", activateErr)
+	}
 	if activateErr != nil {
 		return activateErr
 	}
@@ -203,6 +206,11 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 	n.begin(StepActivate, "activating: "+string(n.opts.Goal))
 	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.node.Toplevel.OutPath, WaitFor: keys.units(),
 		Keyless: n.opts.NoKeys || !n.opts.Goal.UploadsKeys()}
+	if n.opts.NoKeys {
+		for _, key := range n.node.Keys {
+			request.WaitFor = append(request.WaitFor, key.Unit())
+		}
+	}
 	var wanted sync.WaitGroup
 	followed, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -212,6 +220,10 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 		Output: n.output,
 		Note:   n.note,
 		KeyWanted: func(unit string) {
+			if n.opts.NoKeys {
+				giveUp(fmt.Errorf("the switch waits for %s, whose key --no-keys leaves out: run upload-keys, and the switch goes on by itself", unit))
+				return
+			}
 			n.note("the switch waits for " + unit + ": uploading the post-activation keys now")
 			wanted.Go(func() {
 				defer crash.Guard()

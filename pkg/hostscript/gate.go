@@ -10,9 +10,25 @@ import (
 	"time"
 )
 
-// ErrShell: the host did not run our program. What its shell said is in the
-// error's text; nothing was sent to it.
+// ErrShell: the host did not run our program; the error is a [*ShellError].
+// Nothing was sent to it.
 var ErrShell = errors.New("the login shell on the host does not run commands")
+
+// ShellError is what a host does in place of running our program.
+type ShellError struct {
+	Why  error
+	Said string // by its login shell, or what stands before the command; bounded and printable
+}
+
+func (e *ShellError) Error() string {
+	return fmt.Sprintf("%v: %v; it says: %s", ErrShell, e.Why, e.Said)
+}
+
+// Unwrap gives the reason.
+func (e *ShellError) Unwrap() error { return e.Why }
+
+// Is makes errors.Is(err, ErrShell) true.
+func (e *ShellError) Is(target error) bool { return target == ErrShell }
 
 // How long the host may take until sh runs: to open a session at all, where
 // others may be before us, and then to get through its shell's start-up files.
@@ -20,6 +36,8 @@ var (
 	sessionLimit = time.Minute
 	shellLimit   = 15 * time.Second
 )
+
+const startUp = "see what its start-up files, such as .bashrc or config.fish, do where nobody types"
 
 // noiseSize is how much of what comes before the mark is kept.
 const noiseSize = 2 << 10 // bytes
@@ -82,12 +100,11 @@ func (g *gate) explain(err error) error {
 	var exit interface{ ExitStatus() int }
 	switch {
 	case errors.Is(err, errLate):
-		return fmt.Errorf("%w: none within %s; it says: %s (see what its start-up files, such as .bashrc or config.fish, do where nobody types)", ErrShell, g.shellLimit, said)
-	case err == nil, errors.As(err, &exit):
-		if err == nil {
-			err = errors.New("it ended at once")
-		}
-		return fmt.Errorf("%w: %w; it says: %s", ErrShell, err, said)
+		return &ShellError{fmt.Errorf("none within %s (%s)", g.shellLimit, startUp), said}
+	case err == nil:
+		return &ShellError{fmt.Errorf("it ended at once (%s)", startUp), said}
+	case errors.As(err, &exit):
+		return &ShellError{err, said}
 	}
 	return err
 }
@@ -99,16 +116,16 @@ type gatedReader struct {
 	next io.Reader
 }
 
-func (g *gate) stdin(next io.Reader) io.Reader {
-	if next == nil {
-		next = bytes.NewReader(nil)
-	}
-	return gatedReader{g, next}
-}
+func (g *gate) stdin(next io.Reader) io.Reader { return gatedReader{g, next} }
 
-// Read waits for the mark. That it is called tells that the session is open.
+// Read waits for the mark, unless there is nothing to come: what asks before our
+// program runs is not to wait for an answer. That it is called tells that the
+// session is open.
 func (r gatedReader) Read(p []byte) (int, error) {
 	r.started.Do(func() { r.timer.Reset(r.shellLimit) })
+	if r.next == nil {
+		return 0, io.EOF
+	}
 	select {
 	case <-r.open:
 		return r.next.Read(p)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // serveAnyUser is an SSH server that lets anybody in and runs commands as the
@@ -133,5 +135,44 @@ func TestPrivilegesThatAreGivenStandBeforeEveryCommand(t *testing.T) {
 	var out bytes.Buffer
 	if err := h.Run(t.Context(), `sh -c 'echo "$ROLE"'`, nil, &out, nil); err != nil || out.String() != "it's root\n" {
 		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// Who is not root after all, or runs no commands at all, is told so and not that
+// a password was asked for.
+func TestWhoDoesNotBecomeRootIsTold(t *testing.T) {
+	port := serveAnyUser(t)
+	for _, c := range []struct {
+		name     string
+		escalate []string
+		is       error
+		words    []string
+	}{
+		{"another user", []string{"sudo-to-alice"}, ErrEscalation, []string{"(sudo-to-alice) makes us alice, not root"}},
+		{"a shell that runs nothing", []string{"nologin"}, hostscript.ErrShell, []string{"ops@", "This account is closed"}},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			// Everything that runs behind it takes alice's id(1) for the system's.
+			"sudo-to-alice": "PATH=" + dir + "/alice:$PATH exec \"$@\"\n",
+			"nologin":       "echo This account is closed; exit 1\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		os.Mkdir(filepath.Join(dir, "alice"), 0o755)
+		os.WriteFile(filepath.Join(dir, "alice/id"), []byte("#!/bin/sh\ncase $1 in -u) echo 1000 ;; *) echo alice ;; esac\n"), 0o755)
+		if c.name == "a shell that runs nothing" {
+			// The login shell itself ends with every command.
+			os.WriteFile(filepath.Join(dir, "sh"), []byte("#!/bin/sh\necho This account is closed; exit 1\n"), 0o755)
+		}
+		t.Setenv("PATH", dir+":/usr/sbin:/usr/bin:/sbin:/bin")
+		err := dialBriefly(t, t.Context(), anyUserConfig(t, port, "ops", c.escalate...))
+		for _, words := range c.words {
+			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), words) {
+				t.Errorf("%s: error %v, want %v that says %q", c.name, err, c.is, words)
+			}
+		}
 	}
 }

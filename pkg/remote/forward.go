@@ -130,12 +130,11 @@ func (t *tail) String() string {
 	return strings.TrimSpace(string(t.text))
 }
 
-// lines are the last of them, in one.
-func (t *tail) lines(count int) string {
-	said := t.String()
+// after is what was said behind some words, or nothing at all.
+func (t *tail) after(words string) string {
+	said := hostscript.Said(t.String(), tailSize)
 	if said == "" {
-		return "nothing"
+		return ""
 	}
-	all := strings.Split(said, "\n")
-	return strings.Join(all[max(0, len(all)-count):], " / ")
+	return words + said
 }

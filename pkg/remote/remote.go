@@ -41,7 +41,7 @@ type Config struct {
 	Host          string
 	Port          int      // 0: ssh_config or 22
 	User          string   // "": ssh_config or the local user
-	Escalate      []string // put before every command when the user is not root; must not ask
+	Escalate      []string // put before every command when the user is not root; must not ask; nil: root is not needed
 	SSHConfigFile string   // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
 	Log           zerolog.Logger
@@ -50,10 +50,12 @@ type Config struct {
 // Host is an open connection. Its methods may be used from many goroutines.
 type Host struct {
 	client   *goph.Client
-	login    string        // user@address
-	escalate []string      // nil for root
-	channels chan struct{} // sshd opens only so many at once
-	log      zerolog.Logger
+	login    string   // user@address
+	escalate []string // nil for root
+	// needsRoot: the user is not root, which commands are to be.
+	needsRoot bool
+	channels  chan struct{} // sshd opens only so many at once
+	log       zerolog.Logger
 
 	ended chan struct{} // closed when the connection is gone
 	close sync.Once
@@ -126,8 +128,8 @@ func connect(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h.tasks.Go(crash.Guarded(func() { client.Wait(); close(h.ended) }))
 	h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.aliveInterval, s.aliveCount) }))
-	if s.user != "root" && len(cfg.Escalate) > 0 {
-		h.escalate = cfg.Escalate
+	if s.user != "root" {
+		h.escalate, h.needsRoot = cfg.Escalate, cfg.Escalate != nil
 	}
 	return h, nil
 }

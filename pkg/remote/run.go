@@ -42,6 +42,18 @@ const cancelGrace = 3 * time.Second
 // nobody listens to would wait for ever. stdin is read once the command runs; if
 // it blocks in Read, the caller must close it afterwards.
 func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return h.runAs(ctx, h.asRoot(command), stdin, stdout, stderr)
+}
+
+// asUser runs commands as the user of the login.
+type asUser struct{ *Host }
+
+// Run is [Host.Run] without the privileges.
+func (h asUser) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return h.runAs(ctx, command, stdin, stdout, stderr)
+}
+
+func (h *Host) runAs(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	finished := make(chan struct{})
@@ -65,7 +77,7 @@ func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		}
 	})
 	defer stop()
-	cmd, err := h.open(ctx, h.asRoot(command))
+	cmd, err := h.open(ctx, command)
 	if err != nil {
 		return h.explain(ctx, err)
 	}

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"sync"
 	"syscall"
 )
@@ -23,10 +23,10 @@ var sweepOnce sync.Once
 // returns what removes it. The first call also sweeps away those of this user
 // whose process is dead.
 func Dir() (path string, remove func(), err error) {
-	base := os.TempDir()
-	sweepOnce.Do(func() { sweep(base) })
+	at := base()
+	sweepOnce.Do(func() { sweep(at) })
 	for range 100 {
-		path, lock, err := locked(base)
+		path, lock, err := locked(at)
 		if err != nil {
 			return "", nil, err
 		}
@@ -37,7 +37,18 @@ func Dir() (path string, remove func(), err error) {
 			}, nil
 		}
 	}
-	return "", nil, fmt.Errorf("every new folder in %s is taken away at once", base)
+	return "", nil, fmt.Errorf("every new folder in %s is taken away at once", at)
+}
+
+// uri is what Nix takes as it is in the URI of a store, unix://PATH.
+var uri = regexp.MustCompile(`^[A-Za-z0-9/._+~-]+$`)
+
+// base is the folder for temporary files, unless its name is of no use to Nix.
+func base() string {
+	if dir := os.TempDir(); uri.MatchString(dir) {
+		return dir
+	}
+	return "/tmp"
 }
 
 // locked makes a folder and locks it. The lock is nil if somebody who sweeps was
@@ -84,15 +95,10 @@ func sweep(base string) {
 		return
 	}
 	defer root.Close()
-	found, _ := filepath.Glob(filepath.Join(escape(base), prefix+"*"))
+	found, _ := filepath.Glob(filepath.Join(base, prefix+"*"))
 	for _, path := range found {
 		sweepDir(root, filepath.Base(path))
 	}
-}
-
-// escape makes a path mean itself to Glob.
-func escape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
 // sweepDir looks before and after it enters, and removes only through what it

@@ -60,7 +60,7 @@ func exists(path string) bool {
 }
 
 func TestFoldersOfDeadProcessesAreSweptAndNoOthers(t *testing.T) {
-	base := filepath.Join(t.TempDir(), "a [b]*")
+	base := filepath.Join(t.TempDir(), "base")
 	elsewhere := filepath.Join(t.TempDir(), "mine")
 	if err := errors.Join(os.Mkdir(base, 0o700), os.MkdirAll(filepath.Join(elsewhere, "x"), 0o700)); err != nil {
 		t.Fatal(err)
@@ -159,4 +159,23 @@ func TestNobodyLosesAFolderThatWasJustMade(t *testing.T) {
 	all.Wait()
 	close(stop)
 	sweepers.Wait()
+}
+
+// Nix reads the path of a socket as part of a URI.
+func TestAFolderIsWhereNixCanNameIt(t *testing.T) {
+	for _, name := range []string{"plain", "a b", "50%", "a?b#c", "ü"} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("TMPDIR", dir)
+		path, remove, err := Dir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inside := filepath.Dir(path) == dir; inside != (name == "plain") || !uri.MatchString(path) {
+			t.Errorf("with TMPDIR %s: %s", dir, path)
+		}
+		remove()
+	}
 }

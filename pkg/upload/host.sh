@@ -4,7 +4,8 @@
 # bytes it needs. On stdout: one report per line. upload.go holds the other half.
 set -euf
 umask 077
-unset CDPATH
+# What changes the words of programs that are read here.
+unset CDPATH TAR_OPTIONS POSIXLY_CORRECT _POSIX2_VERSION QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE
 LC_ALL=C PATH=${PATH:-/bin}:/run/current-system/sw/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 IFS='

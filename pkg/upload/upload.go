@@ -52,9 +52,9 @@ var (
 	// ErrTorn: others changed a directory while keys were renamed into it, and
 	// what was done could not all be undone: some keys are new, the others old.
 	ErrTorn = errors.New("some keys are new and the others old, since somebody else changed a directory meanwhile; run again")
-	// ErrUnknown: the connection was lost after the last byte was sent: the host
-	// has either every old key or every new one.
-	ErrUnknown = errors.New("the connection was lost during the commit: the host has either all old or all new keys; run again to be sure")
+	// ErrUnknown: the host did not answer after the last byte was sent, or not as
+	// it should: it has either every old key or every new one.
+	ErrUnknown = errors.New("the host does not confirm the upload: it has either all old or all new keys; run again to be sure")
 )
 
 // Run delivers the keys. The returned plan says what became of each; with an

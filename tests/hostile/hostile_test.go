@@ -82,7 +82,7 @@ func newSite(t *testing.T, bad behaviour) *site {
 }
 
 // switching is a host that does as it should until it activates, and harm then.
-func switching(harm func(s *session, id string)) behaviour {
+func switching(harm func(s *session, mark string)) behaviour {
 	return func(s *session) uint32 {
 		fmt.Fprintln(s, s.mark)
 		switch {
@@ -91,9 +91,9 @@ func switching(harm func(s *session, id string)) behaviour {
 		case strings.HasPrefix(s.command, "timeout"):
 			return uploaded(s)
 		default:
-			if words := s.words(); len(words) > 1 {
-				fmt.Fprintf(s.Stderr(), "%s launch\n%[1]s began\n", words[1])
-				harm(s, string(words[1]))
+			if words := s.words(); len(words) > 2 {
+				fmt.Fprintf(s, "%s launch\n%[1]s began\n", words[2])
+				harm(s, string(words[2]))
 			}
 		}
 		return 0
@@ -163,37 +163,39 @@ var behaviours = map[string]struct {
 		return noStatus
 	}, deploy.StepInspect, "signal xxx"},
 
-	"jobs that repeat": {switching(func(s *session, id string) {
+	"jobs that repeat": {switching(func(s *session, mark string) {
 		for range 200 {
-			fmt.Fprintf(s.Stderr(), "%s job late-key.service\n", id)
+			fmt.Fprintf(s, "%s job late-key.service\n", mark)
 		}
 		time.Sleep(300 * time.Millisecond)
-		fmt.Fprintf(s.Stderr(), "%s state - -\n%[1]s exit 0\n", id)
+		fmt.Fprintf(s, "%s state - -\n%[1]s exit 0\n", mark)
 	}), deploy.StepActivate, "the host runs no NixOS system"},
-	"failed units without end": {switching(func(s *session, id string) { pour(s.Stderr(), id+" failed "+long[:500]+"\n") }),
+	"failed units without end": {switching(func(s *session, mark string) { pour(s, mark+" failed "+long[:500]+"\n") }),
 		deploy.StepActivate, "the host says too much"},
-	"statuses that repeat": {switching(func(s *session, id string) { pour(s.Stderr(), id+" exit 1\n") }),
+	"statuses that repeat": {switching(func(s *session, mark string) { pour(s, mark+" exit 1\n") }),
 		deploy.StepActivate, "ended with 1"},
-	"a reason of 15 MB": {switching(func(s *session, id string) { fmt.Fprintf(s.Stderr(), "%s fail %s\n", id, long[:200_000]) }),
+	"a reason of 15 MB": {switching(func(s *session, mark string) { fmt.Fprintf(s, "%s fail %s\n", mark, long[:200_000]) }),
 		deploy.StepActivate, "could not be started: xxx"},
-	"notes without end": {switching(func(s *session, id string) { pour(s.Stderr(), id+" detached "+long[:500]+"\n") }),
+	"notes without end": {switching(func(s *session, mark string) { pour(s, mark+" detached "+long[:500]+"\n") }),
 		deploy.StepActivate, "the host says too much"},
-	"output of one line": {switching(func(s *session, id string) {
+	"output of one line": {switching(func(s *session, mark string) {
 		io.WriteString(s, long[:4<<20])
-		fmt.Fprintf(s.Stderr(), "%s exit 1\n", id)
+		fmt.Fprintf(s, "%s exit 1\n", mark)
 	}),
 		deploy.StepActivate, "ended with 1"},
-	"output that looks like a report": {switching(func(s *session, id string) {
-		fmt.Fprintf(s, "%s exit 0\n", id)
-		fmt.Fprintf(s.Stderr(), "%s exit 1\n", id)
-	}),
-		deploy.StepActivate, "ended with 1"},
+	"reports on stderr": {switching(func(s *session, mark string) {
+		fmt.Fprintf(s.Stderr(), "%s exit 0\n", mark)
+		time.Sleep(100 * time.Millisecond) // stderr is read on its own
+		fmt.Fprintf(s, "%s exit 1\n", mark)
+	}), deploy.StepActivate, "ended with 1"},
+	"stderr without end while it runs": {switching(func(s *session, _ string) { pour(s.Stderr(), "no\n") }),
+		deploy.StepActivate, "the host says too much"},
 	"an end in the middle": {switching(func(s *session, _ string) { s.Close() }),
 		deploy.StepActivate, "the activation continues on the host"},
-	"a success that is none": {switching(func(s *session, id string) { fmt.Fprintf(s.Stderr(), "%s state - -\n%[1]s exit 0\n", id) }),
+	"a success that is none": {switching(func(s *session, mark string) { fmt.Fprintf(s, "%s state - -\n%[1]s exit 0\n", mark) }),
 		deploy.StepActivate, "the host runs no NixOS system"},
-	"systems that are none": {switching(func(s *session, id string) {
-		fmt.Fprintf(s.Stderr(), "%s state \x1b[2J%s /x\n%[1]s exit 0\n", id, long[:10_000])
+	"systems that are none": {switching(func(s *session, mark string) {
+		fmt.Fprintf(s, "%s state \x1b[2J%s /x\n%[1]s exit 0\n", mark, long[:10_000])
 	}), deploy.StepActivate, "no store path"},
 
 	"a refusal of 15 MB": {uploading(func(s *session) { fmt.Fprintf(s, "fail dir 1 %s\n", long) }),
