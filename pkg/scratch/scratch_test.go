@@ -105,6 +105,19 @@ func TestFoldersOfDeadProcessesAreSweptAndNoOthers(t *testing.T) {
 	}
 }
 
+func TestTheNextProcessSweeps(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dead, kill := holder(t)
+	kill()
+	if !exists(dead) {
+		t.Fatal("a killed process left nothing: there is nothing to sweep")
+	}
+	next, _ := holder(t)
+	if exists(dead) || !exists(next) {
+		t.Errorf("the dead process's folder is there: %v; its own: %v", exists(dead), exists(next))
+	}
+}
+
 func TestAFolderIsPrivateAndGoesWhenItIsRemoved(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	path, remove, err := Dir()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,4 +100,74 @@ func TestABlankKeyCommandLeavesTheOldSecretUnlessTheKeySaysOtherwise(t *testing.
 	d.hive(`{ host1.deployment.keys.k = { keyCommand = [ "echo" ]; allowEmpty = true; }; }`)
 	d.must("upload-keys")
 	d.has("host1", "/run/keys/k", "\n", "root root 600")
+}
+
+// session is a program in a session of its own, which writes its process id.
+const session = `setsid sh -c 'echo $$ >"$1.new"; mv "$1.new" "$1"; exec sleep 60' sh %s >/dev/null 2>&1 & until [ -e %[1]s ]; do sleep 0.01; done; `
+
+// started waits for what [session] starts, and ends it with the test.
+func (d *deployer) started(name string) (alive func() bool) {
+	d.t.Helper()
+	var id int
+	for begin := time.Now(); id == 0; time.Sleep(20 * time.Millisecond) {
+		text, _ := os.ReadFile(filepath.Join(d.dir, name))
+		id, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		if time.Since(begin) > 30*time.Second {
+			d.t.Fatal(name, " was not started")
+		}
+	}
+	d.t.Cleanup(func() { syscall.Kill(id, syscall.SIGKILL) })
+	return func() bool {
+		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
+		return err == nil && !strings.Contains(string(state), ") Z ")
+	}
+}
+
+// keeperEnds waits for the process that ends what a killed program leaves.
+func (d *deployer) keeperEnds() {
+	d.t.Helper()
+	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			d.t.Fatal("what ends the commands of a killed program goes on for ever")
+		}
+		found, err := exec.Command("sh", "-c", `grep -lsa "trap ''.*HUP" /proc/[0-9]*/cmdline | while read -r p; do grep -lsa "KEEPER_OF=$1" "${p%cmdline}environ"; done; :`, "sh", d.dir).Output()
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if len(found) == 0 {
+			return
+		}
+	}
+}
+
+func TestAKilledProgramLeavesNoKeyCommandRunning(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1.deployment.keys.k.keyCommand = [ "sh" "-c" ` + nixString(fmt.Sprintf(session, "child")+"exec sleep 60") + ` ]; }`)
+	cmd := d.command("upload-keys")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	alive := d.started("child")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	for begin := time.Now(); alive(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatal("the command's child outlives the program")
+		}
+	}
+}
+
+// Such as an agent that the command needed, and that the next one needs again.
+func TestWhatAKeyCommandLeavesBehindOnPurposeOutlivesTheProgram(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1.deployment.keys.k.keyCommand = [ "sh" "-c" ` + nixString(fmt.Sprintf(session, "agent")+"echo v") + ` ]; }`)
+	d.env = append(d.env, "KEEPER_OF="+d.dir)
+	d.must("upload-keys")
+	alive := d.started("agent")
+	d.keeperEnds()
+	if !alive() {
+		t.Error("the agent ended with the program")
+	}
 }
