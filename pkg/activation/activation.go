@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
@@ -107,6 +108,8 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	}
 	f.tooLate = time.AfterFunc(startLimit, func() { cancel(errStart) })
 	defer f.tooLate.Stop()
+	f.silence = time.AfterFunc(aliveLimit, func() { cancel(errSilent) })
+	defer f.silence.Stop()
 	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, f.mark, req)), stdinR)
 
 	err := hostscript.Run(ctx, host, hostscript.Call{
@@ -124,9 +127,16 @@ var (
 	endLimit   = 40 * time.Second
 )
 
+// A host says every pulse that it is alive, and is given up when it does not.
 var (
-	errStart = fmt.Errorf("the host does not say within %s that the activation runs", startLimit)
-	errEnd   = errors.New("the host has told the end and does not stop")
+	pulse      = 30 * time.Second // a whole number of seconds
+	aliveLimit = 5 * time.Minute
+)
+
+var (
+	errStart  = fmt.Errorf("the host does not say within %s that the activation runs", startLimit)
+	errEnd    = errors.New("the host has told the end and does not stop")
+	errSilent = fmt.Errorf("the host has said nothing for %s, not even that it is alive", aliveLimit)
 )
 
 // list is what host.sh reads behind itself.
@@ -138,5 +148,5 @@ func list(id, mark string, req Request) []byte {
 	if req.Keyless {
 		keys = "0"
 	}
-	return hostscript.List(append([]string{id, mark, string(req.Goal), profile, req.Toplevel, keys}, req.WaitFor...)...)
+	return hostscript.List(append([]string{id, mark, string(req.Goal), profile, req.Toplevel, keys, strconv.Itoa(int(pulse.Seconds()))}, req.WaitFor...)...)
 }

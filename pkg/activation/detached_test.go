@@ -423,3 +423,30 @@ func TestASwitchThatLosesAllWhoWaitForItIsWaitedForAndNotCalledKilledBefore(t *t
 		t.Error("the switch had not finished when it was called killed")
 	}
 }
+
+// saidAlive records what the host says besides lines of the activation.
+type saidAlive struct {
+	local
+	said *strings.Builder
+}
+
+func (s saidAlive) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return s.local.Run(ctx, command, stdin, io.MultiWriter(stdout, s.said), stderr)
+}
+
+func TestASwitchThatSaysNothingForLongIsKnownToBeAlive(t *testing.T) {
+	needHost(t)
+	before := pulse
+	pulse = time.Second
+	defer func() { pulse = before }()
+	var said strings.Builder
+	o, err := Run(t.Context(), saidAlive{local{}, &said}, Request{Goal: hive.Test, Toplevel: system(t, "sleep 2.5\n")}, Hooks{
+		Output: func(line string) { t.Errorf("output: %q", line) },
+	})
+	if err != nil || o.Err() != nil || strings.Count(said.String(), " alive\n") < 2 {
+		t.Errorf("%+v, %v: %q", o, err, said.String())
+	}
+	if out, _ := exec.Command("pgrep", "-x", "-f", "sleep 1").Output(); len(out) > 0 {
+		t.Errorf("what waits for the next pulse is left: %s", out)
+	}
+}

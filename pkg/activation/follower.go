@@ -23,6 +23,7 @@ type follower struct {
 	hooks    Hooks
 	ended    func()      // called once, when the result is known
 	tooLate  *time.Timer // ends what does not start
+	silence  *time.Timer // ends what says nothing any more
 
 	mu       sync.Mutex // stdout and stderr are written from two goroutines
 	out      splitter
@@ -72,6 +73,9 @@ func (w stream) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	if w.over || w.status != "" {
 		return len(p), nil
+	}
+	if w.silence != nil {
+		w.silence.Reset(aliveLimit)
 	}
 	w.to.Write(p)
 	if w.heard > reportsSize {

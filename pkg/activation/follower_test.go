@@ -1,12 +1,14 @@
 package activation
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
@@ -294,5 +296,42 @@ func TestOnlyGoalsThatActivateAndPathsThatNeedNoQuotingAreAccepted(t *testing.T)
 	}
 	if !safePath.MatchString(good) {
 		t.Errorf("%s was refused", good)
+	}
+}
+
+// mute is a host that starts an activation and then says nothing any more.
+type mute struct{ alive int }
+
+func (m *mute) Run(ctx context.Context, command string, stdin io.Reader, stdout, _ io.Writer) error {
+	mark, _, _ := strings.Cut(strings.TrimPrefix(command, "sh -c 'echo "), ";")
+	io.WriteString(stdout, strings.ReplaceAll(mark, `""`, "")+"\n")
+	io.CopyN(io.Discard, stdin, int64(len(hostScript)))
+	var size int
+	fmt.Fscanf(stdin, "%d\n", &size)
+	list := make([]byte, size)
+	io.ReadFull(stdin, list)
+	word := strings.Split(string(list), "\n")[2]
+	fmt.Fprintf(stdout, "%s launch\n%[1]s began\n", word)
+	for range m.alive {
+		time.Sleep(100 * time.Millisecond)
+		fmt.Fprintf(stdout, "%s alive\n", word)
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func TestAHostThatFallsSilentIsGivenUpAndOneThatIsAliveIsNot(t *testing.T) {
+	before := aliveLimit
+	aliveLimit = 400 * time.Millisecond
+	defer func() { aliveLimit = before }()
+	for _, alive := range []int{0, 12} {
+		begin := time.Now()
+		_, err := Run(t.Context(), &mute{alive}, Request{Goal: hive.Test, Toplevel: newSystem}, Hooks{})
+		if !errors.Is(err, ErrGoesOn) || !errors.Is(err, errSilent) {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(begin); took < time.Duration(alive)*100*time.Millisecond || took > 20*time.Second {
+			t.Errorf("alive %d times, it was given up after %v", alive, took)
+		}
 	}
 }

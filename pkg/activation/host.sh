@@ -215,9 +215,9 @@ system() {
 read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
-[ $# -ge 8 ] && whole "$@" || exit 1
-id=$2 mark=$3 goal=$4 profile=$5 toplevel=$6 keys=$7 dir=
-shift 7
+[ $# -ge 9 ] && whole "$@" || exit 1
+id=$2 mark=$3 goal=$4 profile=$5 toplevel=$6 keys=$7 pulse=$8 dir=
+shift 8
 units=
 while [ "$1" != . ]; do units="$units$1$newline" && shift; done
 units=${units%"$newline"}
@@ -237,9 +237,9 @@ say launch
 start
 
 # quit STATUS leaves the activation alone, and no process of ours.
-running= looking= copying= watcher=
+running= looking= copying= watcher= living=
 quit() {
-  for process in $running $looking $copying $watcher; do kill "$process" 2>/dev/null; done
+  for process in $running $looking $copying $watcher $living; do kill "$process" 2>/dev/null; done
   exit "$1"
 }
 
@@ -258,6 +258,17 @@ if [ -n "$units" ]; then
   (while [ -n "$units" ] && sleep 0.25 >/dev/null 2>&1; do look; done) &
   looking=$!
 fi
+# A switch may say nothing for long.
+(
+  trap 'kill $nap 2>/dev/null; exit' TERM
+  while :; do
+    sleep "$pulse" >/dev/null 2>&1 &
+    nap=$!
+    wait $nap
+    say alive
+  done
+) 3<&- 5<&- 6>&- &
+living=$!
 # It reads once more when it has seen that the process is gone.
 tail -s 0.02 -c +1 -f --pid=$running "$dir/log" &
 copying=$!
@@ -276,8 +287,8 @@ esac
 
 # Only a deployer that has the result lets us forget it.
 [ -z "$looking" ] || kill $looking
-kill $watcher
-wait $watcher 2>/dev/null
+kill $watcher $living
+wait $watcher $living 2>/dev/null
 say "state $(system /run/current-system) $(system /nix/var/nix/profiles/system)"
 say "$status"
 if [ -n "$(timeout 30 head -n 1 <&3)" ]; then rm -rf "$dir"; fi

@@ -41,7 +41,7 @@ func TestTheCommandLineForTheRestIsQuotedForAShell(t *testing.T) {
 func againFor(t *testing.T, args, nodes []string) (line string) {
 	t.Helper()
 	screen := report.NewTerminal(io.Discard)
-	defer screen.Close(t.Context(), 0)
+	defer screen.Close(t.Context())
 	app := newApp(io.Discard, screen)
 	for _, command := range app.Commands {
 		command.Action = func(c *cli.Context) error {

@@ -30,9 +30,8 @@ const (
 	// oneSignal is within which time signals are one: timeout(1) and others send
 	// theirs to the process and to its group.
 	oneSignal = 500 * time.Millisecond
-	// How long a reader may take nothing at the end, and how long all that is
-	// left to say may take once the user wants to leave, or to leave at once.
-	patience    = time.Minute
+	// How long all that is left to say may take once the user wants to leave, or to
+	// leave at once.
 	interrupted = 2 * time.Second
 	atOnce      = time.Second
 )
@@ -96,17 +95,18 @@ func leave(screen *report.Terminal, run *report.Run) {
 	os.Exit(ExitInterrupted)
 }
 
-// finish waits for whoever reads, as long as they read.
+// finish waits for whoever reads, who may look at a first page for long, until the
+// user wants to leave.
 func finish(ctx context.Context, screen *report.Terminal) {
-	if !screen.Settle(ctx, patience) && ctx.Err() != nil {
+	if !screen.Settle(ctx) {
 		hurried(screen, interrupted)
 	}
-	screen.Close(ctx, 0)
+	screen.Close(ctx)
 }
 
 // hurried waits for them only so long.
 func hurried(screen *report.Terminal, most time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
-	screen.Settle(ctx, most)
+	screen.Settle(ctx)
 }

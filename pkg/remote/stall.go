@@ -21,6 +21,7 @@ var (
 
 // flow counts what moves, so that a host which stands still is noticed.
 type flow struct {
+	begun    atomic.Bool // the program runs: what is to go in is read
 	answered atomic.Bool
 	moves    atomic.Int64
 }
@@ -40,7 +41,7 @@ func (f *flow) watch(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		case <-time.After(limit / looks):
 		}
-		if now := f.moves.Load(); now != seen {
+		if now := f.moves.Load(); now != seen || !f.begun.Load() {
 			seen, still = now, 0
 		} else if still++; still >= looks {
 			end(fmt.Errorf("%w: the host neither takes nor sends anything for %s", ErrStalled, limit))
@@ -58,6 +59,7 @@ type flowReader struct {
 }
 
 func (r flowReader) Read(p []byte) (int, error) {
+	r.begun.Store(true)
 	n, err := r.next.Read(p)
 	r.moves.Add(1)
 	return n, err

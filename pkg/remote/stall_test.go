@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,6 +28,9 @@ func TestAForwardThatStandsStillIsEnded(t *testing.T) {
 		conn.SetDeadline(time.Now().Add(20 * time.Second))
 		conn.Write([]byte("hello"))
 		got, err := io.ReadAll(conn)
+		if errors.Is(err, syscall.ECONNRESET) { // what we sent was not read
+			err = nil
+		}
 		if err != nil || echo != (string(got) == "hello") {
 			t.Errorf("%s: %q, %v", command, got, err)
 		}
@@ -40,8 +44,8 @@ func TestAForwardThatStandsStillIsEnded(t *testing.T) {
 func TestAForwardThatMovesIsNotEnded(t *testing.T) {
 	s := serve(t)
 	h := mustDial(t, s.config(t))
-	set(t, &answerWithin, 300*time.Millisecond)
-	set(t, &moveWithin, 500*time.Millisecond)
+	set(t, &answerWithin, 500*time.Millisecond)
+	set(t, &moveWithin, 3*time.Second)
 	socket, stop, err := h.Forward(t.Context(), t.TempDir(), "cat")
 	if err != nil {
 		t.Fatal(err)
@@ -51,14 +55,17 @@ func TestAForwardThatMovesIsNotEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for range 15 { // longer than any limit
+	for i := range 8 {
 		if _, err := conn.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		if i == 3 { // busy for longer than a first answer may take, as with a large path
+			time.Sleep(1200 * time.Millisecond)
+		}
+		time.Sleep(300 * time.Millisecond) // longer than any limit, all in all
 	}
 	if err := stop(); err != nil {
 		t.Error(err)

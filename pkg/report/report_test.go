@@ -17,7 +17,7 @@ func printed(t *testing.T, print func(*Terminal)) string {
 	var out bytes.Buffer
 	screen := NewTerminal(&out)
 	print(screen)
-	if !screen.Close(t.Context(), time.Minute) {
+	if !screen.Close(t.Context()) {
 		t.Fatal("not everything was written")
 	}
 	return out.String()

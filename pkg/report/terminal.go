@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 )
@@ -149,8 +148,8 @@ func (t *Terminal) write(batch []byte) {
 }
 
 // Settle waits until everything is written and reports whether it is. It gives
-// up when ctx is done, or when the reader takes nothing for as long as patience.
-func (t *Terminal) Settle(ctx context.Context, patience time.Duration) bool {
+// up when ctx is done.
+func (t *Terminal) Settle(ctx context.Context) bool {
 	for {
 		t.mu.Lock()
 		t.tellMissing()
@@ -160,23 +159,18 @@ func (t *Terminal) Settle(ctx context.Context, patience time.Duration) bool {
 		if empty {
 			return true
 		}
-		stalled := time.NewTimer(patience)
 		select {
 		case <-moved:
-		case <-stalled.C:
-			return false
 		case <-ctx.Done():
-			stalled.Stop()
 			return false
 		}
-		stalled.Stop()
 	}
 }
 
 // Close settles, takes nothing any more and ends the goroutine, as soon as the
 // write it is in ends.
-func (t *Terminal) Close(ctx context.Context, patience time.Duration) bool {
-	settled := t.Settle(ctx, patience)
+func (t *Terminal) Close(ctx context.Context) bool {
+	settled := t.Settle(ctx)
 	t.mu.Lock()
 	t.over = true
 	if !settled {

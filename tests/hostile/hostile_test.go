@@ -226,7 +226,7 @@ func TestAHostileHostHarmsNobodyButItself(t *testing.T) {
 			begin := time.Now()
 			results := deploy.Run(t.Context(), s.nodes, deploy.Options{Goal: hive.Test, Parallel: 2}, s.tools, sink)
 			took := time.Since(begin)
-			screen.Close(t.Context(), 10*time.Second)
+			screen.Close(t.Context())
 			runtime.ReadMemStats(&after)
 			if r := results[1]; r.Status != deploy.Succeeded {
 				t.Errorf("the honest node: %s: %v", r.Status, r.Err)
