@@ -77,7 +77,7 @@ type deployment struct {
 // deploy takes one node to the goal and tells how it went.
 func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 	begin := time.Now()
-	run := &nodeRun{deployment: d, node: node, places: plan.Places{}, result: Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}}
+	run := &nodeRun{deployment: d, node: node, places: plan.Places{}, tails: map[Step][]string{}, result: Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}}
 	if node.Toplevel != nil {
 		run.result.Toplevel = node.Toplevel.OutPath
 	}
@@ -92,7 +92,7 @@ func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
 		run.result.Status, run.result.Err = Cancelled, context.Cause(ctx)
 	default:
 		run.result.Status, run.result.Err, run.result.Step = Failed, err, run.step
-		run.result.Tail = run.tail
+		run.result.Tail = run.tails[run.step]
 	}
 	run.result.Elapsed = time.Since(begin)
 	result := run.result

@@ -26,9 +26,9 @@ type nodeRun struct {
 
 	mu       sync.Mutex // output arrives from several goroutines
 	step     Step
-	tail     []string // the last lines of output of this step
-	waiting  func()   // stops what tells that the step takes long; nil before the first
-	changing bool     // the host is being changed: no turning back
+	tails    map[Step][]string // the last lines of output of each step
+	waiting  func()            // stops what tells that the step takes long; nil before the first
+	changing bool              // the host is being changed: no turning back
 }
 
 // goal goes through the steps, in the order of the design: what can fail
@@ -124,7 +124,7 @@ func (n *nodeRun) change(ctx context.Context, keys keySet) error {
 		}
 	}
 	if err := outcome.Err(); err != nil {
-		n.begin(StepActivate, "")
+		n.blame(StepActivate)
 		return err
 	}
 	return nil
@@ -235,17 +235,20 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 	})
 }
 
-// begin enters a step; text "" re-enters one to blame it.
+// begin enters a step, in silence if there is nothing to say of it.
 func (n *nodeRun) begin(step Step, text string) {
-	n.mu.Lock()
-	if n.step != step {
-		n.step, n.tail = step, nil
-	}
-	n.mu.Unlock()
+	n.blame(step)
 	if text != "" {
 		n.emit(EventBegin, text)
 		n.waitFor(text)
 	}
+}
+
+// blame makes a step the one that fails if anything does.
+func (n *nodeRun) blame(step Step) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.step = step
 }
 
 // How much of a failed step's output a result keeps.
@@ -256,10 +259,8 @@ const (
 
 func (n *nodeRun) output(line string) {
 	n.mu.Lock()
-	n.tail = append(n.tail, hostscript.Said(line, tailWidth))
-	if len(n.tail) > tailLines {
-		n.tail = n.tail[1:]
-	}
+	tail := append(n.tails[n.step], hostscript.Said(line, tailWidth))
+	n.tails[n.step] = tail[max(0, len(tail)-tailLines):]
 	n.mu.Unlock()
 	n.emit(EventOutput, line)
 }

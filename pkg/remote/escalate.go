@@ -45,7 +45,7 @@ func (h *Host) tryEscalation(ctx context.Context) error {
 		if plain := h.tryShell(limited); plain != nil {
 			return fmt.Errorf("%s: %w", h.login, plain)
 		}
-		err, heard = shell.Why, "; the host said: "+shell.Said
+		err, heard = shell.Why, "; the host said: "+hostscript.Said(shell.Said, 160)
 	}
 	return fmt.Errorf("%w: %s does not work as %s without asking: %w%s; allow it there without a password, or set deployment.targetUser to \"root\"",
 		ErrEscalation, h.escalation(), h.login, err, heard)

@@ -132,7 +132,7 @@ func (t *tail) String() string {
 
 // after is what was said behind some words, or nothing at all.
 func (t *tail) after(words string) string {
-	said := hostscript.Said(t.String(), tailSize)
+	said := hostscript.Said(t.String(), 160)
 	if said == "" {
 		return ""
 	}

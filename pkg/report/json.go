@@ -23,6 +23,7 @@ type resultJSON struct {
 	Toplevel     string    `json:"toplevel,omitempty"`
 	RebootNeeded bool      `json:"rebootNeeded"`
 	Keys         []keyJSON `json:"keys"`
+	Output       []string  `json:"output,omitempty"` // the last lines of the step that failed
 	Seconds      float64   `json:"seconds"`
 }
 
@@ -40,7 +41,7 @@ func JSON(out io.Writer, results []deploy.Result) error {
 		item := resultJSON{
 			Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
 			Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Keys: []keyJSON{},
-			Seconds: seconds(r.Elapsed),
+			Output: r.Tail, Seconds: seconds(r.Elapsed),
 		}
 		if r.Err != nil {
 			item.Error = r.Err.Error()

@@ -51,6 +51,9 @@ func (l *Log) Emit(e deploy.Event) {
 		if e.Result.Err != nil {
 			entry = entry.Str("error", e.Result.Err.Error())
 		}
+		if len(e.Result.Tail) > 0 {
+			entry = entry.Strs("output", e.Result.Tail)
+		}
 	}
 	entry.Str("node", e.Node).Str("step", string(e.Step)).Str("event", kinds[e.Kind]).Msg(e.Text)
 }

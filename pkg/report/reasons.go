@@ -18,11 +18,13 @@ type reason struct {
 	alike bool // every node's words are the same to the letter
 }
 
-// How much is shown: of one reason, of one line, and of all last output.
+// How much is shown: of one reason and of its lines, of a line of output, and of
+// all last output.
 const (
-	reasonLines = 24
-	lineLength  = 400
-	tailLines   = 60
+	reasonLines  = 24
+	reasonLength = 1200
+	lineLength   = 400
+	tailLines    = 60
 )
 
 // reasons shows each reason once, with the nodes that share it and the last
@@ -48,7 +50,7 @@ func reasons(results []deploy.Result, nodes []hive.Node, style Style) string {
 		}
 		fmt.Fprintf(&b, "  the last output of %s on %s:\n", g.first.Step, label(g.first.Node))
 		for _, line := range tail {
-			fmt.Fprintf(&b, "  | %s\n", style.paint(dim, oneLine(line)))
+			fmt.Fprintf(&b, "  | %s\n", style.paint(dim, oneLine(line, lineLength)))
 		}
 	}
 	b.WriteByte('\n')
@@ -130,16 +132,16 @@ func firstLines(text string) []string {
 		lines = append(lines[:reasonLines:reasonLines], fmt.Sprintf("… %d more lines, above", more))
 	}
 	for i, line := range lines {
-		lines[i] = oneLine(line)
+		lines[i] = oneLine(line, reasonLength)
 	}
 	return lines
 }
 
-// oneLine bounds a line of output.
-func oneLine(text string) string {
+// oneLine bounds a line.
+func oneLine(text string, most int) string {
 	text = strings.ReplaceAll(printable(text), "\n", " ")
-	if runes := []rune(text); len(runes) > lineLength {
-		return string(runes[:lineLength]) + "…"
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
 	}
 	return text
 }

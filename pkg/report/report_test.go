@@ -181,6 +181,10 @@ func TestResultsAsJSONKeepTheirForm(t *testing.T) {
       "error": "it broke",
       "rebootNeeded": false,
       "keys": [],
+      "output": [
+        "starting",
+        "\u001b[31mno\u001b[0m"
+      ],
       "seconds": 1
     }
   ]

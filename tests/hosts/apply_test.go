@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -352,6 +353,28 @@ func TestSudoThatRecordsItsInputIsWarnedOf(t *testing.T) {
 		if got := strings.Contains(o.stderr, "host1 | warning: sudo on the host records all that it is sent"); got != want {
 			t.Errorf("%s: %s", text, o.stderr)
 		}
+	}
+}
+
+// The keys that come after the switch are a step of their own, which hides nothing.
+func TestASwitchThatFailsShowsWhatItPrinted(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = {
+  systemd.services.bad = { wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot"; script = "echo I cannot find my config >&2; exit 1"; };
+  deployment.keys.late = { text = "v"; uploadAt = "post-activation"; };
+}; }`)
+	o := d.run("apply", "--json")
+	r := o.results["host1"]
+	if o.code != 1 || r.Step != "activate" || !strings.Contains(r.Error, "bad.service") || !strings.Contains(strings.Join(r.Output, "\n"), "bad.service") {
+		t.Errorf("exit %d: %+v", o.code, r)
+	}
+	if !strings.Contains(o.stderr, "the last output of activate on host1") {
+		t.Errorf("not shown at the end: %s", o.stderr)
+	}
+	d.has("host1", "/run/keys/late", "v", "root root 600")
+	// A log in JSON has it without --verbose.
+	if o = d.run("apply", "--log-format", "json"); !regexp.MustCompile(`"event":"end".*`).MatchString(o.stderr) || strings.Contains(o.stderr, `"event":"output"`) {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
 }
 

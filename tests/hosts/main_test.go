@@ -84,6 +84,7 @@ type outcome struct {
 type result struct {
 	Node, Status, Step, Error string
 	RebootNeeded              bool
+	Output                    []string
 	Keys                      []struct{ Name, Path, Change, Note string }
 }
 
