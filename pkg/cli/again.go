@@ -9,10 +9,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
 // again is the command line, for a POSIX shell, that does the same once more for
-// these nodes alone.
+// these nodes alone. What may be a login is left out.
 func again(c *cli.Context, program string, nodes []string) string {
 	patterns := make([]string, len(nodes))
 	for i, node := range nodes {
@@ -29,7 +30,7 @@ func again(c *cli.Context, program string, nodes []string) string {
 		}
 	}
 	for i, word := range words {
-		words[i] = quoted(word)
+		words[i] = quoted(nix.WithoutLogins(word))
 	}
 	return strings.Join(words, " ")
 }
@@ -60,8 +61,9 @@ func written(c *cli.Context, flag cli.Flag) (words []string) {
 	return words
 }
 
-// secretive are Nix's options whose values may be secrets, such as access-tokens.
-var secretive = regexp.MustCompile(`(?i)token|secret|password`)
+// secretive are Nix's options whose values may be secrets, such as access-tokens
+// and impure-env, which fetchers and builders are given tokens with.
+var secretive = regexp.MustCompile(`(?i)token|secret|password|impure-env`)
 
 // plainWord needs no quoting in any shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9@%+:,./_-][A-Za-z0-9@%+=:,./_-]*$`)

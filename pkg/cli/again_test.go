@@ -17,6 +17,10 @@ func TestTheCommandLineForTheRestSaysWhatWasSaid(t *testing.T) {
 		"--on * apply boot -vp 3 -f ./h.nix":                "colmena-go apply boot --on n --config ./h.nix --parallel 3 --verbose",
 		"upload-keys --json --color never":                  "colmena-go upload-keys --on n --color never --json",
 		"build --nix-option cores 2 --nix-option a b=c":     "colmena-go build --on n --nix-option cores 2 --nix-option a b=c",
+		"build --nix-option extra-impure-env GH=ghp_x":      "colmena-go build --on n --nix-option extra-impure-env '[value not shown]'",
+		"build --nix-option substituters https://u:p@h":     "colmena-go build --on n --nix-option substituters 'https://[not shown]@h'",
+		"-f git+https://u:p@h/x?ref=a&token=p build":        "colmena-go build --on n --config 'git+https://[not shown]@h/x?ref=a&token=[not shown]'",
+		"-f git+ssh://git@h/x?ref=a build":                  "colmena-go build --on n --config 'git+ssh://git@h/x?ref=a'",
 		"build --nix-option access-tokens github.com=ghp_x": "colmena-go build --on n --nix-option access-tokens '[value not shown]'",
 	} {
 		if got := againFor(t, strings.Fields(line), []string{"n"}); got != want {

@@ -78,9 +78,9 @@ func reason(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// shortLine is a line without colours that is not too long to show.
+// shortLine is a line without colours and logins that is not too long to show.
 func shortLine(text string) string {
-	text = strings.TrimRight(uncolored(text), " \t")
+	text = strings.TrimRight(WithoutLogins(uncolored(text)), " \t")
 	if len(text) <= longestLine {
 		return text
 	}

@@ -83,7 +83,7 @@ func (j *journal) line(text string) {
 	case begins && j.object(text):
 		return
 	case !begins && j.torn == "":
-		j.program(withoutLogin(uncolored(text)))
+		j.program(WithoutLogins(uncolored(text)))
 		return
 	case at > 0:
 		j.torn += text[:at]
@@ -179,7 +179,7 @@ func (j *journal) warn() {
 
 // tell logs what is no error.
 func (j *journal) tell(text string) {
-	text = withoutLogin(text)
+	text = WithoutLogins(text)
 	if what := j.node + "\x00" + text; j.told[what] {
 		return
 	} else if j.told != nil {

@@ -22,8 +22,9 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 		`Enter passphrase for key:`:                   `info Enter passphrase for key:`,
 		`@nix {broken: "s3cret"`:                      ``,
 		`fatal: 'https://me:s3cret@host/x' not found`: `info fatal: 'https://[not shown]@host/x' not found`,
-		`@nix {"action":"msg","level":1,"msg":"unable to download 'https://s3cret@host/x'; retrying"}`: `debug unable to download 'https://[not shown]@host/x'; retrying`,
-		`@nix {"action":"msg","level":0,"msg":"error: no","raw_msg":"no"}`:                             ``,
+		`@nix {"action":"msg","level":1,"msg":"unable to download 'https://s3cret@host/x'; retrying"}`:                            `debug unable to download 'https://[not shown]@host/x'; retrying`,
+		`@nix {"action":"msg","level":1,"msg":"warning: unable to download 'https://host/x?private_token=s3cret': no; retrying"}`: `warn unable to download 'https://host/x?private_token=[not shown]': no; retrying`,
+		`@nix {"action":"msg","level":0,"msg":"error: no","raw_msg":"no"}`:                                                        ``,
 	} {
 		var out bytes.Buffer
 		j := &journal{log: zerolog.New(&out).Level(zerolog.DebugLevel)}

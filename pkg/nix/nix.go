@@ -105,8 +105,8 @@ func (t Tool) run(ctx context.Context, cmd *exec.Cmd, output func(string)) error
 	t.Log.Debug().Str("program", cmd.Path).Int("arguments", len(cmd.Args)).Msg("running nix")
 	var said []string
 	lines := &lineWriter{emit: func(line string) {
-		if len(said) > 0 || strings.HasPrefix(line, "error: ") {
-			said = append(said, line)[:min(len(said)+1, reasonLines)]
+		if shown := WithoutLogins(line); len(said) > 0 || strings.HasPrefix(line, "error: ") {
+			said = append(said, shown)[:min(len(said)+1, reasonLines)]
 		}
 		if output != nil {
 			output(line)
@@ -158,7 +158,7 @@ func (t Tool) Copy(ctx context.Context, outPath, socket string, opts CopyOptions
 	if opts.Substitute {
 		args = append(args, "--substitute-on-destination")
 	}
-	if err := t.run(ctx, t.command(ctx, "nix", append(args, outPath)...), opts.Output); err != nil {
+	if err := t.run(ctx, t.command(ctx, "nix", append(args, outPath)...), masked(opts.Output)); err != nil {
 		return fmt.Errorf("copying %s: %w", outPath, err)
 	}
 	return nil
@@ -173,7 +173,7 @@ var soonUnlocked = []string{"--option", "build-poll-interval", "1"}
 func (t Tool) Realise(ctx context.Context, outputs []string, output func(line string)) error {
 	args := append(append([]string{"--realise", "--no-gc-warning"}, soonUnlocked...), outputs...)
 	args = append(args, t.optionArgs()...)
-	if err := t.run(ctx, t.command(ctx, "nix-store", args...), output); err != nil {
+	if err := t.run(ctx, t.command(ctx, "nix-store", args...), masked(output)); err != nil {
 		return fmt.Errorf("building %s: %w", strings.Join(outputs, ", "), err)
 	}
 	return nil

@@ -24,6 +24,7 @@ type Source struct {
 // ErrNoHive: there is no hive where it was looked for.
 var ErrNoHive = errors.New("no hive found")
 
+// String is for people: it holds no login.
 func (s Source) String() string {
 	switch {
 	case s.File != "":
@@ -31,7 +32,7 @@ func (s Source) String() string {
 	case s.Dir != "":
 		return "the flake in " + s.Dir
 	}
-	return s.Flake
+	return WithoutLogins(s.Flake)
 }
 
 // path is the file that an evaluation begins with, "" for one elsewhere.
@@ -99,9 +100,9 @@ func ParseSource(text string) (Source, error) {
 	case !isURI(text) && isDir(beforeAny(text, "?")):
 		return withQuery(text)
 	case errors.Is(err, fs.ErrNotExist) && !isURI(text):
-		return Source{}, fmt.Errorf("%w: there is no %s", ErrNoHive, text)
+		return Source{}, fmt.Errorf("%w: there is no %s", ErrNoHive, WithoutLogins(text))
 	case !isURI(text):
-		return Source{}, fmt.Errorf("%w: %w", ErrNoHive, err)
+		return Source{}, fmt.Errorf("%w: %s", ErrNoHive, WithoutLogins(err.Error()))
 	case strings.Contains(text, "#"):
 		return Source{}, withFragment(text)
 	}
@@ -109,7 +110,7 @@ func ParseSource(text string) (Source, error) {
 }
 
 func withFragment(text string) error {
-	return fmt.Errorf("%w: leave out what follows the # in %s: the output is chosen by colmena-go", ErrNoHive, text)
+	return fmt.Errorf("%w: leave out what follows the # in %s: the output is chosen by colmena-go", ErrNoHive, WithoutLogins(text))
 }
 
 // withQuery reads PATH?QUERY, where PATH is a directory. Nix takes such a
@@ -118,7 +119,7 @@ func withQuery(text string) (Source, error) {
 	path, rest, _ := strings.Cut(text, "?")
 	query, err := url.ParseQuery(rest)
 	if err != nil {
-		return Source{}, fmt.Errorf("%w: %s: %w", ErrNoHive, text, err)
+		return Source{}, fmt.Errorf("%w: %s: %w", ErrNoHive, WithoutLogins(text), err)
 	}
 	dir, err := filepath.Abs(filepath.Join(path, query.Get("dir")))
 	if err != nil {

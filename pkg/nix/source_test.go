@@ -52,3 +52,19 @@ func TestAConfigMayBeAFileAFolderOrAFlake(t *testing.T) {
 		}
 	}
 }
+
+func TestNoConfigIsShownWithItsPassword(t *testing.T) {
+	for _, text := range []string{
+		"git+https://oauth2:s3cret@host/x", "https://host/x.tar.gz?token=s3cret", "git+https://s3cret@host/x#colmena",
+		"https//oauth2:s3cret@host", "https//oauth2:s3cret@host/" + strings.Repeat("x", 5000),
+	} {
+		source, err := ParseSource(text)
+		said := source.String()
+		if err != nil {
+			said = err.Error()
+		}
+		if strings.Contains(said, "s3cret") || !strings.Contains(said, "host") {
+			t.Errorf("%s is shown as %s", text, said)
+		}
+	}
+}

@@ -56,13 +56,12 @@ var (
 		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|unable to \w+|(?:eqValues|assertEqValues)` +
 		"|(?:The (?:unique )?|A definition for )option [`‘]deployment.*)$")
 	jsonError = regexp.MustCompile(`^\[json\.exception\.[^\]]*\] `)
-	login     = regexp.MustCompile(`://[^/@\s']+@`)
 	ours      = regexp.MustCompile(`^colmena-go: `)
 )
 
 // withoutSecrets is the message as far as it may be shown.
 func (e *entry) withoutSecrets(s surroundings) string {
-	message := withoutLogin(*e.Raw)
+	message := WithoutLogins(*e.Raw)
 	if at := definitions.FindStringIndex(message); at != nil {
 		if e.ofKey() || secretly.MatchString(message[:at[0]]) {
 			return message[:at[1]] + filesOf(message[at[1]:])
@@ -93,9 +92,6 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	}
 	return message // what somebody threw, and not about a key
 }
-
-// withoutLogin takes users and passwords out of the URLs in a text.
-func withoutLogin(text string) string { return login.ReplaceAllString(text, "://"+NotShown+"@") }
 
 // cut ends a message where a value may begin.
 func (s surroundings) cut(message string) string {

@@ -84,5 +84,7 @@ var Hives = []Hive{
 	{Name: "a string for the hive", Text: `"s3cret"`, Says: []string{"the hive must be"}},
 	{Name: "an assertion of the hive", Text: `assert "s3cret" == "other"; { }`, Says: []string{"not shown"}},
 	{Name: "a download with a token", Text: `import (builtins.fetchTarball "http://user:s3cret@127.0.0.1:1/x.tar.gz")`, Says: []string{"127.0.0.1:1"}},
+	{Name: "a download with a token in its query", Text: `import (builtins.fetchTarball "http://127.0.0.1:1/x.tar.gz?private_token=s3cret")`, Says: []string{"127.0.0.1:1"}},
+	inKey("a download with a token in its query", `builtins.readFile (builtins.fetchurl "http://127.0.0.1:1/x?private_token=s3cret")`, "deployment.keys.k.text"),
 	{Name: "a secret for an attribute of the hive", Text: `{ web = (builtins.fromJSON "{}").${"s3cret"}; }`, Says: []string{"attribute [not shown]"}},
 }
