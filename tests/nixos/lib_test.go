@@ -92,6 +92,12 @@ func TestModuleErrorsReadAsInNixpkgs(t *testing.T) {
 		"an unknown option": {
 			`eval [ ` + option + ` { _file = "/hive.nix"; a.c = 1; } ]`,
 			[]string{"The option `a.c' does not exist. Definition values:", "- In `/hive.nix': 1"}},
+		"an unknown option that is a derivation": {
+			`eval [ ` + option + ` { _file = "/hive.nix"; a.c = derivation { name = "d"; system = "s"; builder = "/b"; }; } ]`,
+			[]string{"- In `/hive.nix': <derivation d>"}},
+		"an unknown option without an end": {
+			`let s = { self = s; n = 1; }; in eval [ ` + option + ` { _file = "/hive.nix"; a.c = s; } ]`,
+			[]string{"- In `/hive.nix':", "n = 1;", "self = {", "..."}},
 		"a value of the wrong type": {
 			`eval [ ` + option + ` { _file = "/hive.nix"; a.b = 1; } ]`,
 			[]string{"A definition for option `a.b' is not of type `string'. Definition values:", "- In `/hive.nix': 1"}},

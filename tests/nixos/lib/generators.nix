@@ -89,28 +89,34 @@ rec {
     in
     go indent;
 
-  # Cuts deep values off, so that showing one neither floods nor loops.
+  # Cuts deep values off, which may still be many where a set is wide: that of a
+  # package set takes more memory than there is, as in nixpkgs.
   withRecursion =
     {
       depthLimit,
       throwOnDepthLimit ? true,
     }:
     let
+      special = [ "__functor" "__functionArgs" "__toString" "__pretty" ];
+      cut =
+        depth: v:
+        if depth <= depthLimit then
+          v
+        else if throwOnDepthLimit then
+          throw "Exceeded maximum eval-depth limit of ${toString depthLimit}"
+        else
+          "<unevaluated>";
       go =
         depth: v:
-        if depth > depthLimit then
-          (if throwOnDepthLimit then throw "Exceeded maximum eval-depth limit of ${toString depthLimit}" else {
-            __pretty = _: "<unevaluated>";
-            val = v;
-          })
-        else if lib.isDerivation v || lib.isFunction v then
-          v
-        else if builtins.isAttrs v then
-          builtins.mapAttrs (_: go (depth + 1)) v
+        let
+          below = v: go (depth + 1) (cut (depth + 1) v);
+        in
+        if builtins.isAttrs v then
+          builtins.mapAttrs (name: if builtins.elem name special then lib.id else below) v
         else if builtins.isList v then
-          map (go (depth + 1)) v
+          map below v
         else
-          v;
+          cut (depth + 1) v;
     in
     go 0;
 }
