@@ -16,7 +16,8 @@ let
 
   # --- unit names -----------------------------------------------------------
   # What systemd does not take literally is written as \xNN, byte by byte, the
-  # way pkg/hive's Key.Unit does.
+  # way pkg/hive's Key.Unit does. A name with an @ is that of an instance, which
+  # needs no template where it has a file of its own.
   escapes =
     let
       digits = lib.stringToCharacters "0123456789abcdef";
@@ -48,7 +49,7 @@ let
       ]
     );
 
-  literal = lib.stringToCharacters "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_-.";
+  literal = lib.stringToCharacters "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_-.@";
 
   escapeUnit =
     name:
@@ -57,10 +58,10 @@ let
       escaped = lib.concatMapStrings escape (lib.stringToCharacters name);
     in
     # Most names need no look at each of their characters.
-    if builtins.match "[A-Za-z0-9:_-][A-Za-z0-9:_.-]*" name != null then
+    if builtins.match "[A-Za-z0-9:_-][A-Za-z0-9:_.@-]*" name != null then
       name
-    else if lib.hasPrefix "." name then
-      escapes."." + lib.removePrefix "." escaped
+    else if lib.hasPrefix "." name || lib.hasPrefix "@" name then
+      escapes.${builtins.substring 0 1 name} + builtins.substring 1 (-1) escaped
     else
       escaped;
 
@@ -172,7 +173,7 @@ let
   mount =
     way:
     let
-      step = builtins.replaceStrings [ "-" ] [ "\\x2d" ];
+      step = builtins.replaceStrings [ "-" "@" ] [ "\\x2d" "\\x40" ];
       # A dot is escaped where it comes first.
       name = lib.concatStringsSep "-" (map (part: step (lib.removePrefix "x" (escapeUnit "x${part}"))) (steps way));
     in
@@ -208,6 +209,23 @@ let
   control = text: builtins.match "[^[:cntrl:]]*" text == null;
   owner = text: builtins.match "[A-Za-z0-9_][A-Za-z0-9_.@+-]*\\$?" text != null;
 
+  # What environment.etc puts into /etc: NAME and PATH of those that are in the way
+  # of a path, being at it, above it or below it.
+  etc =
+    let
+      all = lib.mapAttrsToList lib.nameValuePair config.environment.etc;
+    in
+    map (e: {
+      inherit (e) name;
+      path = clean "/etc/${e.value.target}";
+    }) (builtins.filter (e: e.value.enable) all);
+  inEtc =
+    path:
+    let
+      leads = from: to: lib.hasPrefix "${from}/" "${to}/";
+    in
+    if leads "/etc" path then builtins.filter (e: leads e.path path || leads path e.path) etc else [ ];
+
   byPath = builtins.groupBy (name: paths.${name}) (builtins.attrNames keys);
 
   check =
@@ -220,6 +238,7 @@ let
         key.keyCommand
       ];
       twins = lib.remove name byPath.${paths.${name}};
+      inTheWay = inEtc paths.${name};
     in
     [
       {
@@ -267,6 +286,10 @@ let
       {
         sound = twins == [ ];
         message = "${at} leads to ${key.path}, as do the keys ${toString twins}: give each a path of its own.";
+      }
+      {
+        sound = inTheWay == [ ];
+        message = "${at} leads to ${key.path}, where the activation puts environment.etc.${builtins.toJSON (builtins.head inTheWay).name}: choose another destDir or name.";
       }
     ];
 

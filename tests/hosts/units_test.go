@@ -45,7 +45,7 @@ func TestAUnitIsActiveExactlyWhileItsKeyIsThere(t *testing.T) {
 
 func TestUnitsOfHostileNames(t *testing.T) {
 	d := deploying(t, 1)
-	names := []string{"a b", "100%", "x@y", "it's", "$(touch pwned)", "-dash", "ключ", `a\b`, ".hidden", `"q"`, "*", "a:b", "~", "é€😀"}
+	names := []string{"a b", "100%", "x@y", "mail@example.org", "@at", "at@", "it's", "$(touch pwned)", "-dash", "ключ", `a\b`, ".hidden", `"q"`, "*", "a:b", "~", "é€😀"}
 	var keys strings.Builder
 	for _, name := range names {
 		fmt.Fprintf(&keys, "%s = { text = \"v\"; destDir = %s; };\n", nixString(name), nixString("/srv/"+name))
@@ -62,6 +62,27 @@ func TestUnitsOfHostileNames(t *testing.T) {
 	for _, name := range names {
 		d.state("host1", hive.Key{Attr: name}.Unit(), "inactive")
 	}
+}
+
+func TestAServiceRequiresTheUnitOfAKeyByItsPlainName(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1 = {
+    deployment.keys."mail@example.org".text = "v";
+    systemd.services.mailer = {
+      wantedBy = [ "multi-user.target" ]; requires = [ "mail@example.org-key.service" ]; after = [ "mail@example.org-key.service" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; };
+      script = "cat /run/keys/mail@example.org";
+    };
+    systemd.services."mail@example.org-key".serviceConfig.LogLevelMax = "notice";
+  }; }`)
+	d.must("apply")
+	d.state("host1", "mailer.service", "active")
+	if got := d.on("host1", "systemctl show -P LogLevelMax mail@example.org-key.service"); got != "5" {
+		t.Errorf("the level is %s: what the configuration adds to the unit is lost", got)
+	}
+	d.hive(`{ host1 = { }; }`)
+	d.must("apply")
+	d.state("host1", "mail@example.org-key.service", "inactive")
 }
 
 func nixString(text string) string {

@@ -5,6 +5,8 @@ import (
 	"testing"
 )
 
+const etc = `"dir/a".text = "x"; tree = { target = "other"; source = ./.; }; off = { enable = false; text = "x"; };`
+
 // A plain NixOS build meets these alone: no program is involved.
 func TestTheModulesAssertionsStandOnTheirOwn(t *testing.T) {
 	for keys, says := range map[string][]string{
@@ -20,13 +22,23 @@ func TestTheModulesAssertionsStandOnTheirOwn(t *testing.T) {
 		`a = { text = "v"; destDir = "/srv/.colmena-go.x"; };`:                          {`deployment.keys."a".destDir is no place for keys`},
 		`a = { text = "v"; group = "a:b"; };`:                                           {`deployment.keys."a".user and .group`},
 		`a.text = "v"; b = { text = "v"; name = "a"; };`:                                {`"a" leads to /run/keys/a, as do the keys b`, `"b" leads to /run/keys/a, as do the keys a`},
+		`a = { text = "v"; destDir = "/etc//dir"; };`:                                   {`"a" leads to /etc//dir/a, where the activation puts environment.etc."dir/a": choose`},
+		`a = { text = "v"; destDir = "/etc/other/x"; };`:                                {`puts environment.etc."tree": choose`},
+		`a = { text = "v"; name = "dir"; destDir = "/etc"; };`:                          {`puts environment.etc."dir/a": choose`},
 		`a = { text = "v"; permissions = "8"; user = "a:b"; };`:                         {`- deployment.keys."a".permissions must be`, `- deployment.keys."a".user and`},
 	} {
-		_, stderr, err := evaluated(t, "nix-instantiate", "{ deployment.keys = { "+keys+" }; }", "system.build.toplevel.drvPath", "--eval")
+		_, stderr, err := evaluated(t, "nix-instantiate", "{ environment.etc = { "+etc+" }; deployment.keys = { "+keys+" }; }", "system.build.toplevel.drvPath", "--eval")
 		for _, want := range says {
 			if err == nil || !strings.Contains(stderr, want) {
 				t.Errorf("%s: %v, %s\nlacks %s", keys, err, stderr, want)
 			}
 		}
+	}
+}
+
+func TestAKeyMayLieBesideFilesOfEtc(t *testing.T) {
+	module := "{ environment.etc = { " + etc + ` }; deployment.keys = { off = { text = "v"; destDir = "/etc"; }; tree = { text = "v"; destDir = "/etc"; }; ab = { text = "v"; destDir = "/etc/dir"; }; }; }`
+	if _, stderr, err := evaluated(t, "nix-instantiate", module, "system.build.toplevel.drvPath", "--eval"); err != nil {
+		t.Errorf("%v, %s", err, stderr)
 	}
 }
