@@ -67,7 +67,8 @@ func (e *entry) short(s surroundings) string {
 	if e.File != "" && !e.inLibrary() {
 		where = e.place.String()
 		message += where
-	} else {
+	}
+	if where == "" { // in the library, or in what is passed to Nix as an argument
 		what, where = e.context()
 		what = strings.TrimSpace(what + where)
 	}
@@ -93,7 +94,7 @@ func (e *entry) whole() string {
 
 // about is all that hints are looked for in: the message and the trace.
 func (e *entry) about() string {
-	lines := []string{*e.Raw}
+	lines := []string{ours.ReplaceAllString(*e.Raw, "")}
 	for _, f := range e.Trace {
 		lines = append(lines, f.Raw)
 	}

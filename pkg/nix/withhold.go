@@ -3,6 +3,8 @@ package nix
 import (
 	"regexp"
 	"strings"
+
+	nixfiles "github.com/colmena-go/colmena-go/nix"
 )
 
 // What an error may show. Without --show-trace it quotes no source code, no text
@@ -44,6 +46,10 @@ var (
 	machinery = regexp.MustCompile(`^(?:flake |the flake |input |lock file |unable to |getting status of |opening (?:file|directory) |reading |creating |path '/|access to |cannot (?:find flake|open|fetch|connect|look up)|could not |file '[^']*' was not found in the Nix search path|experimental |program '|builder for |build of |Cannot build |a '|NAR hash|hash mismatch|unrecognised |'?[a-z-]+'? is not a recognised )`)
 	// value is where Nix' own messages may go over to one.
 	value = regexp.MustCompile("[\"{\\[«']|: ")
+	// afterValue is what tells such a message's sense.
+	afterValue = regexp.MustCompile(`'( missing| doesn't represent an absolute path)$`)
+	// callee is a function that was called with an argument that it does not take.
+	callee = regexp.MustCompile(`^(?:function )?'([^']*)' (?:at |called )`)
 	// fileInQuotes may be shown where it leads into a folder that is there.
 	fileInQuotes = regexp.MustCompile(`'((/[^/']+)/[^']*)'(?:: (?:No such file or directory|Permission denied|Is a directory))?`)
 	// nixWords are what Nix and the module system say of a key's expression, up to
@@ -79,13 +85,19 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	} else if !ofKey && machinery.MatchString(message) {
 		return message
 	}
-	if undefined.MatchString(message) || harmless.MatchString(message) || s.ownWords(e, message) || s.nameInSource(e, message) {
+	if undefined.MatchString(message) || harmless.MatchString(message) || s.ownWords(e, message) {
 		return message
+	}
+	if s.nameInSource(e, message) {
+		return s.withoutCallee(e, message)
 	}
 	head := s.cut(jsonError.ReplaceAllString(message, ""))
 	words, _, _ := strings.Cut(strings.TrimSuffix(head, NotShown), " '")
 	switch {
 	case nixWords.MatchString(strings.TrimSpace(words)), strings.HasPrefix(message, "'"):
+		if tail := afterValue.FindStringSubmatch(message); tail != nil && strings.HasSuffix(head, NotShown) {
+			head += tail[1]
+		}
 		return head
 	case e.ofKey():
 		return NotShown
@@ -187,11 +199,23 @@ var quoted = regexp.MustCompile(`(?s)''.*?''|"(?:[^"\\]|\\.)*"|#[^\n]*`)
 // the source as one, and not as a string.
 func (s surroundings) nameInSource(e *entry, message string) bool {
 	found := named.FindStringSubmatch(message)
-	if found == nil {
-		return false
+	return found != nil && s.inSource(e, found[1]+found[2])
+}
+
+// withoutCallee leaves out the name of the function that a message is about,
+// unless that is written as a name as well.
+func (s surroundings) withoutCallee(e *entry, message string) string {
+	found := callee.FindStringSubmatch(message)
+	if found == nil || found[1] == "anonymous lambda" || s.inSource(e, found[1]) {
+		return message
 	}
-	name := regexp.MustCompile(`(?:^|[^\w'-])` + regexp.QuoteMeta(found[1]+found[2]) + `(?:$|[^\w'-])`)
-	for _, text := range s.sources(e) {
+	return strings.Replace(message, "'"+found[1]+"'", NotShown, 1)
+}
+
+func (s surroundings) inSource(e *entry, text string) bool {
+	name := regexp.MustCompile(`(?:^|[^\w'-])` + regexp.QuoteMeta(text) + `(?:$|[^\w'-])`)
+	// Our own names are known to everybody.
+	for _, text := range append(s.sources(e), nixfiles.Expression()) {
 		if name.MatchString(quoted.ReplaceAllString(text, " ")) {
 			return true
 		}
