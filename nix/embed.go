@@ -12,6 +12,8 @@ var (
 	eval string
 	//go:embed select.nix
 	selection string
+	//go:embed configuration.nix
+	configuration string
 	//go:embed options.nix
 	options string
 	//go:embed keys.nix
@@ -30,7 +32,7 @@ var (
 // which ends at 128 KiB (execve(2)).
 func Expression() string {
 	scripts := "own-keys = " + Quote(ownKeys) + ";\nawait-key = " + Quote(awaitKey) + ";\nwatch-keys = " + Quote(watchKeys) + ";\n"
-	return "(\n" + eval + ") {\noptions =\n" + options + ";\nselect =\n" + selection + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
+	return "(\n" + eval + ") {\noptions =\n" + options + ";\nselect =\n" + selection + ";\nconfiguration =\n" + configuration + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
 }
 
 // Quote writes a string of Nix; its lines stay lines.

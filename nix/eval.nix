@@ -6,6 +6,7 @@
   options ? import ./options.nix,
   keys ? import ./keys.nix { },
   select ? import ./select.nix,
+  configuration ? import ./configuration.nix,
 }:
 let
   inherit (builtins)
@@ -57,6 +58,53 @@ let
     else
       throw "colmena-go: the hive must be an attribute set, or a function that returns one";
 
+  # Attributes of a module that are no options.
+  moduleWords = [
+    "_class"
+    "_file"
+    "_module"
+    "config"
+    "disabledModules"
+    "freeformType"
+    "imports"
+    "key"
+    "options"
+    "require"
+  ];
+
+  # A set, unless it has other names than those that are known.
+  refuseUnknown =
+    where: known: set:
+    let
+      unknown = filter (name: !elem name known) (attrNames set);
+    in
+    if unknown == [ ] then
+      set
+    else
+      throw "colmena-go: The option `${builtins.head unknown}' does not exist, in ${where}";
+
+  # What people take for options of a node, often with package sets in them.
+  mistaken = [
+    "defaults"
+    "inputs"
+    "modules"
+    "network"
+    "nodeNixpkgs"
+    "nodeSpecialArgs"
+    "pkgs"
+    "specialArgs"
+  ];
+
+  # The modules that are sets, of a module and all that it imports.
+  plainModules =
+    module:
+    if isList module then
+      builtins.concatMap plainModules module
+    else if isAttrs module && !(module ? __functor) then
+      [ module ] ++ (if isList (module.imports or null) then plainModules module.imports else [ ])
+    else
+      [ ];
+
   # The store path that a nixpkgs lies in, with what makes it part of a closure,
   # or null.
   storePathOf =
@@ -89,19 +137,32 @@ let
         else if raw ? meta && raw ? network then
           throw "colmena-go: the hive sets both `meta` and `network`: keep `meta`, the other is its name in NixOps"
         else
-          raw.meta or raw.network or { };
+          knownMeta (raw.meta or raw.network or { });
+
+      # The module system prints what an unknown option is set to, which takes
+      # forever for a package set: so their names are looked at before. That of
+      # nixpkgs may be among them.
+      knownMeta =
+        set: addErrorContext "while evaluating the hive's meta" (
+          if isAttrs set && !(set ? __functor) then refuseUnknown "meta in the hive" (metaNames ++ moduleWords) set else set
+        );
+      metaNames = attrNames (options.meta { lib = { mkOption = null; types = null; }; }).options;
 
       meta = addErrorContext "while evaluating the hive's meta" (
-        lib.evalModules {
-          modules = [
-            options.meta
-            {
-              _file = "meta in the hive";
-              imports = [ rawMeta ];
-            }
-          ];
-        }
-      ).config;
+        refuseUnknown "meta in the hive" (metaNames ++ [ "_module" ]) (
+          lib.evalModules {
+            modules = [
+              options.meta
+              {
+                _file = "meta in the hive";
+                imports = [ rawMeta ];
+              }
+              # Of what functions and imports set, the names are looked at afterwards.
+              { _module.freeformType = lib.types.lazyAttrsOf lib.types.unspecified; }
+            ];
+          }
+        ).config
+      );
 
       nixpkgs = instantiate "meta.nixpkgs" (
         if rawMeta.nixpkgs or null != null then
@@ -127,11 +188,11 @@ let
         in
         if hermetic && isAttrs value && value ? outputs then
           refuse "a flake's input"
-        else if isPath value || builtins.isString value || (isAttrs value && value ? outPath && !(value ? path)) then
+        else if isPath value || builtins.isString value || (isAttrs value && value ? outPath && !(value ? path && value ? lib)) then
           if hermetic then refuse "a path" else instantiate option (import value)
         else if isFunction value then
           if hermetic then refuse "a function" else value { overlays = [ ]; }
-        else if isAttrs value then
+        else if isAttrs value && value ? lib && value ? path then
           value
         else
           throw "colmena-go: ${option} must be a path to nixpkgs, the function it holds, or an initialized package set";
@@ -146,8 +207,16 @@ let
           let
             value = raw.${name} or { };
           in
-          if isList value then value else [ value ];
+          map (module name) (if isList value then value else [ value ]);
       };
+
+      # Nix quotes a string that is no path, which might be anything.
+      module =
+        name: value:
+        if builtins.isString value && match "/.*" value == null then
+          throw "colmena-go: ${name} in the hive is a string: a module is a set, a function, or the path of a file that holds one"
+        else
+          value;
 
       # What meta.nixpkgs was initialized with, so that a node's own overlays
       # and config are added to it; and what nixosSystem says of a flake's nixpkgs.
@@ -218,16 +287,42 @@ let
 
       # The argument `nodes` of every module. Options that do not exist are
       # found when the node itself is evaluated; here they would cost time.
-      unchecked = genAttrs names (name: evalNode name [ { _module.check = false; } ]);
+      unchecked = genAttrs names (
+        name:
+        let
+          node = evalNode name [ { _module.check = false; } ];
+        in
+        node // { config = addErrorContext "colmena-go: while asking for nodes.${name}.config" node.config; }
+      );
+
+      # Like knownMeta, for mistakes that are known: they are options where a module
+      # declares them.
+      checked =
+        name:
+        let
+          set = builtins.concatMap attrNames (plainModules [ (raw.defaults or { }) raw.${name} ]);
+          wrong = filter (word: elem word set && !(unchecked.${name}.options ? ${word})) mistaken;
+        in
+        if wrong == [ ] then
+          evalNode name [ ]
+        else
+          throw "colmena-go: The option `${builtins.head wrong}' does not exist, in ${name} in the hive or what it imports";
+
+      strangers =
+        option:
+        map (name: "meta.${option}.${name} is for no node, as the hive has none of that name") (
+          filter (name: !elem name names) (attrNames meta.${option})
+        );
     in
     {
       __schema = schema;
       inherit meta;
-      nodes = genAttrs names (name: evalNode name [ ]);
+      nodes = genAttrs names checked;
+      notes = builtins.concatMap strangers [ "nodeNixpkgs" "nodeSpecialArgs" ];
     };
 
   # The nodes of `nixosConfigurations`, each with the deployment options.
-  fromConfigurations = configurations: {
+  fromConfigurations = set: {
     __schema = schema;
     meta = {
       name = "hive";
@@ -235,20 +330,7 @@ let
       machinesFile = null;
       allowApplyAll = true;
     };
-    nodes = mapAttrs (
-      name: configuration:
-      # Those that import nixosModules.default have the options already.
-      if configuration.options ? deployment then
-        configuration
-      else
-        configuration.extendModules {
-          modules = [
-            # Not as a special argument, which might be one of theirs.
-            (args: options.deployment (args // { inherit name; }))
-            keys
-          ];
-        }
-    ) configurations;
+    nodes = mapAttrs (configuration { inherit options keys; }) set;
   };
 
   # The value of a flake's output, whichever it is -> a hive. See makeHive for

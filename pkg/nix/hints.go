@@ -2,6 +2,7 @@ package nix
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -18,7 +19,15 @@ type hint struct {
 var synonyms = map[string]string{
 	"mode": "permissions", "perms": "permissions", "owner": "user", "command": "keyCommand", "cmd": "keyCommand", "file": "keyFile",
 	"source": "keyFile", "content": "text", "value": "text", "dir": "destDir", "directory": "destDir", "target": "destDir",
-	"host": "targetHost", "hostname": "targetHost", "port": "targetPort", "key": "keys", "secrets": "keys", "tag": "tags",
+	"host": "targetHost", "hostname": "targetHost", "port": "targetPort", "key": "keys", "secrets": "keys", "tag": "tags", "pkgs": "nixpkgs",
+}
+
+// Options of NixOps and Morph that nothing here stands for.
+var foreign = map[string]string{
+	"targetEnv": "NixOps makes machines with it", "storeKeysOnMachine": "keys below /run are in memory only, with another destDir they stay",
+	"healthChecks": "Morph runs them after a deployment", "substituteOnDestination": "it is Morph's",
+	"hasFastConnection": "it is NixOps'", "autoLuks": "it is NixOps'", "encryptedLinksTo": "it is NixOps'", "alwaysActivate": "it is NixOps'",
+	"enableRollback": "it is NixOps'", "storage": "it is NixOps'", "lock": "it is NixOps'", "ordering": "it is Morph's",
 }
 
 var (
@@ -27,22 +36,28 @@ var (
 	metaOptions       = []string{"name", "description", "nixpkgs", "nodeNixpkgs", "specialArgs", "nodeSpecialArgs", "machinesFile", "allowApplyAll"}
 )
 
+const importUs = "import nixosModules.default of colmena-go, which declares it"
+
 // hints is the table; of several that fit, the first counts.
 var hints = []hint{
 	{re("^The option [`‘]deployment\\.keys\\..*\\.([^.'’]+)['’] does not exist"), "a key has no option $1", keyOptions},
+	{re("^The option [`‘]deployment['’] does not exist"), importUs, nil},
 	{re("^The option [`‘]deployment\\.([^.'’]+)['’] does not exist"), "there is no deployment.$1", deploymentOptions},
 	{re("(?s)^The option [`‘]([^.'’]+)['’] does not exist.*\nwhile evaluating the hive's meta"), "there is no meta.$1", metaOptions},
 	{re("^The option [`‘](?:node)?[sS]pecialArgs['’] does not exist"), "a node is a module, which has no such argument: set meta.specialArgs for all nodes, or meta.nodeSpecialArgs.NODE", nil},
 	{re("^The option [`‘](modules|system|pkgs)['’] does not exist"), "a node is a module itself, not the arguments of nixosSystem: modules go into imports, the system comes with meta.nixpkgs or meta.nodeNixpkgs", nil},
 	{re("^The option [`‘](keys|tags|targetHost|targetUser|targetPort|buildOnTarget|allowLocalDeployment|replaceUnknownProfiles|privilegeEscalationCommand|sshOptions)(?:\\.[^'’]*)?['’] does not exist"), "it is deployment.$1", nil},
-	{re("^The option [`‘](?:defaults|meta|network)\\.?[^'’]*['’] does not exist"), "meta and defaults stand beside the nodes, not in one", nil},
+	{re("^The option [`‘](?:defaults|meta|network|nodeNixpkgs)\\.?[^'’]*['’] does not exist"), "meta and defaults stand beside the nodes, not in one", nil},
+	{re("(?s)^infinite recursion encountered.*\ncolmena-go: while asking for nodes\\."), "what a module imports cannot depend on nodes.NODE.config, which is made of all imports: use lib.mkIf in place of it, or what meta.specialArgs holds", nil},
+	{re("(?s)^infinite recursion encountered.*\nwhile evaluating the module argument [`‘]pkgs['’]"), "pkgs is made of the configuration, so it cannot decide what is imported: in place of `pkgs.callPackage ./FILE { }` write `imports = [ ./FILE ];`; or take a package set from meta.specialArgs", nil},
 	{re("(?s)^infinite recursion encountered.*\nwhile evaluating the module argument [`‘]([^'’]+)['’]"), "an argument that `imports` depends on has to come from meta.specialArgs, as in `meta.specialArgs = { inherit $1; };`; the configuration, and pkgs, must not decide about it", nil},
 	{re("(?s)^attribute '([^']+)' missing.*\nwhile evaluating the module argument [`‘]([^'’]+)['’]"), "no module gets the argument $1 by itself: set it in meta.specialArgs, as in `meta.specialArgs = { inherit $1; };`", nil},
 	{re("called with unexpected argument '(?:name|lib|pkgs|config|options|nodes|modulesPath|specialArgs)'"), "let the arguments of a module end with dots, as in `{ lib, ... }:`", nil},
 	{re("deployment\\.keys\\..*\\.keyCommand['’] is not of type"), "keyCommand is a list of words, as in [ \"cat\" \"/path/to/file\" ]: there is no shell to split them", nil},
 	{re("deployment\\.keys\\..*\\.keyFile['’] is not of type"), "write keyFile as an absolute path, in quotes", nil},
 	{re("deployment\\.keys\\..*\\.permissions['’] is not of type"), "write permissions in quotes, as in \"0640\"", nil},
-	{re("^undefined variable '(?:inputs|self)'"), "in a flake's hive, its inputs reach modules as arguments: `meta.specialArgs = { inherit inputs; };`", nil},
+	{re("option [`‘]machinesFile['’] is not of type"), "write machinesFile as an absolute path in quotes, or without quotes, as in ./machines", nil},
+	{re("^undefined variable '(?:inputs|self)'|^The option [`‘]inputs[.'’]"), "in a flake's hive, its inputs reach modules as arguments: `meta.specialArgs = { inherit inputs; };`", nil},
 	{re("^undefined variable "), "text needs quotes", nil},
 	{re("^file 'nixpkgs(?:/[^']*)?' was not found in the Nix search path"), "set meta.nixpkgs to a nixpkgs, or NIX_PATH to where one is", nil},
 	{re("^cannot look up '<[^']*>' in pure evaluation mode"), "a flake's hive takes nixpkgs from the flake's inputs: `meta.nixpkgs = import nixpkgs { system = \"x86_64-linux\"; };`", nil},
@@ -75,6 +90,12 @@ func withHints(message, about string) string {
 
 // didYouMean ends a hint about a name that does not exist.
 func didYouMean(name string, words []string) string {
+	if slices.Contains(words, name) {
+		return " outside of a hive by itself: " + importUs
+	}
+	if what := foreign[name]; what != "" {
+		return ": " + what + "; leave it out"
+	}
 	near := synonyms[name]
 	for _, word := range words {
 		if word == near {

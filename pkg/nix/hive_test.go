@@ -56,6 +56,9 @@ func TestAHiveWrittenForColmenaEvaluatesUnchanged(t *testing.T) {
 			meta.nodeNixpkgs.a = import <nixpkgs> { overlays = [ (final: prev: { greeting = "mine"; }) ]; };
 			a = { pkgs, ... }: { deployment.tags = [ pkgs.greeting ]; };
 		}`, "a", "mine"},
+		{"nixpkgs as niv has a local one", `{ meta.nixpkgs = { type = "local"; path = "/x"; outPath = <nixpkgs>; }; a = { pkgs, ... }: { deployment.tags = [ (toString (pkgs ? lib)) ]; }; }`, "a", "1"},
+		{"options of a module may have any name", `{ a = { imports = [ ({ lib, ... }: { options.specialArgs = lib.mkOption { }; }) ]; specialArgs = "own"; deployment.tags = [ "own" ]; }; }`, "a", "own"},
+		{"meta as a module", `{ meta = { ... }: { imports = [ { specialArgs.x = "y"; } ]; }; a = { x, ... }: { deployment.tags = [ x ]; }; }`, "a", "y"},
 		{"a module may lie in a file", `{ a = { imports = [ (builtins.toFile "m.nix" "{ deployment.tags = [ \"file\" ]; }") ]; }; }`, "a", "file"},
 	}
 	for _, c := range cases {
@@ -168,6 +171,13 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"and a mistyped target", `{ web.deployment.targetHost = [ "shown" ]; }`, []string{"deployment.targetHost", "shown"}},
 		{"a missing attribute outside options", `{ web = { lib, ... }: { imports = [ lib.ngnix ]; }; }`, []string{"attribute 'ngnix' missing", "hive.nix:1:"}},
 		{"an argument that recurses", `{ web = { pkgs, ... }: { imports = [ pkgs.ngnix ]; }; }`, []string{"infinite recursion", "`pkgs'", "meta.specialArgs"}},
+		{"pkgs that decide what a node is", `{ web = { pkgs, ... }: pkgs.callPackage ({ lib }: { }) { }; }`, []string{"infinite recursion", "imports = [ ./FILE ];"}},
+		{"imports that depend on another node", `{ web = { nodes, lib, ... }: { imports = lib.optional (nodes.db.config.networking.hostName == "b") { }; };
+			db = { nodes, lib, ... }: { imports = lib.optional (nodes.web.config.networking.hostName == "a") { }; }; }`, []string{"infinite recursion", "hive.nix:", "nodes.NODE.config"}},
+		{"a string for a node", `{ web = "s3cret"; }`, []string{`node "web"`, "web in the hive is a string"}},
+		{"a function that takes too little", `{ web = { lib }: { }; }`, []string{"hive.nix:1:9", "called with unexpected argument '", "{ lib, ... }:"}},
+		{"a set for nixpkgs", `{ meta.nixpkgs = { path = "/x"; }; web = { }; }`, []string{"meta.nixpkgs must be a path"}},
+		{"machines as a string", `{ meta.machinesFile = "./machines"; web = { }; }`, []string{"machinesFile", "as in ./machines"}},
 		{"a name that everybody knows", `{ web.imports = [ inputs.x.y ]; }`, []string{"undefined variable 'inputs'", "meta.specialArgs"}},
 		{"systems for nodes", `{ x86_64-linux = { web = { }; }; }`, []string{"a node named x86_64-linux", "meta.nixpkgs"}},
 		{"path is read-only", `{ web.deployment.keys.k = { text = "s3cret"; path = "/x"; }; }`, []string{`node "web"`, "read-only"}},
@@ -323,45 +333,6 @@ func TestAnErrorInATargetNamesItsNode(t *testing.T) {
 	_, err := evaluate(t, `{ a = { }; web.deployment.targetHost = throw "ow"; }`, "", Request{Toplevel: true, Announce: func([]byte) {}})
 	if err == nil || !strings.Contains(err.Error(), `node "web"`) {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestWarningsNameTheirNodes(t *testing.T) {
-	const text = `{
-		defaults = { lib, ... }: { warnings = [ "an old option" ]; deployment.tags = lib.warn "tags are old" [ "t" ]; };
-		a = { };
-		b = { };
-		c = { name, ... }: { networking.hostName = builtins.trace "system of ${name}" name; };
-		d = { warnings = [ "two\nlines" "two\nlines" ]; };
-		e.warnings = [ "not chosen" ];
-	}`
-	selector, err := hive.ParseSelector("a,b,c,d")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	request := Request{Selector: selector, Toplevel: true, Announce: func([]byte) {}}
-	if _, err := (Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}).Eval(t.Context(), hiveFile(t, text), request); err != nil {
-		t.Fatal(err)
-	}
-	for line, times := range map[string]int{
-		`{"level":"warn","message":"a, b, c and 1 more: an old option"}`: 1,
-		`{"level":"warn","message":"a, b, c and 1 more: tags are old"}`:  1,
-		`{"level":"warn","node":"d","message":"two\nlines"}`:             1,
-		`{"level":"info","node":"c","message":"system of c"}`:            1,
-		"not chosen": 0,
-		"colmena-go": 0,
-	} {
-		if got := strings.Count(log.String(), line); got != times {
-			t.Errorf("%d times %s in:\n%s", got, line, &log)
-		}
-	}
-
-	log.Reset()
-	broken := `{ a.warnings = [ "seen" ]; b.assertions = [ { assertion = false; message = "no"; } ]; }`
-	_, err = Tool{Log: zerolog.New(&log)}.Eval(t.Context(), hiveFile(t, broken), Request{Toplevel: true})
-	if err == nil || !strings.Contains(log.String(), `"node":"a","message":"seen"`) {
-		t.Errorf("%v: a warning before an error is lost:\n%s", err, &log)
 	}
 }
 

@@ -1,0 +1,50 @@
+package nix
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+func TestWarningsNameTheirNodes(t *testing.T) {
+	const text = `{
+		defaults = { lib, ... }: { warnings = [ "an old option" ]; deployment.tags = lib.warn "tags are old" [ "t" ]; };
+		a = { };
+		b = { };
+		c = { name, ... }: { networking.hostName = builtins.trace "system of ${name}" name; };
+		d = { warnings = [ "two\nlines" "two\nlines" ]; };
+		e.warnings = [ "not chosen" ];
+	}`
+	selector, err := hive.ParseSelector("a,b,c,d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	request := Request{Selector: selector, Toplevel: true, Announce: func([]byte) {}}
+	if _, err := (Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}).Eval(t.Context(), hiveFile(t, text), request); err != nil {
+		t.Fatal(err)
+	}
+	for line, times := range map[string]int{
+		`{"level":"warn","message":"a, b, c and 1 more: an old option"}`: 1,
+		`{"level":"warn","message":"a, b, c and 1 more: tags are old"}`:  1,
+		`{"level":"warn","node":"d","message":"two\nlines"}`:             1,
+		`{"level":"info","node":"c","message":"system of c"}`:            1,
+		"not chosen": 0,
+		"colmena-go": 0,
+	} {
+		if got := strings.Count(log.String(), line); got != times {
+			t.Errorf("%d times %s in:\n%s", got, line, &log)
+		}
+	}
+
+	log.Reset()
+	broken := `{ a.warnings = [ "seen" ]; b.assertions = [ { assertion = false; message = "no"; } ]; }`
+	_, err = Tool{Log: zerolog.New(&log)}.Eval(t.Context(), hiveFile(t, broken), Request{Toplevel: true})
+	if err == nil || !strings.Contains(log.String(), `"node":"a","message":"seen"`) {
+		t.Errorf("%v: a warning before an error is lost:\n%s", err, &log)
+	}
+}
