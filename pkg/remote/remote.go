@@ -5,10 +5,8 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -81,13 +78,13 @@ func Dial(ctx context.Context, cfg Config) (*Host, error) {
 func (h *Host) ready(ctx context.Context) (*Host, error) {
 	if err := h.tryEscalation(ctx); err != nil {
 		h.Close()
-		return nil, err
+		return nil, &ofHost{err, []string{h.login}}
 	}
 	return h, nil
 }
 
 // connect connects and authenticates; nothing is run on the host.
-func connect(ctx context.Context, cfg Config) (*Host, error) {
+func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 	if cfg.Note == nil {
 		cfg.Note = func(string) {}
 	}
@@ -95,6 +92,11 @@ func connect(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = &ofHost{err, ownWords(cfg, s, err)}
+		}
+	}()
 	keys, err := newHostKeys(s, cfg.Note)
 	if err != nil {
 		return nil, err
@@ -108,18 +110,14 @@ func connect(ctx context.Context, cfg Config) (*Host, error) {
 	address := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
 	cfg.Log.Debug().Str("address", address).Str("user", s.user).Strs("identities", ids.tried).Msg("connecting")
 	conn, err := (&net.Dialer{Timeout: s.connectTimeout}).DialContext(ctx, s.network, address)
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return nil, fmt.Errorf("%w: there is no address for the name %s: set deployment.targetHost, or HostName in ssh_config", ErrUnreachable, s.hostName)
-	case err != nil:
-		return nil, fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
+	if err != nil {
+		return nil, notReached(ctx, err, cfg, s)
 	}
 	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys), ids, s.connectTimeout)
 	if err != nil {
-		return nil, explainHandshake(ctx, err, s, address, ids)
+		return nil, explainHandshake(ctx, err, s, placeOf(cfg, s, ipOf(conn.RemoteAddr())), ids)
 	}
-	h := &Host{
+	h = &Host{
 		client:   &goph.Client{Client: client},
 		login:    s.user + "@" + address,
 		channels: make(chan struct{}, maxChannels),
@@ -175,26 +173,6 @@ func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.C
 	}
 	conn.SetDeadline(time.Time{})
 	return ssh.NewClient(c, channels, requests), nil
-}
-
-func explainHandshake(ctx context.Context, err error, s settings, address string, ids *identities) error {
-	var network net.Error
-	var refused refusal
-	switch {
-	case errors.As(err, &refused):
-		return refused.error
-	case ctx.Err() != nil: // whose end silences the agent and the server
-		return fmt.Errorf("%w %s: %w", ErrUnreachable, address, err)
-	case ids.agentSilent():
-		return fmt.Errorf("%w: the one at %s was asked to sign for %s@%s: confirm or touch what it waits for, restart it, or set IdentityAgent to none in ssh_config",
-			ErrAgent, ids.socket, s.user, address)
-	case strings.Contains(err.Error(), "unable to authenticate"), strings.Contains(err.Error(), tooManyKeys): // x/crypto has no sentinels
-		return fmt.Errorf("%w: %s", ErrAuth, ids.refusal(s.user+"@"+address, strings.Contains(err.Error(), tooManyKeys)))
-	case errors.As(err, &network) && network.Timeout():
-		return fmt.Errorf("%w %s: it accepts connections but does not speak SSH in time", ErrUnreachable, address)
-	}
-	// The text may be the host's, of any length.
-	return fmt.Errorf("%w %s: %s", ErrUnreachable, address, hostscript.Said(err.Error(), 300))
 }
 
 // keepAlive ends the connection when the host stops answering.

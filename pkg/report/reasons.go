@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -93,6 +94,10 @@ func withoutOwn(r deploy.Result, nodes []hive.Node) string {
 		if node.Name == r.Node && node.Target != nil {
 			own = append(own, node.Target.Host)
 		}
+	}
+	var ofHost interface{ Own() []string } // an error that knows its host's addresses
+	if errors.As(r.Err, &ofHost) {
+		own = slices.Concat(own[:1], ofHost.Own(), own[1:])
 	}
 	for i, name := range own {
 		if name != "" {

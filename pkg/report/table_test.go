@@ -71,7 +71,7 @@ func many() []deploy.Result {
 	var list []deploy.Result
 	for i := range 20 {
 		list = append(list, deploy.Result{Node: fmt.Sprintf("web-%02d", i), Status: deploy.Failed, Step: deploy.StepDial,
-			Err: fmt.Errorf("cannot reach the host 192.0.2.%d:22: connection refused", i+1)})
+			Err: fmt.Errorf("cannot reach 192.0.2.%d:22: connection refused", i+1)})
 	}
 	return append(list,
 		deploy.Result{Node: "db-1", Status: deploy.Failed, Step: deploy.StepBuild, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-1"},
@@ -90,7 +90,7 @@ db-1 and db-2: failed (build):
   - two
 
 web-00, web-01, web-02 and 17 more: failed (connect):
-  cannot reach the host 192.0.2.1:22: connection refused
+  cannot reach 192.0.2.1:22: connection refused
   (the words of web-00; those of the others differ in names, addresses and hashes alone)
 
 `
