@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // flake writes a flake in a folder with an awkward name; outputs is the
@@ -131,15 +133,18 @@ func TestAFileThatGitDoesNotTrackIsNamed(t *testing.T) {
 	}
 }
 
+// told is a node that learns of its nixpkgs as those of today's NixOS do.
+const told = `{ lib, config, ... }: {
+	options.nixpkgs.flake.source = lib.mkOption { type = lib.types.nullOr (lib.types.either lib.types.str lib.types.path); default = null; };
+	options.system.nixos.revision = lib.mkOption { type = lib.types.nullOr lib.types.str; default = null; };
+	options.system.nixos.versionSuffix = lib.mkOption { type = lib.types.str; default = "pre-git"; };
+	config.deployment.tags = [ (toString config.nixpkgs.flake.source) (toString config.system.nixos.revision) config.system.nixos.versionSuffix ];
+	config.environment.etc.nixpkgs.text = toString config.nixpkgs.flake.source;
+}`
+
 // As lib.nixosSystem of nixpkgs' flake has it, which hives do not go through.
 func TestNodesOfAFlakeKnowTheirNixpkgs(t *testing.T) {
-	const node = `{ lib, config, ... }: {
-		options.nixpkgs.flake.source = lib.mkOption { type = lib.types.nullOr (lib.types.either lib.types.str lib.types.path); default = null; };
-		options.system.nixos.revision = lib.mkOption { type = lib.types.nullOr lib.types.str; default = null; };
-		options.system.nixos.versionSuffix = lib.mkOption { type = lib.types.str; default = "pre-git"; };
-		config.deployment.tags = [ (toString config.nixpkgs.flake.source) (toString config.system.nixos.revision) config.system.nixos.versionSuffix ];
-		config.environment.etc.nixpkgs.text = toString config.nixpkgs.flake.source;
-	}`
+	const node = told
 	const versioned = `nixpkgs.legacyPackages.x86_64-linux // { lib = nixpkgs.lib // { trivial = nixpkgs.lib.trivial // { revisionWithDefault = _: "abc"; versionSuffix = ".2026.abc"; }; }; }`
 	for name, c := range map[string]struct{ outputs, want string }{
 		"of an import":          {`colmena = { meta.nixpkgs = import nixpkgs { system = "x86_64-linux"; }; web = ` + node + "; };", `^/nix/store/[^/ ]*-source  pre-git$`},
@@ -158,6 +163,48 @@ func TestNodesOfAFlakeKnowTheirNixpkgs(t *testing.T) {
 	h, err := evaluate(t, "{ web = "+node+"; }", "", Request{})
 	if err != nil || tag(h, "web") != "  pre-git" {
 		t.Errorf("%v: %v", err, h)
+	}
+}
+
+// On a host `nix run nixpkgs#x` finds it without a network, and no sweep of the
+// store takes it away.
+func TestTheNixpkgsOfAFlakeGoesToTheHostWithTheSystem(t *testing.T) {
+	const module = `{ imports = [ (` + told + `) ]; fileSystems."/".device = "/dev/vda1"; boot.loader.grub.enable = false; system.stateVersion = "26.05"; }`
+	outputs := func(pkgs string) string { return "colmena = { meta.nixpkgs = " + pkgs + "; web = " + module + "; };" }
+	for name, c := range map[string]struct {
+		tool Tool
+		pkgs string
+		goes bool
+	}{
+		"of the flake":                  {Tool{}, "pkgs", true},
+		"if Nix does not have it there": {Tool{noFlakeSource: true}, "pkgs", false},
+		"from elsewhere":                {Tool{Impure: true}, "import (/. + " + `"` + withNix(t) + `"` + ") { system = builtins.currentSystem; }", false},
+		"from a folder of the store":    {Tool{}, `pkgs // { path = "${nixpkgs}/lib/.."; }`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := c.tool.Eval(t.Context(), flake(t, outputs(c.pkgs)), Request{Toplevel: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := hive.Decode(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := Tool{}.NewBuilder(BuilderOptions{})
+			defer b.Close()
+			top := h.Nodes[0].Toplevel
+			if err := b.Build(t.Context(), Build{DrvPath: top.DrvPath, OutPath: top.OutPath, Output: func(string) {}}); err != nil {
+				t.Fatal(err)
+			}
+			closure, err := exec.Command("nix-store", "-qR", top.OutPath).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, _, _ := strings.Cut(tag(h, "web"), " ")
+			if (source != "") != c.goes || (source != "" && strings.Contains(string(closure), source+"\n")) != c.goes {
+				t.Errorf("the node learns of %q; its closure:\n%s", source, closure)
+			}
+		})
 	}
 }
 
