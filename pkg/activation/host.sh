@@ -49,7 +49,6 @@ dir=${0%/*} run=${0%/*/*}
 end() {
   printf "%s\n" "$1" 1<>"$dir/status"
   written=$?
-  trap "" PIPE
   [ -z "${3-}" ] || echo "$3" >&7
   [ $written != 0 ] || exit 0
   exit "$2"

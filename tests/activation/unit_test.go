@@ -262,8 +262,11 @@ func TestASwitchThatIsNotWaitedForAnyMoreIsNotCalledKilledBeforeItEnds(t *testin
 			h.sh(t, "pkill -KILL -f '[/]script run test'")
 		}
 	}}
+	// Nor is that of somebody else waited for.
+	h.sh(t, "systemd-run --quiet --unit=foreign sh -c 'sleep 60; :' /nix/store/0-other/bin/switch-to-configuration test")
+	defer h.sh(t, "systemctl stop foreign.service")
 	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
-	if err != nil || !errors.Is(o.Err(), activation.ErrKilled) || !o.Active() || h.sh(t, "ls /run/finished") != "/run/finished" {
+	if err != nil || !errors.Is(o.Err(), activation.ErrKilled) || !o.Active() || h.sh(t, "ls /run/finished; systemctl is-active foreign.service") != "/run/finished\nactive" {
 		t.Errorf("got %+v, %v", o, err)
 	}
 	h.clean(t)
@@ -289,6 +292,22 @@ func TestTheJournalTellsHowASwitchEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.eventually(t, "journalctl -q --since=@"+since+" -u 'colmena-go-activate-*' | grep 'switch-to-configuration test ended with 4'")
+}
+
+// Whose pipe breaks then: units ignore SIGPIPE (systemd.exec(5)).
+func TestAJournalThatIsGoneHidesNoStatus(t *testing.T) {
+	h := host(t)
+	const noJournal = "systemctl stop systemd-journald.service 'systemd-journald*.socket' || exit 50\n"
+	const noStatus = "cd /run/colmena-go/activate-* && rm status && mkdir status || exit 51\n"
+	for _, script := range []string{noJournal + "exit 4\n", noStatus + noJournal + "exit 4\n"} {
+		top := h.system(t, script)
+		o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: top}, hooks(t, nil))
+		h.sh(t, "systemctl start systemd-journald.service")
+		if err != nil || o.Exit != 4 || o.Killed != "" {
+			t.Errorf("%s: got %+v, %v", script, o, err)
+		}
+		h.clean(t)
+	}
 }
 
 func TestAStoppedUnitFinishesItsSwitchFirst(t *testing.T) {
