@@ -106,12 +106,12 @@ func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, err
 	cmd.WaitDelay = killGraceEval
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	said := &journal{log: t.Log, told: t.told, announce: t.announce, token: t.token}
+	said := &journal{log: t.Log, told: t.told, trace: t.ShowTrace, announce: t.announce, token: t.token}
 	err := t.run(ctx, cmd, said.line)
 	said.warn()
 	switch {
 	case exited(err):
-		return nil, said.failure(t.ShowTrace, t.surroundings())
+		return nil, said.failure(t.surroundings())
 	case err != nil:
 		return nil, err
 	}

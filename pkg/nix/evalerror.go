@@ -34,9 +34,9 @@ var (
 )
 
 // failure explains why an evaluation failed: an [*EvalError], or a
-// [*hive.Problem] for a text that JSON cannot carry. With trace it says all that
-// Nix does, whatever that shows.
-func (j *journal) failure(trace bool, s surroundings) error {
+// [*hive.Problem] for a text that JSON cannot carry. With the whole trace it says
+// all that Nix does, whatever that shows.
+func (j *journal) failure(s surroundings) error {
 	if j.last == nil && j.torn != "" {
 		return &EvalError{Message: "what Nix says of it cannot be read"}
 	}
@@ -48,12 +48,16 @@ func (j *journal) failure(trace bool, s surroundings) error {
 		return &hive.Problem{Node: node, Key: key, Option: "text", Text: hive.BadText}
 	}
 	e := &EvalError{Node: node}
-	if trace {
+	if j.trace {
 		e.Message = j.last.whole()
 	} else {
 		e.Message = j.last.short(s)
 	}
-	if len(j.built) > 0 && failedBuild.MatchString(message) {
+	switch {
+	case len(j.built) == 0 || !failedBuild.MatchString(message):
+	case j.last.ofKey() && !j.trace:
+		e.Message += "\n(the builder's last lines may be a secret: --show-trace shows them)"
+	default:
 		e.Message += "\nthe builder's last lines:\n> " + strings.Join(j.built, "\n> ")
 	}
 	e.Message = withHints(e.Message, j.last.about())

@@ -83,9 +83,9 @@ func (t Tool) evalShadowed(ctx context.Context, source Source, apply string) ([]
 	cmd.Dir = source.Dir
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	said := &journal{log: t.Log}
+	said := &journal{log: t.Log, trace: t.ShowTrace}
 	if err := t.run(ctx, cmd, said.line); exited(err) {
-		return nil, said.failure(t.ShowTrace, t.surroundings())
+		return nil, said.failure(t.surroundings())
 	} else if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ var hints = []hint{
 	{re("(?s)^infinite recursion encountered.*\ncolmena-go: while asking for nodes\\."), "what a module imports cannot depend on nodes.NODE.config, which is made of all imports: use lib.mkIf in place of it, or what meta.specialArgs holds", nil},
 	{re("(?s)^infinite recursion encountered.*\nwhile evaluating the module argument [`‘]pkgs['’]"), "pkgs is made of the configuration, so it cannot decide what is imported: in place of `pkgs.callPackage ./FILE { }` write `imports = [ ./FILE ];`; or take a package set from meta.specialArgs", nil},
 	{re("(?s)^infinite recursion encountered.*\nwhile evaluating the module argument [`‘]([^'’]+)['’]"), "an argument that `imports` depends on has to come from meta.specialArgs, as in `meta.specialArgs = { inherit $1; };`; the configuration, and pkgs, must not decide about it", nil},
-	{re("(?s)^attribute '([^']+)' missing.*\nwhile evaluating the module argument [`‘]([^'’]+)['’]"), "no module gets the argument $1 by itself: set it in meta.specialArgs, as in `meta.specialArgs = { inherit $1; };`", nil},
+	{re("(?s)^attribute '[^']+' missing.*\nwhile evaluating the module argument [`‘]([^'’]+)['’]"), "no module gets the argument $1 by itself: set it in meta.specialArgs, as in `meta.specialArgs = { inherit $1; };`", nil},
 	{re("called with unexpected argument '(?:name|lib|pkgs|config|options|nodes|modulesPath|specialArgs)'"), "let the arguments of a module end with dots, as in `{ lib, ... }:`", nil},
 	{re("deployment\\.keys\\..*\\.keyCommand['’] is not of type"), "keyCommand is a list of words, as in [ \"cat\" \"/path/to/file\" ]: there is no shell to split them", nil},
 	{re("deployment\\.keys\\..*\\.keyFile['’] is not of type"), "write keyFile as an absolute path, in quotes", nil},

@@ -34,6 +34,7 @@ func TestEveryHintIsGiven(t *testing.T) {
 		{"The option `meta.nixpkgs' does not exist", "beside the nodes"},
 		{"infinite recursion encountered\nfrom call site\nwhile evaluating the module argument `foo' in \"x\"", "meta.specialArgs = { inherit foo; };"},
 		{"attribute 'inputs' missing\nwhile evaluating the module argument `inputs' in \"/x.nix\"", "inherit inputs;"},
+		{"attribute 's3cret' missing\nwhile evaluating the module argument `inputs' in \"/x.nix\"", "inherit inputs;"},
 		{"'a' at /h.nix:1:49 called with unexpected argument 'name'", "`{ lib, ... }:`"},
 		{"A definition for option `deployment.keys.k.keyCommand' is not of type `null or (list of string)'", "a list of words"},
 		{"A definition for option `deployment.keys.k.keyFile' is not of type `null or path'", "absolute path, in quotes"},

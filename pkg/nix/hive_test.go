@@ -162,7 +162,7 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"a throw beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = throw "my own words"; }; }`, []string{`node "web"`, "my own words"}},
 		{"a syntax error has its place", "{ web = { };\n db = }", []string{"hive.nix:2:"}},
 		{"an undefined variable beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = [ unheardOf ]; }; }`, []string{"undefined variable [not shown] at /", "hive.nix:1:"}},
-		{"a missing attribute", `{ web.deployment.keys.k.text = { }.password; }`, []string{"attribute 'password' missing"}},
+		{"a missing attribute", `{ web.deployment.tags = { }.password; }`, []string{"attribute 'password' missing"}},
 		{"a missing file", `{ web.deployment.keys.k.text = builtins.readFile /etc/no/such/file; }`, []string{"/etc/no/such/file", "No such file"}},
 		{"values of other options are shown", `{ web.networking.hostName = [ "shown" ]; }`, []string{"not of type", "shown"}},
 		{"failed assertions, whole and without the way there", "{ web.assertions = [ { assertion = false; message = \"first\nat second\"; } { assertion = false; message = \"third\"; } ]; }", []string{"Failed assertions:\n- first\nat second\n- third"}},
@@ -235,11 +235,12 @@ func TestNoErrorShowsASecret(t *testing.T) {
 
 func TestTheWholeTraceIsWhatNixSays(t *testing.T) {
 	for hive, says := range map[string]string{
-		`{ web.deployment.keys.k.text = "shown" }`:                                             `text = "shown" }`,
-		`{ web.deployment.keys.k.text = [ "shown" ]; }`:                                        `"shown"`,
-		`{ web.deployment.keys.k.text = shown; }`:                                              "undefined variable 'shown'",
-		`{ web.deployment.keys.k.text = assert "shown" == "other"; "v"; }`:                     `("shown" == "other")`,
-		`{ web.deployment.targetHost = [ "shown" ]; }`:                                         `"shown"`,
+		`{ web.deployment.keys.k.text = "shown" }`:                         `text = "shown" }`,
+		`{ web.deployment.keys.k.text = [ "shown" ]; }`:                    `"shown"`,
+		`{ web.deployment.keys.k.text = shown; }`:                          "undefined variable 'shown'",
+		`{ web.deployment.keys.k.text = assert "shown" == "other"; "v"; }`: `("shown" == "other")`,
+		`{ web.deployment.targetHost = [ "shown" ]; }`:                     `"shown"`,
+		`{ web.deployment.keys.k.text = builtins.readFile (derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo shown >&2; exit 1" ]; }); }`: "\n> shown",
 		`{ web.deployment.keys.k.text = builtins.readFile "shown"; }`:                          "'shown'",
 		`{ web = { name, ... }: { deployment.keys.k.text = throw "the token of ${name}"; }; }`: "the token of web",
 	} {

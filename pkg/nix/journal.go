@@ -17,6 +17,7 @@ type journal struct {
 	log      zerolog.Logger
 	told     map[string]bool   // what was logged already; see [Tool.Repeating]
 	announce func(node []byte) // see [Request]; nil when not asked for
+	trace    bool              // --show-trace: what may be a secret is shown
 	token    string            // of the traces of nix/select.nix
 	node     string            // the node that is being evaluated, "" for none
 	warnings []warning         // those of nodes, in the order in which they came
@@ -118,9 +119,11 @@ func (j *journal) object(text string) bool {
 func (j *journal) entry(e *entry) {
 	if e.Action == "result" && e.Type == buildLogLine && len(e.Fields) > 0 {
 		if line, ok := e.Fields[0].(string); ok {
-			j.built = append(j.built, uncolored(line))
+			j.built = append(j.built, WithoutLogins(uncolored(line)))
 			j.built = j.built[max(0, len(j.built)-builtLines):]
-			j.log.Debug().Msg(uncolored(line))
+			if j.trace {
+				j.log.Debug().Msg(uncolored(line)) // at once: only the end tells whether it is of a key
+			}
 		}
 	}
 	if e.Action != "msg" {

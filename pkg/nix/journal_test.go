@@ -17,7 +17,7 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 		`@nix {"action":"msg","level":0,"msg":"trace: \u001b[1;31mwarning: old\u001b[0m"}`:                                                `warn old`,
 		`@nix {"action":"msg","level":0,"msg":"trace: evaluation warning: old"}`:                                                          `warn old`,
 		`@nix {"action":"msg","level":3,"msg":"copying path"}`:                                                                            `debug copying path`,
-		`@nix {"action":"result","fields":["a line of a builder"],"id":1,"type":101}`:                                                     `debug a line of a builder`,
+		`@nix {"action":"result","fields":["a line of a builder"],"id":1,"type":101}`:                                                     ``,
 		`@nix {"action":"start","id":1,"level":3,"parent":0,"text":"evaluating","type":0}`:                                                ``,
 		`Enter passphrase for key:`:                   `info Enter passphrase for key:`,
 		`@nix {broken: "s3cret"`:                      ``,
@@ -50,7 +50,7 @@ func TestAnErrorThatIsTornApartIsReadWhole(t *testing.T) {
 		for _, l := range append(lines, other) {
 			j.line(l)
 		}
-		if err := j.failure(false, surroundings{}); !strings.Contains(err.Error(), "no luck") {
+		if err := j.failure(surroundings{}); !strings.Contains(err.Error(), "no luck") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := strings.Count(out.String(), `"other"`); got != len(lines) || strings.Contains(out.String(), "s3cret") {
@@ -60,7 +60,7 @@ func TestAnErrorThatIsTornApartIsReadWhole(t *testing.T) {
 	j := &journal{}
 	j.line(line[:50])
 	j.line(`{"s3cret`)
-	if err := j.failure(false, surroundings{}); !strings.Contains(err.Error(), "cannot be read") || strings.Contains(err.Error(), "s3cret") {
+	if err := j.failure(surroundings{}); !strings.Contains(err.Error(), "cannot be read") || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("half an error is %v", err)
 	}
 }
@@ -92,7 +92,7 @@ func TestErrorsOfNewerNixAreUnderstood(t *testing.T) {
 	} {
 		j := &journal{}
 		j.line("@nix " + line)
-		err := j.failure(false, surroundings{
+		err := j.failure(surroundings{
 			read:   func(string) string { return `{ text = throw "no vault: log in"; other = throw "${s3cret} is old"; }` },
 			exists: func(path string) bool { return path == "/etc" },
 		})

@@ -29,7 +29,7 @@ var (
 	definitions = regexp.MustCompile(`(?:Definition values|conflicting definition values):`)
 	definition  = regexp.MustCompile("^- In [`‘'][^`‘’'\"]*['’]")
 	// secretly are headlines about options whose values may be secrets.
-	secretly = regexp.MustCompile("[`‘']deployment(?:\\.keys(?:\\.[^`’]*)?)?['’]|^The option [`‘'].*['’] does not exist")
+	secretly = regexp.MustCompile("[`‘'](?:deployment(?:\\.keys(?:\\.[^`’]*)?)?|(?:nodeS|s)pecialArgs(?:\\.[^`’]*)?)['’]|^The option [`‘'].*['’] does not exist")
 	ofOption = regexp.MustCompile("^while evaluating the option [`‘'](.*)['’]")
 
 	assertion = regexp.MustCompile(`(?s)^assertion '.*' failed$`)
@@ -196,10 +196,11 @@ func (s surroundings) ownWords(e *entry, message string) bool {
 var quoted = regexp.MustCompile(`(?s)''.*?''|"(?:[^"\\]|\\.)*"|#[^\n]*`)
 
 // nameInSource reports whether the message is about a name that is written in
-// the source as one, and not as a string.
+// the source as one, and not as a string. What a key is set to may be a secret
+// that was not quoted.
 func (s surroundings) nameInSource(e *entry, message string) bool {
 	found := named.FindStringSubmatch(message)
-	return found != nil && s.inSource(e, found[1]+found[2])
+	return found != nil && !e.ofKey() && !s.inKey(e.place) && s.inSource(e, found[1]+found[2])
 }
 
 // withoutCallee leaves out the name of the function that a message is about,
@@ -221,4 +222,22 @@ func (s surroundings) inSource(e *entry, text string) bool {
 		}
 	}
 	return false
+}
+
+// keyDefinition ends where a key is being set to something.
+var keyDefinition = regexp.MustCompile(`(?:\bkeys\b[\w.\s'-]*|\btext\s*)=[^;]*$`)
+
+// inKey reports whether a place is inside the definition of a key, by the looks.
+func (s surroundings) inKey(p place) bool {
+	file := p.path()
+	if file == "" || p.Line < 1 {
+		return false
+	}
+	lines := strings.SplitAfter(s.read(file), "\n")
+	if p.Line > len(lines) {
+		return false
+	}
+	last := lines[p.Line-1]
+	before := strings.Join(lines[:p.Line-1], "") + last[:min(len(last), max(0, p.Column-1))]
+	return keyDefinition.MatchString(quoted.ReplaceAllString(before, " "))
 }

@@ -86,5 +86,11 @@ var Hives = []Hive{
 	{Name: "a download with a token", Text: `import (builtins.fetchTarball "http://user:s3cret@127.0.0.1:1/x.tar.gz")`, Says: []string{"127.0.0.1:1"}},
 	{Name: "a download with a token in its query", Text: `import (builtins.fetchTarball "http://127.0.0.1:1/x.tar.gz?private_token=s3cret")`, Says: []string{"127.0.0.1:1"}},
 	inKey("a download with a token in its query", `builtins.readFile (builtins.fetchurl "http://127.0.0.1:1/x?private_token=s3cret")`, "deployment.keys.k.text"),
+	inKey("a builder that prints it", `builtins.readFile (derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo s3cret >&2; exit 1" ]; })`, "builder for", "(the builder's last lines may be a secret: --show-trace shows them)"),
+	inKey("a name with a dot", `lib.s3cret`, "attribute [not shown]", "hive.nix:1:"),
+	{Name: "a name with a dot, in what is no option yet", Text: `let keys = { text = { }.s3cret; }; in { web.deployment.tags = [ keys.text ]; }`, Says: []string{"attribute [not shown]", "hive.nix:1:"}},
+	{Name: "special arguments of the wrong type", Text: `{ meta.specialArgs = "s3cret"; web = { }; }`, Says: []string{"specialArgs", "in the hive': [not shown]"}},
+	{Name: "a node's special arguments of the wrong type", Text: `{ meta.nodeSpecialArgs = "s3cret"; web = { }; }`, Says: []string{"nodeSpecialArgs", "in the hive': [not shown]"}},
+	{Name: "special arguments for one node of the wrong type", Text: `{ meta.nodeSpecialArgs.web = "s3cret"; web = { }; }`, Says: []string{"a set"}},
 	{Name: "a secret for an attribute of the hive", Text: `{ web = (builtins.fromJSON "{}").${"s3cret"}; }`, Says: []string{"attribute [not shown]"}},
 }
