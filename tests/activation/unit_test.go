@@ -297,7 +297,8 @@ func TestTheJournalTellsHowASwitchEnded(t *testing.T) {
 // Whose pipe breaks then: units ignore SIGPIPE (systemd.exec(5)).
 func TestAJournalThatIsGoneHidesNoStatus(t *testing.T) {
 	h := host(t)
-	const noJournal = "systemctl stop systemd-journald.service 'systemd-journald*.socket' || exit 50\n"
+	// systemd keeps the other ends of such pipes for the next journald.
+	const noJournal = "systemctl stop systemd-journald.service 'systemd-journald*.socket' && systemctl clean --what=fdstore systemd-journald.service || exit 50\n"
 	const noStatus = "cd /run/colmena-go/activate-* && rm status && mkdir status || exit 51\n"
 	for _, script := range []string{noJournal + "exit 4\n", noStatus + noJournal + "exit 4\n"} {
 		top := h.system(t, script)
