@@ -462,17 +462,20 @@ func TestWhatSomebodyElseDeployedIsReplacedOnlyWhenAllowed(t *testing.T) {
 		current string
 		allowed bool
 		force   bool
+		goal    hive.Goal
 		goes    bool
 	}{
-		{ours, false, false, true}, {theirs, false, false, false}, {theirs, true, false, true}, {theirs, false, true, true},
-		{"", false, false, true}, {"/out-web", false, false, true},
+		{ours, false, false, hive.Switch, true}, {theirs, false, false, hive.Switch, false},
+		{theirs, true, false, hive.Switch, true}, {theirs, false, true, hive.Switch, true},
+		{theirs, false, false, hive.Boot, false}, {theirs, false, false, hive.Push, true},
+		{"", false, false, hive.Switch, true}, {"/out-web", false, false, hive.Switch, true},
 	} {
 		n := node("web")
 		n.ReplaceUnknownProfiles = c.allowed
 		j, host := &journal{}, &double{current: c.current}
 		with := tools(j, map[string]*double{"web": host})
 		with.Known = func(_ context.Context, path string) (bool, error) { return path == ours, nil }
-		r := Run(t.Context(), []hive.Node{n}, Options{Goal: hive.Switch, ForceReplaceUnknownProfiles: c.force}, with, j)[0]
+		r := Run(t.Context(), []hive.Node{n}, Options{Goal: c.goal, ForceReplaceUnknownProfiles: c.force}, with, j)[0]
 		if stopped := r.Step == StepInspect && strings.Contains(fmt.Sprint(r.Err), theirs); stopped == c.goes {
 			t.Errorf("%+v: %s in step %q: %v", c, r.Status, r.Step, r.Err)
 		}

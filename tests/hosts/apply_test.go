@@ -391,6 +391,7 @@ func TestUnknownProfilesAreReplacedOnlyWhenAllowed(t *testing.T) {
 		d.on("host1", deploys)
 		before := d.on("host1", "readlink -f /run/current-system "+profile)
 		d.hive(`{ host1 = { networking.hostName = "next"; deployment.replaceUnknownProfiles = false; }; }`)
+		d.must("apply", "push") // which replaces nothing
 		o := d.run("apply", "--json")
 		for _, says := range []string{"the host " + what + " " + foreign, "--force-replace-unknown-profiles"} {
 			if r := o.results["host1"]; o.code != 1 || r.Step != "inspect" || !strings.Contains(r.Error, says) {
