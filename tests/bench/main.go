@@ -243,6 +243,30 @@ func (b *bench) unchanged() error {
 	}
 	middle := medianPair(pairs)
 	b.say("apply of 8 hosts x 20 keys, nothing changed, all of it", middle.took, middle.base, "8 bare switch-to-configuration", 1.5)
+	return b.unknownRefused(apply)
+}
+
+// unknownRefused measures what it costs to look at the systems that a host has: it
+// is asked once, whatever is to be known.
+func (b *bench) unknownRefused(apply func() (time.Duration, error)) error {
+	measure := func(more string) (time.Duration, error) {
+		if err := b.hive(8, 20, "U", more); err != nil {
+			return 0, err
+		}
+		return apply()
+	}
+	pairs := make([]pair, 7)
+	for i := range pairs {
+		var err error
+		if pairs[i].base, err = measure(""); err != nil {
+			return err
+		}
+		if pairs[i].took, err = measure("deployment.replaceUnknownProfiles = false;"); err != nil {
+			return err
+		}
+	}
+	middle := medianPair(pairs)
+	b.say("  the same with replaceUnknownProfiles = false", middle.took, middle.base, "without", 1.1)
 	return nil
 }
 
