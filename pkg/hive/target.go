@@ -19,9 +19,9 @@ func (v *validator) target(in nodeInEval) *Target {
 	}
 	if d.TargetUser != nil {
 		t.User = *d.TargetUser
-		v.word("targetUser", t.User)
+		v.user(t.User)
 	}
-	if !v.word("targetHost", t.Host) {
+	if v.password(t.Host) || !v.word("targetHost", t.Host) {
 		return t
 	}
 	// ssh takes the user from there, too, where no other is told.
@@ -43,15 +43,58 @@ func (v *validator) host(text string) {
 	if user, host, both := cutLast(rest, '@'); both {
 		hints, rest = hints+" and targetUser = "+strconv.Quote(user), host
 	}
-	if host, port, both := cutLast(rest, ':'); both && !isHost(rest) && isHost(host) && strings.Trim(port, "0123456789") == "" && port != "" {
-		hints, rest = hints+" and targetPort = "+port, host
-	}
+	rest, port := cutPort(rest)
+	hints += port
 	switch {
 	case !isHost(rest):
 		v.add("targetHost", "is %q, which is neither a name nor an address", text)
 	case rest != text:
 		v.add("targetHost", "is %q: set targetHost = %q%s", text, rest, hints)
 	}
+}
+
+// user checks targetUser. What follows a colon is never shown.
+func (v *validator) user(text string) {
+	if name, _, both := strings.Cut(text, ":"); both {
+		v.add("targetUser", "holds a colon, as before a password: those are not used, ssh logs in with a key%s", setUser("; set", name))
+		return
+	}
+	v.word("targetUser", text)
+}
+
+// password reports whether targetHost holds one, of which nothing is shown.
+func (v *validator) password(text string) bool {
+	if scheme, rest, both := strings.Cut(text, "://"); both && !strings.Contains(scheme, ":") {
+		text = rest
+	}
+	user, host, _ := cutLast(text, '@')
+	name, _, both := strings.Cut(user, ":")
+	if !both || !strings.Contains(text, "@") {
+		return false
+	}
+	hints := "to the name or address alone"
+	if rest, port := cutPort(host); isHost(rest) {
+		hints = "= " + strconv.Quote(rest) + setUser(" and", name) + port
+	}
+	v.add("targetHost", "holds a password: those are not used, ssh logs in with a key; set targetHost %s", hints)
+	return true
+}
+
+// setUser is advice to set targetUser, "" where the name cannot be one.
+func setUser(before, name string) string {
+	if !unixName.MatchString(name) {
+		return ""
+	}
+	return before + " targetUser = " + strconv.Quote(name)
+}
+
+// cutPort cuts a host's port off, which comes as a hint.
+func cutPort(text string) (host, hint string) {
+	host, port, both := cutLast(text, ':')
+	if both && !isHost(text) && isHost(host) && strings.Trim(port, "0123456789") == "" && port != "" {
+		return host, " and targetPort = " + port
+	}
+	return text, ""
 }
 
 // cutLast cuts text at the last separator.

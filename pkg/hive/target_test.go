@@ -80,3 +80,32 @@ func TestWhatElseIsInATargetHasAnOptionOfItsOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestNoPasswordInATargetIsShownOrUsed(t *testing.T) {
+	const said = "holds a password: those are not used, ssh logs in with a key; set targetHost "
+	for _, c := range []struct {
+		host string
+		user any
+		want string
+	}{
+		{"ssh://root:s3cret@10.0.0.1", "root", said + `= "10.0.0.1" and targetUser = "root"`},
+		{"root:s3cret@10.0.0.1", nil, said + `= "10.0.0.1" and targetUser = "root"`},
+		{"root:s3cret@10.0.0.1", "root:s3cret", said + `= "10.0.0.1" and targetUser = "root"`},
+		{"root:s3cret@[::1]:22", nil, said + `= "[::1]" and targetUser = "root" and targetPort = 22`},
+		{"root:s3@s3cret@web", nil, said + `= "web" and targetUser = "root"`},
+		{"root:s3 s3cret@web", nil, said + `= "web" and targetUser = "root"`},
+		{"root:s3/s3cret@web", nil, said + `= "web" and targetUser = "root"`},
+		{"root:s3://s3cret@web", nil, said + `= "web" and targetUser = "root"`},
+		{"https://root:s3cret@web:/x", nil, said + "to the name or address alone"},
+		{":s3cret@web", nil, said + `= "web"`},
+		{"root:s3cret@", nil, said + "to the name or address alone"},
+		{"web", "root:s3cret", `targetUser holds a colon, as before a password: those are not used, ssh logs in with a key; set targetUser = "root"`},
+		{"web", "root:s3 cret", `; set targetUser = "root"`},
+		{"web", ":s3cret", "ssh logs in with a key"},
+	} {
+		_, err := decodeTarget(t, c.host, nil, c.user)
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3") {
+			t.Errorf("%s, %v: %v, want an error with %s", c.host, c.user, err, c.want)
+		}
+	}
+}
