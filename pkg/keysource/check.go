@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"sync"
@@ -54,13 +55,20 @@ func findProgram(argv []string) error {
 	case err == nil:
 		return nil
 	case program(argv) != argv[0]:
-		return fmt.Errorf("%w: there is no program with white space in its name, %s: keyCommand is a list of words, such as [ \"cat\" \"/etc/hostname\" ]", ErrStart, program(argv))
+		return fmt.Errorf("%w: there is no program with white space or = in its name, %s: keyCommand is a list of words, such as [ \"cat\" \"/etc/hostname\" ]", ErrStart, program(argv))
+	case errors.Is(err, exec.ErrNotFound) && unlike(argv[0]) != argv[0]:
+		return fmt.Errorf("%w: its first word, one of %d bytes, is no program in PATH", ErrStart, len(argv[0]))
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("%w: there is no program %s in PATH", ErrStart, argv[0])
 	}
+	// The message has the program's name already, as far as it is shown.
 	var start *exec.Error
 	if errors.As(err, &start) {
-		err = start.Err // the message has the program's name already
+		err = start.Err
 	}
-	return fmt.Errorf("%w: %s: %w", ErrStart, argv[0], err)
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return fmt.Errorf("%w: %s: %w", ErrStart, unlike(argv[0]), err)
 }

@@ -86,13 +86,30 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
 }
 
 // program is what a command goes by in messages. Of a first word that holds
-// white space only the beginning is shown: it may be a whole command line, with
-// what must not be seen.
+// white space or = only the beginning is shown: it may be a whole command line,
+// with what must not be seen.
 func program(argv []string) string {
-	if i := strings.IndexFunc(argv[0], unicode.IsSpace); i >= 0 {
-		return argv[0][:i] + " …"
+	if i := strings.IndexFunc(argv[0], func(r rune) bool { return r == '=' || unicode.IsSpace(r) }); i >= 0 {
+		return unlike(argv[0][:i]) + " …"
 	}
 	return argv[0]
+}
+
+// longestWord is how many bytes of a first word are shown that leads nowhere.
+const longestWord = 16
+
+// unlike is a first word that need not be a program's: a long one without a path
+// may be the secret itself.
+func unlike(word string) string {
+	for _, path := range []string{"/", "./", "../"} {
+		if strings.HasPrefix(word, path) {
+			return word
+		}
+	}
+	if len(word) <= longestWord {
+		return word
+	}
+	return fmt.Sprintf("a word of %d bytes", len(word))
 }
 
 func blank(content []byte) string {

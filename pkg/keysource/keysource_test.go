@@ -78,7 +78,7 @@ func TestWithoutContentThereIsAnErrorThatNamesTheKey(t *testing.T) {
 		"directory":                    {hive.Key{Attr: "k", File: dir}, "only a regular file"},
 		"pipe":                         {hive.Key{Attr: "k", File: pipe}, "only a regular file"},
 		"device":                       {hive.Key{Attr: "k", File: "/dev/zero"}, "only a regular file"},
-		"missing program":              {command("no-such-program-here", "s3cret-argument"), "no-such-program-here"},
+		"missing program":              {command("no-such-program", "s3cret-argument"), "no-such-program"},
 		"failure":                      {command("sh", "-c", "echo token expired >&2; exit 3", "s3cret-argument"), "exit status 3; pass --show-key-errors to see"},
 		"failure after half":           {command("sh", "-c", "echo s3cret-half; exit 1"), "exit status 1"},
 		"content on stderr":            {command("sh", "-c", "echo s3cret-both; echo oops: s3cret-both >&2; exit 1"), "--show-key-errors"},
