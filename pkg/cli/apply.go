@@ -8,11 +8,10 @@ import (
 
 func applyCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "apply",
-		Usage:     "build the nodes' systems, copy, activate, and upload keys",
-		ArgsUsage: "[GOAL]",
-		Description: "GOAL is switch (the default), boot, test or dry-activate, as for switch-to-configuration,\n" +
-			"or build (only build), push (build and copy) or upload-keys (only that; keys for short).",
+		Name:         "apply",
+		Usage:        "build the nodes' systems, copy, activate, and upload keys",
+		ArgsUsage:    "[GOAL]",
+		Description:  "GOAL is switch (the default), boot, test or dry-activate, as for switch-to-configuration, or build (only build), push (build and copy) or upload-keys (only that; keys for short).",
 		Flags:        append(deployFlags(), keyFlags()...),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {

@@ -10,7 +10,7 @@ func buildCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "build",
 		Usage:        "build the nodes' systems and touch no host",
-		Flags:        deployFlags(),
+		Flags:        hide(deployFlags(), "no-keys", "force-replace-unknown-profiles", "no-substitute"),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {

@@ -89,7 +89,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			command.Description = strings.TrimSpace(command.Description + "\n\nGlobal flags such as --config may stand here, too: see `colmena-go --help`.")
 		}
 	}
+	wrapHelp()
 	app.Setup() // which adds the flags for help and version
+	app.Command("help").Usage = "list the commands, or show the help of one"
 	for _, flags := range append(commandFlags(app), app.Flags) {
 		for _, flag := range flags {
 			if b, ok := flag.(*cli.BoolFlag); ok {

@@ -21,7 +21,7 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Aliases: []string{"f"}, Usage: "the hive: a `FILE`, a directory or a flake URI; by default the nearest flake.nix or hive.nix upwards"},
 		&cli.BoolFlag{Name: "show-trace", Usage: "show Nix's whole error and trace when the evaluation fails, which may show secrets"},
 		&cli.BoolFlag{Name: "impure", Usage: "allow a flake to use what is not part of it"},
-		&cli.GenericFlag{Name: pairFlag, Value: &nixOptions{}, Usage: "set Nix's option NAME to VALUE for evaluation and builds; takes two values, `NAME VALUE`"},
+		&cli.GenericFlag{Name: pairFlag, Value: &nixOptions{}, Usage: "set an option of Nix for evaluation and builds; two words follow: `NAME VALUE`"},
 		&cli.StringFlag{Name: "color", Value: "auto", Usage: "`WHEN` to use colour: auto, always or never"},
 		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of diagnostics: text or json"},
 		// Colmena's: see noEffect.

@@ -8,9 +8,10 @@ import (
 
 func uploadKeysCommand() *cli.Command {
 	return &cli.Command{
-		Name:         "upload-keys",
-		Usage:        "upload all keys of the nodes and do nothing else",
-		Flags:        append(deployFlags(), keyFlags()...),
+		Name:  "upload-keys",
+		Usage: "upload all keys of the nodes and do nothing else",
+		Flags: append(hide(deployFlags(), "no-keys", "force-replace-unknown-profiles", "no-substitute", "keep-result", "no-build-on-target"),
+			keyFlags()...),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
