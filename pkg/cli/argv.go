@@ -113,6 +113,7 @@ func (a *arrangement) cluster(letters string, rest []string) ([]string, error) {
 func (a *arrangement) add(flag cli.Flag, word, value string) error {
 	name := flag.Names()[0]
 	if arity(flag) == 0 {
+		a.given[name] = true
 		a.flags = append(a.flags, given{name, word, []string{"--" + name}})
 		return nil
 	}
@@ -152,10 +153,30 @@ func (a *arrangement) words(program string) ([]string, error) {
 		}
 	}
 	if command == nil {
-		return global, nil
+		return global, a.nothingToDo()
 	}
 	words := append(append(global, command.Name), local...)
 	return append(append(words, "--"), a.positionals[1:]...), nil
+}
+
+// nothingToDo is the error of flags without a command, but for those that print
+// something by themselves.
+func (a *arrangement) nothingToDo() error {
+	if len(a.flags) == 0 || a.given["help"] || a.given["version"] {
+		return nil
+	}
+	for _, flag := range a.flags {
+		for _, word := range flag.set {
+			_, value, _ := strings.Cut(word, "=")
+			if flag.name == pairFlag {
+				_, value, _ = strings.Cut(value, "=")
+			}
+			if a.app.Command(value) != nil {
+				return usage("there is no command: %q was read as the value of %s", value, flag.word)
+			}
+		}
+	}
+	return usage("%s needs a command; `%s --help` lists them", a.flags[0].word, a.app.Name)
 }
 
 // find looks a flag up among the global ones and those of all commands: where

@@ -57,6 +57,9 @@ func ParseSelector(text string) (Selector, error) {
 // part of which excludes.
 func ParseExclusion(text string) (Selector, error) {
 	return parseList(text, func(part string) (Pattern, error) {
+		if name := strings.TrimLeft(part, "! "); name != part && name != "" {
+			return Pattern{}, errors.New("--exclude leaves out already: write " + name + " without the !")
+		}
 		pattern, err := parsePattern(part)
 		pattern.Exclude = true
 		return pattern, err
