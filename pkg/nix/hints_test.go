@@ -40,6 +40,10 @@ func TestEveryHintIsGiven(t *testing.T) {
 		{"A definition for option `deployment.keys.k.keyFile' is not of type `null or path'", "absolute path, in quotes"},
 		{"A definition for option `deployment.keys.k.permissions' is not of type `string'", `"0640"`},
 		{"undefined variable 'inputs'", "meta.specialArgs = { inherit inputs; };"},
+		{"undefined variable 'nixpkgs'", "arguments of the flake's `outputs`"},
+		{"undefined variable 'pkgs'", "add it to the module's arguments, as in `{ pkgs, ... }:`"},
+		{"undefined variable 'mkForce'", "it is lib.mkForce: add lib to"},
+		{"undefined variable 'system'", "pkgs.stdenv.hostPlatform.system"},
 		{"undefined variable 'hunter2'", "text needs quotes"},
 		{"file 'nixpkgs' was not found in the Nix search path (add it using $NIX_PATH or -I)", "set meta.nixpkgs"},
 		{"cannot look up '<nixpkgs>' in pure evaluation mode (use '--impure' to override)", "import nixpkgs { system"},
@@ -70,6 +74,17 @@ func TestEveryHintIsGiven(t *testing.T) {
 	for _, about := range []string{"attribute 'foo' missing", "Failed assertions:\n- The option `mode' does not exist", "syntax error, unexpected end of file", "The option `services.ngnix.enable' does not exist"} {
 		if got := withHints("message", about); got != "message" {
 			t.Errorf("%s has %q", about, got)
+		}
+	}
+}
+
+func TestNoNameThatIsShownIsTakenForText(t *testing.T) {
+	for _, name := range strings.Split("lib pkgs config options inputs self nixpkgs name nodes modulesPath system specialArgs types utils mkIf", " ") {
+		if !commonNames.MatchString(name) {
+			t.Errorf("%s is not shown", name)
+		}
+		if got := withHints("", "undefined variable '"+name+"'"); strings.Contains(got, "quotes") || !strings.Contains(got, "arguments") {
+			t.Errorf("%s has%s", name, got)
 		}
 	}
 }

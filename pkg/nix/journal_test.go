@@ -87,7 +87,7 @@ func TestErrorsOfNewerNixAreUnderstood(t *testing.T) {
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"invalid flakeref 's3cret'"}`:                                                                                                                               `invalid flakeref [not shown]`,
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"s3cret is old","trace":[{"raw_msg":"while calling the 'throw' builtin"},` + text + `]}`:                                                                    `[not shown]`,
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"path '/etc/keys.nix' does not exist","trace":[` + text + `]}`:                                                                                              `path '/etc/keys.nix' does not exist`,
-		`{"action":"msg","level":0,"msg":"x","raw_msg":"path '/s3cret/keys.nix' does not exist","trace":[` + text + `]}`:                                                                                           `path [not shown]`,
+		`{"action":"msg","level":0,"msg":"x","raw_msg":"path '/s3cret/keys.nix' does not exist","trace":[` + text + `]}`:                                                                                           `path [not shown] does not exist`,
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"no vault: log in","trace":[{"raw_msg":"while calling the 'throw' builtin","file":"/h.nix:3:4","line":3,"column":4},` + text + `]}`:                         `no vault: log in` + "\n(while evaluating the option `deployment.keys.k.text' at /h.nix:3:4)",
 	} {
 		j := &journal{}

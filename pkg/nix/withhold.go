@@ -47,7 +47,7 @@ var (
 	// value is where Nix' own messages may go over to one.
 	value = regexp.MustCompile("[\"{\\[«']|: ")
 	// afterValue is what tells such a message's sense.
-	afterValue = regexp.MustCompile(`'( missing| doesn't represent an absolute path)$`)
+	afterValue = regexp.MustCompile(`(?:['"]( missing| does not exist| doesn't represent an absolute path)|(: (?:No such file or directory|Permission denied|Is a directory|Not a directory|Too many levels of symbolic links|File name too long)))$`)
 	// callee is a function that was called with an argument that it does not take.
 	callee = regexp.MustCompile(`^(?:function )?'([^']*)' (?:at |called )`)
 	// fileInQuotes may be shown where it leads into a folder that is there.
@@ -58,7 +58,7 @@ var (
 		`|cannot (?:coerce|convert|compare|add) an? [\w ]+ (?:to|with|and) (?:an? )?[\w ]+|cannot decode|attempt to call something which is not a function but an? [\w ]+` +
 		`|(?:dynamic )?attribute|string|invalid (?:integer|float|regular expression|base-64 hash)|unknown hash (?:algorithm|format)|invalid (?:flakeref|value)|integer overflow in \w+|memory limit exceeded by regular expression` +
 		`|unsupported argument|context key|unsigned json number|unexpected|path string|the contents of the file|JSON serialization error|hash|file|path|store path|access to(?: absolute)? path` +
-		`|getting status of|opening (?:file|directory)|reading|infinite recursion encountered|stack overflow[\w ();]*|(?:anonymous )?function(?: at \S+)?(?: called with unexpected argument)?|division by zero|list index -?\d+ is out of bounds` +
+		`|getting status of|opening (?:file|directory)|reading(?: from file)?|infinite recursion encountered|stack overflow[\w ();]*|(?:anonymous )?function(?: at \S+)?(?: called with unexpected argument)?|division by zero|list index -?\d+ is out of bounds` +
 		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|unable to \w+|(?:eqValues|assertEqValues)` +
 		"|(?:The (?:unique )?|A definition for )option [`‘]deployment.*)$")
 	jsonError = regexp.MustCompile(`^\[json\.exception\.[^\]]*\] `)
@@ -96,7 +96,7 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	switch {
 	case nixWords.MatchString(strings.TrimSpace(words)), strings.HasPrefix(message, "'"):
 		if tail := afterValue.FindStringSubmatch(message); tail != nil && strings.HasSuffix(head, NotShown) {
-			head += tail[1]
+			head += tail[1] + tail[2]
 		}
 		return head
 	case e.ofKey():
@@ -180,9 +180,15 @@ func (s surroundings) sources(e *entry) []string {
 	return texts
 }
 
+// aborted is how Nix passes on the words of an abort.
+var aborted = regexp.MustCompile(`(?s)^evaluation aborted with the following error message: ['"](.*)['"]$`)
+
 // ownWords reports whether the message is one that the hive throws as it is
 // written there, with nothing put into it.
 func (s surroundings) ownWords(e *entry, message string) bool {
+	if found := aborted.FindStringSubmatch(message); found != nil {
+		message = found[1]
+	}
 	throw := regexp.MustCompile(`(?:throw|abort)\s*\(?\s*(?:"|'')\s*` + regexp.QuoteMeta(message) + `\s*(?:"|'')`)
 	for _, text := range s.sources(e) {
 		if throw.MatchString(text) {
