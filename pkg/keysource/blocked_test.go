@@ -57,6 +57,9 @@ func TestAFileThatDoesNotAnswerHoldsNobodyUp(t *testing.T) {
 				t.Errorf("%s: %v after %v", name, err, time.Since(begin))
 			}
 			cancel()
+			if len(r.files) != 1 {
+				t.Errorf("%s: a thread hangs in the file, and its slot is free", name)
+			}
 		}
 		begin := time.Now()
 		err := f(t.Context(), &Resolver{Timeout: 200 * time.Millisecond})
