@@ -44,7 +44,7 @@ func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secr
 	stdout := &bounded{overflow: func() { stop(ErrTooLarge) }}
 	stderr := &ending{}
 	live := &lines{to: stderr, emit: tell.said}
-	err = run(ctx, key.Command, stdout, live)
+	err = r.run(ctx, key.Command, stdout, live)
 	live.flush()
 
 	switch cause := context.Cause(ctx); {
@@ -67,8 +67,9 @@ func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secr
 }
 
 // run runs the command in a session of its own, which can be killed whole and
-// owns no terminal. Unless it ends well, nothing that it started is left.
-func run(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
+// owns no terminal. Unless it ends well, nothing that it started is left when no
+// command runs any more.
+func (r *Resolver) run(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -76,12 +77,16 @@ func run(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
 	cmd.Stdout, cmd.Stderr = crash.Writer(stdout), crash.Writer(stderr)
 	mark := child.NewMark()
 	mark.Put(cmd)
-	defer mark.Keep()()
+	r.strays.begin()
+	defer r.strays.done()
+	forget := mark.Keep()
 	err := child.Run(cmd, syscall.SIGKILL)
-	if cmd.Process != nil && err != nil {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		mark.Kill()
+	if cmd.Process == nil || err == nil {
+		forget()
+		return err
 	}
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	r.strays.leave(mark, forget)
 	return err
 }
 

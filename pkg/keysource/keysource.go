@@ -57,6 +57,7 @@ type Resolver struct {
 
 	once            sync.Once
 	commands, files chan struct{} // slots
+	strays          strays
 }
 
 // Error is a key whose content could not be had.
