@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"os"
 	"slices"
 
 	"github.com/rs/zerolog"
@@ -100,6 +101,9 @@ func (e *evaluation) eval(c *cli.Context, request nix.Request) ([]byte, error) {
 
 // look tells what is notable of a hive. It fails where no node is left.
 func (e *evaluation) look(h *hive.Hive, request nix.Request) error {
+	for i := range h.Nodes {
+		h.Nodes[i].WarnStored(func(path string) bool { _, err := os.Stat(path); return err == nil })
+	}
 	for _, note := range h.Notes {
 		e.tool.Log.Warn().Msg(note)
 	}

@@ -196,12 +196,7 @@ func (in nodeInEval) node(name string) (Node, error) {
 	}
 	node.Target = v.target(in)
 	for _, attr := range slices.Sorted(maps.Keys(d.Keys)) {
-		key := d.Keys[attr].key(attr, v)
-		node.Keys = append(node.Keys, key)
-		if strings.HasPrefix(key.File, "/nix/store/") {
-			node.Warnings = append(node.Warnings, fmt.Sprintf(
-				"deployment.keys.%q.keyFile is in the Nix store (%s), which every user of this machine and of the hosts can read: write the path as a quoted, absolute one", attr, key.File))
-		}
+		node.Keys = append(node.Keys, d.Keys[attr].key(attr, v))
 	}
 	for _, attr := range slices.Sorted(maps.Keys(d.Keys)) {
 		if paths := d.Keys[attr].TextPaths; len(paths) > 0 {

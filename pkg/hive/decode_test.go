@@ -183,9 +183,19 @@ func TestABrokenDocumentIsNotQuoted(t *testing.T) {
 }
 
 func TestAKeyFileInTheStoreDrawsAWarning(t *testing.T) {
-	h, err := Decode(document1(t, aNode(map[string]any{"attr": aKey(map[string]any{"text": nil, "keyFile": "/nix/store/x-token"})})))
-	if err != nil || len(h.Nodes[0].Warnings) != 1 || !strings.Contains(h.Nodes[0].Warnings[0], `"attr"`) {
-		t.Errorf("%v, %v", h, err)
+	h, err := Decode(document1(t, aNode(map[string]any{
+		"there": aKey(map[string]any{"text": nil, "keyFile": "/nix/store/x-token"}),
+		"gone":  aKey(map[string]any{"name": "gone", "text": nil, "keyFile": "/nix/store/x-gone"}),
+		"built": aKey(map[string]any{"name": "built", "text": nil, "keyFile": "/nix/store/x-built", "builds": []string{"/nix/store/x.drv!out"}}),
+		"safe":  aKey(map[string]any{"name": "safe", "text": nil, "keyFile": "/run/x-token"}),
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := h.Nodes[0]
+	node.WarnStored(func(path string) bool { return path != "/nix/store/x-gone" && path != "/nix/store/x-built" })
+	if all := strings.Join(node.Warnings, "\n"); len(node.Warnings) != 2 || !strings.Contains(all, `"there"`) || !strings.Contains(all, `"built"`) {
+		t.Errorf("warnings %q", node.Warnings)
 	}
 }
 

@@ -104,6 +104,17 @@ type Key struct {
 	UploadAt UploadAt
 }
 
+// WarnStored adds a warning for each key whose file is in the Nix store, or will
+// be once what it needs is built. exists tells of the files of this machine.
+func (n *Node) WarnStored(exists func(path string) bool) {
+	for _, key := range n.Keys {
+		if strings.HasPrefix(key.File, "/nix/store/") && (len(key.Builds) > 0 || exists(key.File)) {
+			n.Warnings = append(n.Warnings, fmt.Sprintf(
+				"deployment.keys.%q.keyFile is in the Nix store (%s), which every user of this machine and of the hosts can read: write the path as a quoted, absolute one", key.Attr, key.File))
+		}
+	}
+}
+
 // Path is where the key lands on the host.
 func (k Key) Path() string {
 	if k.DestDir == "/" {
