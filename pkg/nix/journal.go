@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
-
-	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // journal reads what Nix says with --log-format internal-json: each line is
@@ -170,12 +168,12 @@ func (j *journal) remember(text string) {
 // warn logs the warnings of nodes, equal ones together, when the evaluation is over.
 func (j *journal) warn() {
 	for _, w := range j.warnings {
-		if len(w.nodes) == 1 {
-			j.log.Warn().Str("node", w.nodes[0]).Msg(w.text)
-			continue
-		}
 		slices.Sort(w.nodes)
-		j.log.Warn().Msg(hive.FirstFew(w.nodes) + ": " + w.text)
+		entry := j.log.Warn().Strs("nodes", w.nodes)
+		if len(w.nodes) == 1 {
+			entry = entry.Str("node", w.nodes[0])
+		}
+		entry.Msg(w.text)
 	}
 	j.warnings = nil
 }

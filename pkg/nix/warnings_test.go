@@ -29,10 +29,10 @@ func TestWarningsNameTheirNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, times := range map[string]int{
-		`{"level":"warn","message":"a, b, c and 1 more: an old option"}`: 1,
-		`{"level":"warn","message":"a, b, c and 1 more: tags are old"}`:  1,
-		`{"level":"warn","node":"d","message":"two\nlines"}`:             1,
-		`{"level":"info","node":"c","message":"system of c"}`:            1,
+		`{"level":"warn","nodes":["a","b","c","d"],"message":"an old option"}`: 1,
+		`{"level":"warn","nodes":["a","b","c","d"],"message":"tags are old"}`:  1,
+		`{"level":"warn","nodes":["d"],"node":"d","message":"two\nlines"}`:     1,
+		`{"level":"info","node":"c","message":"system of c"}`:                  1,
 		"not chosen": 0,
 		"colmena-go": 0,
 	} {

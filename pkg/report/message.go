@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 
 	"github.com/rs/zerolog"
@@ -55,9 +56,39 @@ func (d diagnostics) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 		PartsExclude: []string{zerolog.TimestampFieldName},
 		FormatPrepare: func(entry map[string]any) error {
 			if text, ok := entry[zerolog.MessageFieldName].(string); ok {
-				entry[zerolog.MessageFieldName] = indented(text, "    ")
+				entry[zerolog.MessageFieldName] = indented(about(entry)+text, "    ")
 			}
 			return nil
 		},
 	}.Write(p)
+}
+
+// namesWidth is how many columns the names before a message may take.
+const namesWidth = 60
+
+// about takes the nodes out of a log's entry, as they stand before its message:
+// all of them if there is room, and else how many more there are.
+func about(entry map[string]any) string {
+	var names []string
+	if node, ok := entry["node"].(string); ok {
+		names = []string{node}
+	} else if nodes, ok := entry["nodes"].([]any); ok {
+		for _, node := range nodes {
+			names = append(names, fmt.Sprint(node))
+		}
+	}
+	delete(entry, "node")
+	delete(entry, "nodes")
+	if len(names) == 0 {
+		return ""
+	}
+	text := label(names[0])
+	for i, name := range names[1:] {
+		next := ", " + label(name)
+		if len(text)+len(next) > namesWidth {
+			return fmt.Sprintf("%s and %d more: ", text, len(names)-1-i)
+		}
+		text += next
+	}
+	return text + ": "
 }

@@ -136,9 +136,29 @@ func TestDiagnosticsForgeNoLineAndObeyNobody(t *testing.T) {
 		screen.Tell(zerolog.ErrorLevel, "one\nweb | switch done\x1b[2J")
 		fmt.Fprint(screen, "raw \x1b[2J\x1b[31mred\x1b[0m\n")
 	})
-	want := "WRN trace here\n    web | switch done node=\"a\\nweb | done\"\n" +
+	want := "WRN \"a\\nweb | done\": trace here\n    web | switch done\n" +
 		"colmena-go: one\n  web | switch done\nraw \x1b[31mred\x1b[0m\n"
 	if got != want {
 		t.Errorf("printed\n%q\nwant\n%q", got, want)
+	}
+}
+
+func TestADiagnosticNamesItsNodesFirst(t *testing.T) {
+	many := []string{}
+	for i := range 30 {
+		many = append(many, fmt.Sprintf("node-%02d", i))
+	}
+	got := printed(t, func(screen *Terminal) {
+		log := screen.Logger(zerolog.InfoLevel, false)
+		log.Warn().Str("node", "web").Msg("one")
+		log.Warn().Strs("nodes", []string{"web"}).Str("node", "web").Msg("one of a list")
+		log.Warn().Strs("nodes", []string{"a", "b c", "d", "e"}).Msg("some")
+		log.Warn().Strs("nodes", many).Msg("many")
+		log.Info().Msg("none")
+	})
+	want := "WRN web: one\nWRN web: one of a list\nWRN a, \"b c\", d, e: some\n" +
+		"WRN node-00, node-01, node-02, node-03, node-04, node-05 and 24 more: many\nINF none\n"
+	if got != want {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
 	}
 }

@@ -32,7 +32,7 @@ HOME=/root NIX_PATH=nixpkgs=$PWD/nixpkgs ./colmena-go `+args+` 2>&1 || echo "exi
 	const good = `{ web = { lib, ... }: {
     boot.loader.grub.enable = false; fileSystems."/".device = "/dev/vda1"; system.stateVersion = "26.05";
     deployment.tags = lib.trace "one\ntwo" [ "t" ]; deployment.keys.k.text = "s3cret"; }; }`
-	if got := on(good, "build --on @t"); !strings.Contains(got, "1 of 1 nodes succeeded") || !strings.Contains(got, "INF one\n    two node=web") {
+	if got := on(good, "build --on @t"); !strings.Contains(got, "1 of 1 nodes succeeded") || !strings.Contains(got, "INF web: one\n    two") {
 		t.Errorf("%s", got)
 	}
 	for hive, says := range map[string]string{
