@@ -178,9 +178,15 @@ func (j *journal) warn() {
 	j.warnings = nil
 }
 
+// download is what Nix says of one that it tries again, by host and the rest.
+var download = regexp.MustCompile(`(unable to download '[^:/']+://[^/']*)/.*?'(: |; |$)`)
+
 // tell logs what is no error.
 func (j *journal) tell(text string) {
 	text = WithoutLogins(text)
+	if j.node != "" && !j.trace { // perhaps for a key, whose errors show no address
+		text = download.ReplaceAllString(text, "$1/"+NotShown+"'$2")
+	}
 	if what := j.node + "\x00" + text; j.told[what] {
 		return
 	} else if j.told != nil {

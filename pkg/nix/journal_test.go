@@ -36,6 +36,20 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 	}
 }
 
+// It may be one for a key, of which the error shows no address at all.
+func TestADownloadForANodeIsToldByItsHost(t *testing.T) {
+	const line = `@nix {"action":"msg","level":1,"msg":"warning: unable to download 'https://host/it's/s3cret': Couldn't connect; retrying in 2 ms"}`
+	for trace, want := range map[bool]string{false: `'https://host/[not shown]': Couldn't connect; retrying in 2 ms`, true: "s3cret"} {
+		var out bytes.Buffer
+		j := &journal{log: zerolog.New(&out), node: "web", trace: trace}
+		j.line(line)
+		j.warn()
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%t: %s, want %s", trace, &out, want)
+		}
+	}
+}
+
 // Two threads of Nix write into one pipe, and a long line is not written at once.
 func TestAnErrorThatIsTornApartIsReadWhole(t *testing.T) {
 	const line = `@nix {"action":"msg","level":0,"msg":"error: no s3cret","raw_msg":"no luck"}`
