@@ -1,0 +1,72 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// daemon is a host with another nix-daemon.
+type daemon struct {
+	*Host
+	command string
+}
+
+func (d daemon) Forward(ctx context.Context, dir, _ string) (string, func() error, error) {
+	return d.Host.Forward(ctx, dir, d.command)
+}
+
+type nowhere struct{}
+
+func (nowhere) Emit(deploy.Event) {}
+
+func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
+	s := serve(t)
+	set(t, &answerWithin, 300*time.Millisecond)
+	cfg := s.config(t)
+	copying := make(chan struct{})
+	tools := deploy.Tools{
+		Dial: func(ctx context.Context, n hive.Node, _ func(string)) (deploy.Host, error) {
+			command := "sleep 60"
+			if n.Name == "honest" {
+				command = "cat"
+				<-copying // the other one has the slot
+			}
+			h, err := Dial(ctx, cfg)
+			return daemon{h, command}, err
+		},
+		Build: func(context.Context, hive.Node, func(string)) error { return nil },
+		// As nix does, it greets and waits for an answer.
+		Copy: func(_ context.Context, out, socket string, _ func(string)) error {
+			if out == "/nix/store/silent" {
+				close(copying)
+			}
+			conn, err := net.Dial("unix", socket)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			conn.Write([]byte("x"))
+			_, err = io.ReadFull(conn, make([]byte, 1))
+			return err
+		},
+	}
+	var nodes []hive.Node
+	for _, name := range []string{"silent", "honest"} {
+		nodes = append(nodes, hive.Node{Name: name, Target: &hive.Target{Host: name}, Toplevel: &hive.Toplevel{OutPath: "/nix/store/" + name}})
+	}
+	begin := time.Now()
+	results := deploy.Run(t.Context(), nodes, deploy.Options{Goal: hive.Push, Parallel: 1}, tools, nowhere{})
+	if r := results[0]; r.Status != deploy.Failed || r.Step != deploy.StepPush || !errors.Is(r.Err, ErrStalled) {
+		t.Errorf("the silent node: %s in step %q: %v", r.Status, r.Step, r.Err)
+	}
+	if r := results[1]; r.Status != deploy.Succeeded || time.Since(begin) > 20*time.Second {
+		t.Errorf("the honest node after %v: %s in step %q: %v", time.Since(begin), r.Status, r.Step, r.Err)
+	}
+}
