@@ -197,6 +197,9 @@ func TestWhatAHostSaysIsBoundedAndPrintable(t *testing.T) {
 		strings.Repeat("a", 10) + strings.Repeat("b", 10):    strings.Repeat("a", 10) + strings.Repeat("b", 10),
 		strings.Repeat("a", 15) + strings.Repeat("b", 15):    strings.Repeat("a", 10) + cut + strings.Repeat("b", 10),
 		strings.Repeat("é", 20):                              strings.Repeat("é", 5) + cut + strings.Repeat("é", 5),
+		"a" + strings.Repeat("é", 20):                        "a" + strings.Repeat("é", 4) + cut + strings.Repeat("é", 5),
+		strings.Repeat("é", 20) + "a":                        strings.Repeat("é", 5) + cut + strings.Repeat("é", 4) + "a",
+		strings.Repeat("€", 20):                              strings.Repeat("€", 3) + cut + strings.Repeat("€", 3),
 		strings.Repeat("a", 1<<24) + strings.Repeat("b", 20): strings.Repeat("a", 10) + cut + strings.Repeat("b", 10),
 	} {
 		if got := Said(text, 20); got != want {

@@ -114,6 +114,19 @@ func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 	}
 }
 
+func TestTheSameWordsInAnotherStepAreAnotherReason(t *testing.T) {
+	list := []deploy.Result{
+		{Node: "a", Status: deploy.Failed, Step: deploy.StepDial, Err: errors.New("timed out")},
+		{Node: "b", Status: deploy.Failed, Step: deploy.StepPush, Err: errors.New("timed out")},
+	}
+	got := reasons(list, nodes(list), false)
+	for _, says := range []string{"a: failed (connect)", "b: failed (push)"} {
+		if !strings.Contains(got, says) {
+			t.Errorf("%s\ndoes not say %q", got, says)
+		}
+	}
+}
+
 func TestBuildsOfManyNodesThatFailAlikeAreOneReason(t *testing.T) {
 	failed := func(node, hash, of string) deploy.Result {
 		return deploy.Result{Node: node, Status: deploy.Failed, Step: deploy.StepBuild, Err: fmt.Errorf(

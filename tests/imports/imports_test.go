@@ -49,6 +49,7 @@ var alone = map[string][]string{
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive"},
+	"golang.org/x/sys/unix":              {"pkg/child"},
 	"golang.org/x/term":                  {"pkg/cli"},
 }
 
