@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs all tests. Those that need root, or programs that are not there, are left
 # out, which is said at the end, whatever comes of the others; with
-# COLMENA_GO_FLEET=require it is a failure.
+# COLMENA_GO_FLEET=require it is a failure, but for what single tests lack.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -28,7 +28,7 @@ elif ! go run ./tests/fleet/cmd/fleet setup; then
   leave_out "$hosts" 'see the error above'
   export COLMENA_GO_FLEET=skip
 fi
-[ -n "$root" ] || leave_out "the host's half of uploads and activations (pkg/upload, pkg/activation)" 'it needs root'
+[ -n "$root" ] || leave_out "the host's half of uploads and activations (pkg/upload, pkg/activation, tests/hostile)" 'it needs root'
 [ -x /usr/sbin/sshd ] || leave_out 'SSH to an sshd (pkg/remote)' 'openssh-server is not installed'
 
 # Not even where every other test is required: the tree is nobody's package.
@@ -44,14 +44,20 @@ status=$?
 rm -rf "$own"
 [ $status = 0 ] || fail "Nix cannot write its store as $(id -un), so nothing can be built: run this as root, or as a user who can ($(printf %s "$why" | tail -n 1))"
 
+# Single tests tell there what they lack (tests/lacking).
+COLMENA_GO_LACKING=$(mktemp) || exit 1
+export COLMENA_GO_LACKING
+trap 'rm -f "$COLMENA_GO_LACKING"' EXIT
+
 # -count=1: what ran on hosts some other time says nothing about now.
 go test -race -count=1 -timeout 30m "$@" ./...
 status=$?
 
 printf %s "$not_run"
+sort -u "$COLMENA_GO_LACKING" | sed 's/^/make test: did NOT run: /'
 if [ $status != 0 ]; then
   fail 'see above'
-elif [ -n "$not_run" ]; then
+elif [ -n "$not_run" ] || [ -s "$COLMENA_GO_LACKING" ]; then
   echo 'make test: passed, as far as it ran'
 else
   echo 'make test: passed, the tests on real hosts included'

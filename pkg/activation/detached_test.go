@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 func TestTheSwitchRunsWithTheGoalAndItsExitStatusComesBack(t *testing.T) {
@@ -229,7 +230,7 @@ func TestAToplevelThatIsNotOnTheHostChangesNothing(t *testing.T) {
 func TestAProfileThatCannotBeSetActivatesNothing(t *testing.T) {
 	needHost(t)
 	if _, err := exec.LookPath("nix-env"); err != nil {
-		t.Skip("needs nix-env")
+		lacking.Skip(t, "needs nix-env")
 	}
 	// The stand-in is no store path, which nix-env refuses.
 	top := system(t, "touch /run/activated\n")
@@ -270,7 +271,7 @@ func TestEveryLoginShellUnderstandsTheCommand(t *testing.T) {
 	for _, shell := range []string{"dash", "bash", "fish", "zsh"} {
 		t.Run(shell, func(t *testing.T) {
 			if _, err := exec.LookPath(shell); err != nil {
-				t.Skip(shell + " is not installed")
+				lacking.Skip(t, shell+" is not installed")
 			}
 			o, err := Run(t.Context(), local{shell: shell}, Request{Goal: hive.Test, Toplevel: system(t, "exit 100\n")}, Hooks{})
 			if err != nil || !o.RebootNeeded() {

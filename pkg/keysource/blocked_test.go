@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 // deaf mounts a FUSE file system that answers nothing, and returns a path in it.
@@ -20,13 +21,13 @@ func deaf(t *testing.T) string {
 	t.Helper()
 	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("needs /dev/fuse: ", err)
+		lacking.Skip(t, "needs /dev/fuse: ", err)
 	}
 	dir := t.TempDir()
 	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=%d,group_id=%d", device.Fd(), os.Getuid(), os.Getgid())
 	if err := syscall.Mount("deaf", dir, "fuse", syscall.MS_NODEV|syscall.MS_NOSUID, options); err != nil {
 		device.Close()
-		t.Skip("needs to mount FUSE: ", err)
+		lacking.Skip(t, "needs to mount FUSE: ", err)
 	}
 	t.Cleanup(func() {
 		device.Close() // whoever waits is told that the connection is gone

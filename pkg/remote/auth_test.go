@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 func TestAuthenticationErrorsSayWhatWasTried(t *testing.T) {
@@ -41,7 +43,7 @@ func TestKeysOfTheAgentOpenTheDoor(t *testing.T) {
 	s := serve(t)
 	agent := exec.Command("ssh-agent", "-D", "-a", s.path("agent"))
 	if err := agent.Start(); err != nil {
-		t.Skip(err)
+		lacking.Skip(t, err)
 	}
 	defer func() { agent.Process.Kill(); agent.Wait() }()
 	add := exec.Command("sh", "-c", `i=0; while [ ! -S "$SSH_AUTH_SOCK" ] && [ $i -lt 50 ]; do sleep 0.1; i=$((i+1)); done; ssh-add -q "$1"`, "sh", s.path("id"))

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 // settingsFor reads the ssh_config of one test, as Dial does.
@@ -17,7 +19,7 @@ func settingsFor(t *testing.T, text string) (settings, error) {
 		t.Fatal(err)
 	}
 	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("no ssh: install openssh-client")
+		lacking.Skip(t, "no ssh: install openssh-client")
 	}
 	return lookUp(t.Context(), Config{Host: "box", Port: 77, User: "ops", SSHConfigFile: path})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 // without takes programs away from the host until the test is over.
@@ -24,7 +25,7 @@ func without(t *testing.T, programs ...string) {
 			t.Fatal(err)
 		}
 		if err := syscall.Mount("lacking", dir, "overlay", 0, "lowerdir="+dir+",upperdir="+upper+"/"+name+",workdir="+work+"/"+name); err != nil {
-			t.Skip("needs overlays: ", err)
+			lacking.Skip(t, "needs overlays: ", err)
 		}
 		t.Cleanup(func() {
 			if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {

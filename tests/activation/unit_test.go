@@ -16,6 +16,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 func TestEveryExitStatusComesBackFromTheUnit(t *testing.T) {
@@ -214,7 +215,7 @@ func TestARestartOfSshdIsNotNoticed(t *testing.T) {
 func TestALoginShellOfAnotherKindWorks(t *testing.T) {
 	h := host(t)
 	if h.sh(t, "test -x /usr/bin/fish && echo yes") != "yes" {
-		t.Skip("the host has no fish")
+		lacking.Skip(t, "the host has no fish")
 	}
 	top := h.system(t, "exit 100")
 	h.sh(t, "usermod -s /usr/bin/fish root")

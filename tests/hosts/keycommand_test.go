@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 // What it prints on stderr may be the secret, whole or in pieces.
@@ -51,12 +53,12 @@ func TestAKeyFileThatDoesNotAnswerIsLeftAtTheFirstSignal(t *testing.T) {
 	d := deploying(t, 1)
 	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("needs /dev/fuse: ", err)
+		lacking.Skip(t, "needs /dev/fuse: ", err)
 	}
 	defer device.Close()
 	dir := t.TempDir()
 	if err := syscall.Mount("deaf", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", device.Fd())); err != nil {
-		t.Skip("needs to mount FUSE: ", err)
+		lacking.Skip(t, "needs to mount FUSE: ", err)
 	}
 	defer syscall.Unmount(dir, syscall.MNT_DETACH)
 	d.hive(`{ host1.deployment.keys.k.keyFile = "` + dir + `/secret"; }`)
