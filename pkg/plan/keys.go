@@ -173,26 +173,27 @@ func (f FileState) onlyRoots(dir DirState) bool {
 	return dir.RootOnly && f.UID == 0 && f.Mode&0o022 == 0 && !f.ACL
 }
 
-// own settles the step's UID and GID.
+// own settles the step's UID and GID. Its error holds a [KeyError] for each that
+// does not exist.
 func own(step *KeyStep, seen Observed, policy Policy) error {
 	var absent []string
-	look := func(option, name string, known map[string]int) (int, error) {
+	var problems *multierror.Error
+	look := func(option, name string, known map[string]int) int {
 		id, ok := lookup(name, known)
 		switch {
 		case ok:
-			return id, nil
+			return id
 		case policy.AbsentOwnerIsRoot:
 			absent = append(absent, option+" "+name)
-			return 0, nil
+		default:
+			problems = multierror.Append(problems, &KeyError{step.Key.Attr, option, fmt.Sprintf(
+				"there is no %s %q on the host; create it (apply does, if the configuration declares it) or correct the name", option, name)})
 		}
-		return 0, &KeyError{step.Key.Attr, option, fmt.Sprintf(
-			"there is no %s %q on the host; create it (apply does, if the configuration declares it) or correct the name", option, name)}
+		return 0
 	}
-	var err error
-	if step.UID, err = look("user", step.Key.User, seen.Users); err != nil {
-		return err
-	}
-	if step.GID, err = look("group", step.Key.Group, seen.Groups); err != nil {
+	step.UID = look("user", step.Key.User, seen.Users)
+	step.GID = look("group", step.Key.Group, seen.Groups)
+	if err := problems.ErrorOrNil(); err != nil {
 		return err
 	}
 	if len(absent) > 0 {

@@ -142,6 +142,13 @@ func TestAKeyOfAnEarlierPhaseMayComeAgain(t *testing.T) {
 	}
 }
 
+func TestAUserAndAGroupThatAreMissingAreToldTogether(t *testing.T) {
+	_, err := Keys([]WantedKey{wanted("k", "v", owner("nobody-here", "none-here"))}, host(nil), Policy{}, nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "2 problems:\n") || !strings.Contains(err.Error(), `user "nobody-here"`) || !strings.Contains(err.Error(), `group "none-here"`) {
+		t.Errorf("%v, want both", err)
+	}
+}
+
 func TestOwnersMayBeAbsentOnlyWhereActivationMakesThem(t *testing.T) {
 	lenient, boot := Policy{AbsentOwnerIsRoot: true}, Policy{AbsentOwnerIsRoot: true, SkipVolatile: true}
 	for goal, want := range map[hive.Goal][2]Policy{
