@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -35,17 +37,25 @@ func (c *agentConn) noticing(n int, err error) (int, error) {
 }
 
 func (ids *identities) askAgent(ctx context.Context, s settings) []ssh.Signer {
+	from := "IdentityAgent"
 	ids.socket = s.identityAgent
 	if ids.socket == "" {
-		ids.socket = os.Getenv("SSH_AUTH_SOCK")
+		from, ids.socket = "SSH_AUTH_SOCK", os.Getenv("SSH_AUTH_SOCK")
 	}
 	if ids.socket == "" || ids.socket == "none" {
 		ids.note("no agent")
 		return nil
 	}
 	conn, err := (&net.Dialer{Timeout: agentLimit}).DialContext(ctx, "unix", ids.socket)
-	if err != nil {
-		ids.note("the agent at %s does not answer", ids.socket)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		ids.note("no agent: %s names the socket %s, which does not exist", from, ids.socket)
+		return nil
+	case errors.Is(err, syscall.ECONNREFUSED):
+		ids.note("no agent: %s names the socket %s, where nobody listens any more", from, ids.socket)
+		return nil
+	case err != nil:
+		ids.note("the agent at %s cannot be asked: %s", ids.socket, withoutGo(err))
 		return nil
 	}
 	link := &agentConn{conn: conn}

@@ -56,7 +56,11 @@ func (ids *identities) readFiles(paths []string, fromAgent []ssh.Signer) (wanted
 	var absent []string
 	defer func() {
 		if len(paths) > 0 && len(absent) == len(paths) {
-			ids.note("none of %s is there", strings.Join(absent, ", "))
+			if len(absent) == 1 {
+				ids.note("the key file %s does not exist", absent[0])
+			} else {
+				ids.note("none of the key files %s exists", strings.Join(absent, ", "))
+			}
 		}
 	}()
 	for _, path := range paths {

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -189,5 +190,35 @@ func TestTooManyKeysOfAnAgentAreTold(t *testing.T) {
 	_, err := dial(t, s.config(t, "IdentityAgent "+serveAgent(t, keyring(t, append(paths, s.path("id"))...))))
 	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "IdentitiesOnly") {
 		t.Errorf("%v, want ErrAuth that says how to choose", err)
+	}
+}
+
+func TestAnAgentThatIsGoneIsNamed(t *testing.T) {
+	s := serve(t, "KbdInteractiveAuthentication no")
+	s.write(t, "authorized_keys", "")
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.path("stale"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
+	for socket, want := range map[string]string{"gone": "which does not exist", "stale": "where nobody listens any more"} {
+		t.Setenv("SSH_AUTH_SOCK", s.path(socket))
+		_, err := dial(t, s.config(t, "IdentityAgent SSH_AUTH_SOCK"))
+		if err == nil || !strings.Contains(err.Error(), "no agent: SSH_AUTH_SOCK names the socket "+s.path(socket)+", "+want) {
+			t.Errorf("%v, want that the agent %s", err, want)
+		}
+	}
+}
+
+func TestKeyFilesThatDoNotExistAreNamed(t *testing.T) {
+	for want, paths := range map[string][]string{
+		"the key file /no/a does not exist":         {"/no/a"},
+		"none of the key files /no/a, /no/b exists": {"/no/a", "/no/b"},
+	} {
+		ids := &identities{}
+		if ids.readFiles(paths, nil); ids.String() != want {
+			t.Errorf("tried %q, want %q", ids, want)
+		}
 	}
 }
