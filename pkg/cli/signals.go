@@ -58,7 +58,7 @@ func interruptible(screen *report.Terminal, run *atomic.Pointer[report.Run]) (co
 		case <-signals:
 		}
 		cancel(errInterrupted)
-		screen.Tell(zerolog.WarnLevel, "interrupted: nothing new begins, hosts that are being changed are finished; once more to leave at once")
+		screen.Tell(zerolog.WarnLevel, "interrupted: nothing new begins"+whatGoesOn(run.Load(), ", hosts that are being changed are finished")+"; once more to leave at once")
 		first := time.NewTimer(oneSignal)
 		defer first.Stop()
 		select {
@@ -85,12 +85,20 @@ func interruptible(screen *report.Terminal, run *atomic.Pointer[report.Run]) (co
 	}
 }
 
+// whatGoesOn is the text where hosts may be changed, and else nothing.
+func whatGoesOn(run *report.Run, text string) string {
+	if run == nil || !run.ReachesHosts() {
+		return ""
+	}
+	return text
+}
+
 // leave ends the program at once, with what is known of the deployment, if there is one.
 func leave(screen *report.Terminal, run *report.Run) {
 	if run != nil {
 		run.Leave()
 	}
-	screen.Tell(zerolog.WarnLevel, "left at once: an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends")
+	screen.Tell(zerolog.WarnLevel, "left at once"+whatGoesOn(run, ": an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends"))
 	hurried(screen, atOnce)
 	os.Exit(ExitInterrupted)
 }

@@ -103,6 +103,11 @@ func (r *Run) Waiting() string {
 	return strings.Join(parts, ", ")
 }
 
+// ReachesHosts reports whether the deployment may change hosts.
+func (r *Run) ReachesHosts() bool {
+	return slices.ContainsFunc(r.nodes, func(p *progress) bool { return p.goal.NeedsHost() })
+}
+
 // End tells how every node ended.
 func (r *Run) End(results []deploy.Result) { r.told.Do(func() { r.tell(results, "") }) }
 

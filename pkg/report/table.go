@@ -15,6 +15,9 @@ import (
 // then the numbers, and how to do the rest.
 func table(results []deploy.Result, nodes []hive.Node, view View) string {
 	results = failuresLast(results)
+	if len(results) == 0 {
+		return summary(results) + "\n"
+	}
 	var b strings.Builder
 	columns := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(columns, "NODE\tRESULT\tKEYS\tTIME")
@@ -79,6 +82,12 @@ func countOf(results []deploy.Result) map[deploy.Status]int {
 // summary is the numbers in one line.
 func summary(results []deploy.Result) string {
 	count := countOf(results)
+	switch {
+	case len(results) == 0:
+		return "there are no nodes, so nothing was done"
+	case count[deploy.SkippedNode] == len(results):
+		return fmt.Sprintf("0 of %d nodes succeeded, %[1]d skipped: none has a deployment.targetHost, so nothing was deployed", len(results))
+	}
 	text := fmt.Sprintf("%d of %d nodes succeeded", count[deploy.Succeeded], len(results))
 	for _, status := range []deploy.Status{deploy.Failed, deploy.SkippedNode, deploy.Cancelled, left} {
 		if count[status] > 0 {
