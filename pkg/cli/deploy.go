@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -165,16 +166,22 @@ func (d *deployment) warnOfTexts(h *hive.Hive) {
 	if d.source.File != "" || d.tool.Impure {
 		return
 	}
-	var names []string
+	var nodes, names []string
 	for _, node := range h.Nodes {
 		for _, key := range node.Keys {
-			if key.Text != nil {
-				names = append(names, fmt.Sprintf("%s: %q", node.Name, key.Attr))
+			if key.Text == nil {
+				continue
+			}
+			if !slices.Contains(nodes, node.Name) {
+				nodes = append(nodes, node.Name)
+			}
+			if name := fmt.Sprintf("%q", key.Attr); !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
 	if len(names) > 0 {
-		d.tool.Log.Warn().Msgf("texts of keys that are written in a flake are in the Nix store, where every user of this machine can read them (%s): for what is secret, set keyFile to a quoted absolute path, or keyCommand", hive.FirstFew(names))
+		d.tool.Log.Warn().Strs("nodes", nodes).Msgf("texts of keys that are written in a flake are in the Nix store, where every user of this machine can read them (%s): for what is secret, set keyFile to a quoted absolute path, or keyCommand", hive.FirstFew(names))
 	}
 }
 
@@ -215,7 +222,7 @@ func (d *deployment) check(h *hive.Hive) error {
 		}
 	}
 	if len(builtHere) > 0 {
-		d.tool.Log.Warn().Msgf("deployment.buildOnTarget is not supported yet: the systems are built here (%s)", hive.FirstFew(builtHere))
+		d.tool.Log.Warn().Strs("nodes", builtHere).Msg("deployment.buildOnTarget is not supported yet: the systems are built here")
 	}
 	return nil
 }
