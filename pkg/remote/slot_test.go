@@ -33,7 +33,7 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 	copying := make(chan struct{})
 	tools := deploy.Tools{
 		Dial: func(ctx context.Context, n hive.Node, _ func(string)) (deploy.Host, error) {
-			command := "sleep 60"
+			command := "wc -c" // takes all, says nothing, and ends with its input
 			if n.Name == "honest" {
 				command = "cat"
 				<-copying // the other one has the slot
@@ -52,6 +52,7 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 				return err
 			}
 			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
 			conn.Write([]byte("x"))
 			_, err = io.ReadFull(conn, make([]byte, 1))
 			return err
