@@ -30,9 +30,7 @@ func TestALostSwitchIsNotTakenForThatOfSomebodyElse(t *testing.T) {
 	begin := time.Now()
 	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
 		if l == "begun" {
-			if out, err := exec.Command("sh", "-c", `pkill -KILL -f '[/]script run test'`).CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
+			killWaiting(t, all)
 			goOn(t)
 		}
 	}})

@@ -396,9 +396,7 @@ func TestASwitchWhoseMainProcessIsKilledIsFollowedToItsEnd(t *testing.T) {
 	needHost(t)
 	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
 		if l == "begun" {
-			if out, err := exec.Command("sh", "-c", `pkill -KILL -o -f '[/]script run test'`).CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
+			killWaiting(t, oldest)
 			goOn(t)
 		}
 	}})
@@ -411,9 +409,7 @@ func TestASwitchThatLosesAllWhoWaitForItIsWaitedForAndNotCalledKilledBefore(t *t
 	needHost(t)
 	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
 		if l == "begun" {
-			if out, err := exec.Command("sh", "-c", `pkill -KILL -f '[/]script run test'`).CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
+			killWaiting(t, all)
 			time.AfterFunc(1500*time.Millisecond, func() { os.WriteFile("/run/go-on", nil, 0o600) })
 		}
 	}})
@@ -447,7 +443,12 @@ func TestASwitchThatSaysNothingForLongIsKnownToBeAlive(t *testing.T) {
 	if err != nil || o.Err() != nil || strings.Count(said.String(), " alive\n") < 2 {
 		t.Errorf("%+v, %v: %q", o, err, said.String())
 	}
-	if out, _ := exec.Command("pgrep", "-x", "-f", "sleep 1").Output(); len(out) > 0 {
-		t.Errorf("what waits for the next pulse is left: %s", out)
+	ours, _ := os.Readlink("/proc/self/ns/mnt")
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		line, _ := os.ReadFile(path)
+		if theirs, _ := os.Readlink(filepath.Dir(path) + "/ns/mnt"); theirs == ours && string(line) == "sleep\x001\x00" {
+			t.Errorf("what waits for the next pulse is left: %s", path)
+		}
 	}
 }

@@ -142,3 +142,20 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
+
+// Which of the processes that wait for a switch.
+const (
+	all    = ""
+	oldest = "-o"
+)
+
+// killWaiting kills those of the one activation that runs, and of no other on this
+// machine: its folder's name is its own.
+func killWaiting(t *testing.T, which string) {
+	t.Helper()
+	pattern := "[/]" + filepath.Base(activations(t)[0]) + "/script run"
+	out, err := exec.Command("sh", "-c", "pkill -KILL "+which+" -f '"+pattern+"'").CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v: %s", pattern, err, out)
+	}
+}
