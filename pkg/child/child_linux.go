@@ -26,8 +26,12 @@ func tie(cmd *exec.Cmd, last syscall.Signal) {
 // passes bounds how often Kill looks again for what was started meanwhile.
 const passes = 20
 
-// Kill ends every process that has the mark, and nothing else.
+// Kill ends every process that has the mark, and nothing else; the zero Mark is
+// none's.
 func (m Mark) Kill() {
+	if m == "" {
+		return
+	}
 	for range passes {
 		found := false
 		environments, _ := filepath.Glob("/proc/[0-9]*/environ")
