@@ -79,6 +79,9 @@ for process in /proc/[0-9]*; do
   { mapfile -t -d "" args <"$process/cmdline"; } 2>/dev/null || continue
   if [[ ${args[1]-} != *-colmena-go-await-key ]]; then continue; fi
   path=${waiting[${args[3]:--}]-}
+  # Others may have a process of root's with any words, as of a sudo that asks.
+  { cgroup=$(<"$process/cgroup"); } 2>/dev/null
+  if [[ ${cgroup-} != *"/${args[3]-}"* ]]; then continue; fi
   if [ -n "$path" ] && [ "$path" != "${args[2]}" ]; then astray+=("${args[3]}"); fi
 done
 tell restart "${astray[@]}"

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -421,6 +422,62 @@ func TestASwitchThatLosesAllWhoWaitForItIsWaitedForAndNotCalledKilledBefore(t *t
 	}
 }
 
+// What tells us that the switch has ended may be gone before it.
+func TestAnEndThatIsWaitedForInVainIsReadAllTheSame(t *testing.T) {
+	needHost(t)
+	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
+		if l == "begun" {
+			if killOurs(t, "flock\x005\x00") == 0 {
+				t.Error("nothing waits for the end")
+			}
+			time.AfterFunc(1500*time.Millisecond, func() { os.WriteFile("/run/go-on", nil, 0o600) })
+		}
+	}})
+	if err != nil || o.Exit != 4 || o.Killed != "" {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}
+
+// inOurs lists the processes of this test's mount namespace with a command line.
+func inOurs(line string) (pids []int) {
+	ours, _ := os.Readlink("/proc/self/ns/mnt")
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		text, _ := os.ReadFile(path)
+		theirs, _ := os.Readlink(filepath.Dir(path) + "/ns/mnt")
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && theirs == ours && string(text) == line {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func killOurs(t *testing.T, line string) int {
+	t.Helper()
+	pids := inOurs(line)
+	for _, pid := range pids {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	return len(pids)
+}
+
+func TestARunThatTakesNoMoreFilesIsTold(t *testing.T) {
+	needHost(t)
+	os.RemoveAll("/run/colmena-go")
+	os.MkdirAll("/run/colmena-go", 0o700)
+	for _, inodes := range []int{1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12} { // 7 are right as well, after half a minute
+		if err := syscall.Mount("tmpfs", "/run/colmena-go", "tmpfs", 0, fmt.Sprintf("mode=0700,nr_inodes=%d", inodes)); err != nil {
+			t.Fatal(err)
+		}
+		top := system(t, "exit 4\n")
+		o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: top}, Hooks{})
+		if !errors.Is(err, ErrHost) && (err != nil || o.Exit != 4 || o.Killed != "") {
+			t.Errorf("with %d inodes: %+v, %v", inodes, o, err)
+		}
+		syscall.Unmount("/run/colmena-go", syscall.MNT_DETACH)
+	}
+}
+
 // saidAlive records what the host says besides lines of the activation.
 type saidAlive struct {
 	local
@@ -443,12 +500,7 @@ func TestASwitchThatSaysNothingForLongIsKnownToBeAlive(t *testing.T) {
 	if err != nil || o.Err() != nil || strings.Count(said.String(), " alive\n") < 2 {
 		t.Errorf("%+v, %v: %q", o, err, said.String())
 	}
-	ours, _ := os.Readlink("/proc/self/ns/mnt")
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range lines {
-		line, _ := os.ReadFile(path)
-		if theirs, _ := os.Readlink(filepath.Dir(path) + "/ns/mnt"); theirs == ours && string(line) == "sleep\x001\x00" {
-			t.Errorf("what waits for the next pulse is left: %s", path)
-		}
+	if left := inOurs("sleep\x001\x00"); len(left) > 0 {
+		t.Errorf("what waits for the next pulse is left: %v", left)
 	}
 }

@@ -58,7 +58,8 @@ trap : HUP INT TERM
 umask 077
 exec 8>>"$dir/running" </dev/null
 flock -n 8 || exit 0
-exec 7>&1 >>"$dir/log" 2>&1 9>>"$run/activation.lock"
+# With `command`, a redirection that fails does not end the shell.
+command exec 7>&1 >>"$dir/log" 2>&1 9>>"$run/activation.lock" || end "fail cannot write in $run" 1
 if ! flock -n 9; then
   { read -r holder <"$run/activation"; } 2>/dev/null || holder=unknown
   end "busy $holder" 75
@@ -109,6 +110,7 @@ drain() {
   umask 022
   cd /
   [ "$2" = boot ] || freeBoot "$@" 7>&- 8>&- 9>&-
+  printf x 1<>"$dir/begun"
   if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
     nix-env -p /nix/var/nix/profiles/system --set "$4" 7>&- 8>&- 9>&- || { code=$?; drain; end "profile $code" 1; }
   fi
@@ -176,6 +178,7 @@ alive() {
   set -- /proc/[0-9]*
   set -f
   for process; do
+    [ -O "$process" ] || continue
     what=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null)
     case $what in *switch-to-configuration*) ;; *) continue ;; esac
     if [ -n "$managed" ]; then
@@ -187,22 +190,28 @@ alive() {
   return 1
 }
 
-# lost: no status was written. The switch is followed to its end all the same,
-# and how that was is asked of systemd, which keeps a unit that failed.
+# lost: no status is there. The switch is followed to its end all the same, since
+# only what waited for it may be gone; then its end is read, or asked of the journal
+# and of systemd, which keeps a unit that failed.
 lost() {
   while alive; do sleep 1; done
+  for pause in 0 0.3 0.7 1 1; do
+    sleep $pause
+    { read -r status <"$dir/status"; } 2>/dev/null
+    case $status in [a-z]*) return ;; esac
+  done
+  begun=' '
+  { read -r begun <"$dir/begun"; } 2>/dev/null
   status=killed
-  [ -n "$managed" ] || return 0
-  load='' result='' code=''
-  while IFS='=' read -r name value; do
-    case $name in LoadState) load=$value ;; Result) result=$value ;; ExecMainStatus) code=$value ;; esac
+  [ "$begun" != ' ' ] || status='fail the activation ended before the switch began'
+  [ -n "$managed" ] && [ "$begun" != ' ' ] || return 0
+  result='' code=$(journalctl -q -o cat --no-pager -u "$unit" | sed -n 's/^switch-to-configuration [a-z-]* ended with \([0-9]*\)$/\1/p')
+  [ -n "$code" ] || while IFS='=' read -r name value; do
+    case $name in Result) result=$value ;; ExecMainStatus) code=$value ;; esac
   done <<UNIT
-$(systemctl show -p LoadState -p Result -p ExecMainStatus "$unit")
+$(systemctl show -p Result -p ExecMainStatus "$unit")
 UNIT
-  case $load,$result in
-    not-found,*) status='exit 0' ;;
-    *,exit-code) status="exit $code" ;;
-  esac
+  case $result in '' | exit-code) status="exit $code" ;; esac
   systemctl reset-failed "$unit" 2>/dev/null
 }
 
@@ -211,6 +220,8 @@ system() {
   if [ "$1" -ef "$toplevel" ]; then echo "$toplevel"; else readlink -e "$1" || echo -; fi
 }
 
+# A variable that the environment has would be passed on to every program.
+unset id mark goal profile toplevel keys pulse dir
 read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
@@ -230,7 +241,8 @@ dir=$run/activate-$id
 mkdir -m 0700 "$dir" || fail "cannot make $dir"
 exec 3<&0 6>"$dir/follower"
 # The status will need no room of its own then.
-flock 6 && printf '%s\n' "$script" >"$dir/script" && printf '%64s' '' >"$dir/status" && : >"$dir/running" ||
+flock 6 && printf '%s\n' "$script" >"$dir/script" && printf '%64s' '' >"$dir/status" &&
+  printf ' ' >"$dir/begun" && : >"$dir/running" ||
   fail "cannot write and lock files in $dir"
 say launch
 start
@@ -247,8 +259,10 @@ trap 'quit 3' HUP INT TERM
 (while read -r line; do :; done; kill $$) <&3 6>&- >/dev/null 2>&1 &
 watcher=$!
 
-await "$dir/log" 30 || { dir= && fail 'the activation did not start'; }
-exec 5<"$dir/running"
+# One that is late must not begin after we have said that it did not.
+exec 5<>"$dir/running"
+await "$dir/log" 30 || { flock -n 5 && fail 'the activation did not start'; }
+: >>"$dir/log"
 say began
 seen=
 flock 5 >/dev/null 2>&1 &

@@ -75,10 +75,13 @@ walk() {
       follow
       continue
     fi
+    new=
     [ -e "./$part" ] || create
     [ -d "./$part" ] || fail dir "$walking" "$(pwd -P) holds a $part that is not a directory"
     cd -P "./$part" || fail dir "$walking" "cannot enter $(pwd -P)/$part"
     entered "${here%% *}" "$part" || fail dir "$walking" "$part was swapped while it was entered"
+    # Ours to remove only now that it is known to be the one that was made.
+    [ -z "$new" ] || eval "made_$walking=\$part\$IFS\$made_$walking"
   done
   here=$(stat -c '%d:%i %u %a' .)
   place_for_keys "${here%% *}"
@@ -138,7 +141,7 @@ create() {
       *' '[2367]???) if guarded "$here"; then chown 0:0 "./$part" && chmod g-s "./$part"; fi ;;
     esac
   fi
-  eval "made_$walking=\$part\$IFS\$made_$walking"
+  new=yes
 }
 
 # --- the stage: a directory of root's own inside each destination ------------

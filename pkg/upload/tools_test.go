@@ -74,3 +74,38 @@ func TestAHostWithoutGetentKnowsItsUsers(t *testing.T) {
 	}
 	onHost(t, "/run/keys/k", "v", 1, 60, 0o640)
 }
+
+// Who owns a directory above destDir may swap what root has just made in it; what
+// is then found there is not ours to remove.
+func TestADirectoryThatIsSwappedWhenItIsMadeTakesNothingElseAway(t *testing.T) {
+	for name, swap := range map[string]string{
+		"for a link": "ln -s /srv/elsewhere/inside ./keys", "for a file": ": >./keys",
+	} {
+		t.Run(name, func(t *testing.T) {
+			fresh(t)
+			for _, dir := range []string{"/srv/home", "/srv/elsewhere/inside", "/srv/elsewhere/keys", "/srv/keys"} {
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			os.Chown("/srv/home", 1000, 1000)
+			without(t)
+			mkdir, err := exec.LookPath("mkdir")
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := "#!/bin/sh\n" + mkdir + ".real \"$@\" || exit\ncase $* in *./keys) rmdir ./keys && " + swap + " ;; esac\n"
+			if err := errors.Join(os.Rename(mkdir, mkdir+".real"), os.WriteFile(mkdir, []byte(script), 0o755)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := upload(t, local{}, item("k", "v", in("/srv/home/keys"))); !errors.Is(err, ErrHost) {
+				t.Errorf("got %v", err)
+			}
+			for _, dir := range []string{"/srv/elsewhere/keys", "/srv/keys", "/srv/home"} {
+				if _, err := os.Stat(dir); err != nil {
+					t.Errorf("an upload took away what is not its own: %v", err)
+				}
+			}
+		})
+	}
+}
