@@ -57,13 +57,14 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	d.warnOfTexts(h)
 	d.warnOfTwins(h)
-	run := d.shown(c, h)
+	nodes := deploy.Evaluated(h.Nodes)
+	run := d.shown(c, nodes.Names)
 	current(c.App).Store(run)
 	builder := d.tool.NewBuilder(nix.BuilderOptions{
 		Nodes: len(h.Nodes), MachinesFile: h.Meta.MachinesFile, Note: func(text string) { d.tool.Log.Info().Msg(text) },
 	})
 	defer builder.Close()
-	results := deploy.Run(c.Context, h.Nodes, d.Options, d.tools(builder, d.resolver(c, run)), run)
+	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c, run)), run)
 	run.End(results)
 	for _, bug := range bugs(results) {
 		d.tool.Log.Debug().Msg(string(bug.Stack))
@@ -151,13 +152,13 @@ func (d *deployment) seeOpenSSH() error {
 }
 
 // shown is the deployment as people or programs see it.
-func (d *deployment) shown(c *cli.Context, h *hive.Hive) *report.Run {
+func (d *deployment) shown(c *cli.Context, names []string) *report.Run {
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose := d.verbose || !onTerminal(c) && !screen(c.App).InJSON()
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, h.Nodes, d.Goal)
+	}, names, d.Goal)
 }
 
 // warnOfTexts: the text of a key in a flake can come from nowhere but the flake,

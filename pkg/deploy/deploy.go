@@ -6,6 +6,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,18 +54,38 @@ type Options struct {
 	Who                         string // shown to whoever waits for a host's upload lock
 }
 
-// Run deploys to every node and returns a result for each, in their order. When
-// ctx is done nothing new begins, builds and copies end, and a node whose host
-// is being changed is finished first.
-func Run(ctx context.Context, nodes []hive.Node, opts Options, tools Tools, sink Sink) []Result {
+// Run deploys to every node, each as soon as it arrives, and returns a result for
+// each: in the order of the names, then those that no name announced. When ctx is
+// done nothing new begins, builds and copies end, and a node whose host is being
+// changed is finished first.
+func Run(ctx context.Context, nodes Nodes, opts Options, tools Tools, sink Sink) []Result {
 	d := &deployment{opts: opts, tools: tools, sink: sink, slots: newSlots(opts.Parallel)}
-	results := make([]Result, len(nodes))
+	names, results := slices.Clone(nodes.Names), map[string]*Result{}
 	var all sync.WaitGroup
-	for i, node := range nodes {
-		all.Go(crash.Guarded(func() { results[i] = d.deploy(ctx, node) }))
+	err := nodes.each(ctx, func(a Arrival) {
+		name := a.Node.Name
+		if results[name] != nil {
+			return // it is on its way
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		result := &Result{}
+		results[name] = result
+		all.Go(crash.Guarded(func() { *result = d.deploy(ctx, a) }))
+	})
+	for _, name := range names {
+		if results[name] == nil {
+			result := d.deploy(ctx, Arrival{Node: hive.Node{Name: name}, Err: err})
+			results[name] = &result
+		}
 	}
 	all.Wait()
-	return results
+	list := make([]Result, len(names))
+	for i, name := range names {
+		list[i] = *results[name]
+	}
+	return list
 }
 
 type deployment struct {
@@ -75,16 +96,24 @@ type deployment struct {
 }
 
 // deploy takes one node to the goal and tells how it went.
-func (d *deployment) deploy(ctx context.Context, node hive.Node) Result {
-	begin := time.Now()
+func (d *deployment) deploy(ctx context.Context, a Arrival) Result {
+	begin, node := time.Now(), a.Node
 	run := &nodeRun{deployment: d, node: node, places: plan.Places{}, tails: map[Step][]string{}, result: Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}}
 	if node.Toplevel != nil {
 		run.result.Toplevel = node.Toplevel.OutPath
 	}
+	if node.Target != nil {
+		run.result.Host = node.Target.Host
+	}
 	for _, warning := range node.Warnings {
 		run.emit(EventWarn, warning)
 	}
-	err := run.safely(ctx)
+	err := a.Err
+	if err == nil {
+		err = run.safely(ctx)
+	} else {
+		run.blame(StepEvaluate)
+	}
 	run.stopWaiting()
 	switch {
 	case err == nil:

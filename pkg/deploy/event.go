@@ -14,6 +14,7 @@ type Step string
 
 // The steps a node goes through, in order.
 const (
+	StepEvaluate Step = "evaluate"
 	StepDial     Step = "connect"
 	StepInspect  Step = "inspect" // asking the host what it has
 	StepBuild    Step = "build"
@@ -34,12 +35,15 @@ type Event struct {
 	Result *Result
 }
 
+// Silent reports whether nothing is to be shown of the event.
+func (e Event) Silent() bool { return e.Kind == EventBegin && e.Text == "" }
+
 // EventKind says what an Event's Text is.
 type EventKind int
 
 // The kinds of events.
 const (
-	EventBegin   EventKind = iota // a step begins; Text says what
+	EventBegin   EventKind = iota // a step begins; Text says what, "" if that is not worth a line
 	EventOutput                   // one line of a program's output
 	EventPrivate                  // a line that may be a secret: for the terminal, and no log
 	EventNote                     // worth telling even without --verbose
@@ -70,6 +74,7 @@ type Result struct {
 	Step         Step          // where it failed; "" unless Status is Failed
 	Err          error         // nil unless Status is Failed or Cancelled
 	Tail         []string      // last lines of output of the failed step
+	Host         string        // deployment.targetHost, "" for none
 	Toplevel     string        // out path, "" when none was evaluated
 	Keys         []KeyResult   // one per key of the node that the goal touches
 	RebootNeeded bool          // switch-to-configuration ended with 100

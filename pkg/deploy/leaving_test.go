@@ -28,7 +28,7 @@ func TestAnInterruptAfterKeysThatAreUpToDateActivatesNothing(t *testing.T) {
 		cancel(why)
 		return map[string]secret.Secret{"late": secret.New([]byte("v"))}, nil
 	}
-	r := Run(ctx, []hive.Node{n}, Options{Goal: hive.Switch}, with, j)[0]
+	r := Run(ctx, Evaluated([]hive.Node{n}), Options{Goal: hive.Switch}, with, j)[0]
 	if r.Status != Cancelled || !errors.Is(r.Err, why) || len(host.commands) != 1 { // the one that inspects
 		t.Errorf("%s: %v; the host was told %d things", r.Status, r.Err, len(host.commands))
 	}

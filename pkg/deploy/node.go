@@ -238,8 +238,8 @@ func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcom
 // begin enters a step, in silence if there is nothing to say of it.
 func (n *nodeRun) begin(step Step, text string) {
 	n.blame(step)
+	n.emit(EventBegin, text)
 	if text != "" {
-		n.emit(EventBegin, text)
 		n.waitFor(text)
 	}
 }

@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -22,10 +24,24 @@ func TestTheEndOfANodeSaysWhatBecameOfItsKeys(t *testing.T) {
 	}
 }
 
-// told is a sink that keeps notes.
-type told []string
+// told is a sink that keeps texts.
+type told struct {
+	mu   sync.Mutex
+	said []string
+}
 
-func (n *told) Emit(e Event) { *n = append(*n, e.Text) }
+// Emit implements [Sink].
+func (n *told) Emit(e Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.said = append(n.said, e.Text)
+}
+
+func (n *told) texts() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.said)
+}
 
 func TestANoteOnKeysNamesThemAndCountsNothing(t *testing.T) {
 	var said told
@@ -34,7 +50,7 @@ func TestANoteOnKeysNamesThemAndCountsNothing(t *testing.T) {
 		return plan.KeyStep{WantedKey: plan.WantedKey{Key: hive.Key{Attr: name}}, Note: note}
 	}
 	n.tellNotes(plan.KeyPlan{step("a", "one"), step("b", "more"), step("c", "more"), step("d", "")})
-	if want := (told{`key "a": one`, `keys "b", "c": more`}); len(said) != 2 || said[0] != want[0] || said[1] != want[1] {
-		t.Errorf("%q, want %q", said, want)
+	if got, want := said.texts(), []string{`key "a": one`, `keys "b", "c": more`}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -63,7 +63,7 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 		nodes = append(nodes, hive.Node{Name: name, Target: &hive.Target{Host: name}, Toplevel: &hive.Toplevel{OutPath: "/nix/store/" + name}})
 	}
 	begin := time.Now()
-	results := deploy.Run(t.Context(), nodes, deploy.Options{Goal: hive.Push, Parallel: 1}, tools, nowhere{})
+	results := deploy.Run(t.Context(), deploy.Evaluated(nodes), deploy.Options{Goal: hive.Push, Parallel: 1}, tools, nowhere{})
 	if r := results[0]; r.Status != deploy.Failed || r.Step != deploy.StepPush || !errors.Is(r.Err, ErrStalled) {
 		t.Errorf("the silent node: %s in step %q: %v", r.Status, r.Step, r.Err)
 	}

@@ -40,7 +40,7 @@ func levelOf(status deploy.Status) zerolog.Level {
 func (l *Log) Emit(e deploy.Event) {
 	entry := l.log.Info()
 	switch {
-	case e.Kind == deploy.EventPrivate, e.Kind == deploy.EventOutput && !l.verbose:
+	case e.Silent(), e.Kind == deploy.EventPrivate, e.Kind == deploy.EventOutput && !l.verbose:
 		return
 	case e.Kind == deploy.EventOutput:
 		entry = l.output.Info()

@@ -81,7 +81,7 @@ func TestTheEndOfANodeTellsHowItEnded(t *testing.T) {
 
 func TestTheLastEntryOfADeploymentCountsItsNodes(t *testing.T) {
 	list := entries(t, func(screen *Terminal) {
-		NewRun(View{Screen: screen}, nodes(results()), "switch").End(results())
+		NewRun(View{Screen: screen}, names(results()), "switch").End(results())
 	})
 	e := list[len(list)-1]
 	e.Time, e.Seconds = "", 0

@@ -30,6 +30,9 @@ func NewPlain(t *Terminal, nodes []string, verbose bool, style Style) *Plain {
 
 // Emit implements [deploy.Sink].
 func (p *Plain) Emit(e deploy.Event) {
+	if e.Silent() {
+		return
+	}
 	text, color, out := printable(e.Text), none, p.out
 	switch e.Kind {
 	case deploy.EventOutput:

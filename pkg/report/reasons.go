@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
-	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // reason is why nodes failed, all of them in the same step and with the same
@@ -30,9 +29,9 @@ const (
 
 // reasons shows each reason once, with the nodes that share it and the last
 // output of the first of them.
-func reasons(results []deploy.Result, nodes []hive.Node, style Style) string {
+func reasons(results []deploy.Result, style Style) string {
 	var b strings.Builder
-	groups := grouped(results, nodes)
+	groups := grouped(results)
 	if len(groups) == 0 {
 		return ""
 	}
@@ -58,14 +57,14 @@ func reasons(results []deploy.Result, nodes []hive.Node, style Style) string {
 	return b.String()
 }
 
-func grouped(results []deploy.Result, nodes []hive.Node) []*reason {
+func grouped(results []deploy.Result) []*reason {
 	var groups []*reason
 	byWords := map[string]*reason{}
 	for _, r := range results {
 		if r.Status != deploy.Failed || r.Err == nil {
 			continue
 		}
-		words := string(r.Step) + "\x00" + withoutOwn(r, nodes)
+		words := string(r.Step) + "\x00" + withoutOwn(r)
 		g := byWords[words]
 		if g == nil {
 			g = &reason{first: r, alike: true}
@@ -84,17 +83,12 @@ var storePath = regexp.MustCompile(`/nix/store/([0-9a-z]{32})-([A-Za-z0-9+._?=-]
 
 // withoutOwn is the error of a node with a mark in the place of the node's own
 // name, address and system, and of the hashes of store paths.
-func withoutOwn(r deploy.Result, nodes []hive.Node) string {
+func withoutOwn(r deploy.Result) string {
 	inPath := regexp.MustCompile(`(-|^)` + regexp.QuoteMeta(r.Node) + `([-.]|$)`)
 	text := storePath.ReplaceAllStringFunc(r.Err.Error(), func(path string) string {
 		return "/nix/store/" + inPath.ReplaceAllString(storePath.FindStringSubmatch(path)[2], "$1\x001$2")
 	})
-	own := []string{r.Toplevel, r.Node}
-	for _, node := range nodes {
-		if node.Name == r.Node && node.Target != nil {
-			own = append(own, node.Target.Host)
-		}
-	}
+	own := []string{r.Toplevel, r.Node, r.Host}
 	var ofHost interface{ Own() []string } // an error that knows its host's addresses
 	if errors.As(r.Err, &ofHost) {
 		own = slices.Concat(own[:1], ofHost.Own(), own[1:])

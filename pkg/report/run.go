@@ -18,6 +18,7 @@ import (
 type Run struct {
 	deploy.Sink
 	view  View
+	goal  hive.Goal
 	begin time.Time
 	told  sync.Once // how it ended
 
@@ -36,8 +37,7 @@ type View struct {
 
 // progress is how far a node is.
 type progress struct {
-	node  hive.Node
-	goal  hive.Goal
+	node  string
 	step  deploy.Step
 	begin time.Time
 	end   *deploy.Result // nil before it
@@ -46,13 +46,12 @@ type progress struct {
 // left is the status of a node that was being changed when the user left.
 const left deploy.Status = "left"
 
-// NewRun returns a Run of a deployment to the nodes.
-func NewRun(view View, nodes []hive.Node, goal hive.Goal) *Run {
-	r := &Run{view: view, begin: time.Now()}
-	names := make([]string, len(nodes))
-	for i, node := range nodes {
-		names[i] = node.Name
-		r.nodes = append(r.nodes, &progress{node: node, goal: goal, begin: r.begin})
+// NewRun returns a Run of a deployment to the nodes of these names, none of which
+// needs to be evaluated yet.
+func NewRun(view View, names []string, goal hive.Goal) *Run {
+	r := &Run{view: view, goal: goal, begin: time.Now()}
+	for _, name := range names {
+		r.nodes = append(r.nodes, &progress{node: name, step: deploy.StepEvaluate, begin: r.begin})
 	}
 	if view.Screen.InJSON() {
 		r.Sink = NewLog(view.Screen, view.Verbose)
@@ -66,7 +65,7 @@ func NewRun(view View, nodes []hive.Node, goal hive.Goal) *Run {
 func (r *Run) Emit(e deploy.Event) {
 	r.mu.Lock()
 	for _, p := range r.nodes {
-		if p.node.Name != e.Node {
+		if p.node != e.Node {
 			continue
 		}
 		if p.step = e.Step; e.Kind == deploy.EventEnd {
@@ -90,7 +89,7 @@ func (r *Run) Waiting() string {
 		if names[p.step] == nil {
 			steps = append(steps, p.step)
 		}
-		names[p.step] = append(names[p.step], label(p.node.Name))
+		names[p.step] = append(names[p.step], label(p.node))
 	}
 	var parts []string
 	for _, step := range steps {
@@ -104,9 +103,7 @@ func (r *Run) Waiting() string {
 }
 
 // ReachesHosts reports whether the deployment may change hosts.
-func (r *Run) ReachesHosts() bool {
-	return slices.ContainsFunc(r.nodes, func(p *progress) bool { return p.goal.NeedsHost() })
-}
+func (r *Run) ReachesHosts() bool { return r.goal.NeedsHost() }
 
 // End tells how every node ended.
 func (r *Run) End(results []deploy.Result) { r.told.Do(func() { r.tell(results, "") }) }
@@ -121,11 +118,7 @@ func (r *Run) tell(results []deploy.Result, heading string) {
 		log.Summary(results, time.Since(r.begin))
 		return
 	}
-	nodes := make([]hive.Node, len(r.nodes))
-	for i, p := range r.nodes {
-		nodes[i] = p.node
-	}
-	r.view.Screen.Print("\n" + heading + table(results, nodes, r.view))
+	r.view.Screen.Print("\n" + heading + table(results, r.view))
 }
 
 // soFar is a result for every node, in their order.
@@ -138,7 +131,7 @@ func (r *Run) soFar() []deploy.Result {
 			results = append(results, *p.end)
 			continue
 		}
-		result := deploy.Result{Node: p.node.Name, Goal: p.goal, Status: deploy.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
+		result := deploy.Result{Node: p.node, Goal: r.goal, Status: deploy.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
 		if slices.Contains([]deploy.Step{deploy.StepUpload, deploy.StepActivate}, p.step) {
 			result.Status = left
 		}

@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
-	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // table is how every node ended, failures last; then the reasons, each once;
 // then the numbers, and how to do the rest.
-func table(results []deploy.Result, nodes []hive.Node, view View) string {
+func table(results []deploy.Result, view View) string {
 	results = failuresLast(results)
 	if len(results) == 0 {
 		return summary(results) + "\n"
@@ -25,7 +24,7 @@ func table(results []deploy.Result, nodes []hive.Node, view View) string {
 		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", label(r.Node), outcome(r), keys(r.Keys), r.Elapsed.Round(10*time.Millisecond))
 	}
 	columns.Flush()
-	b.WriteString(reasons(results, nodes, view.Style))
+	b.WriteString(reasons(results, view.Style))
 	fmt.Fprintln(&b, summary(results))
 	var rest []string
 	for _, r := range results {

@@ -29,11 +29,10 @@ func results() []deploy.Result {
 	}
 }
 
-// nodes are those of results, each at an address of its own.
-func nodes(results []deploy.Result) []hive.Node {
-	var list []hive.Node
-	for i, r := range results {
-		list = append(list, hive.Node{Name: r.Node, Target: &hive.Target{Host: fmt.Sprintf("192.0.2.%d", i+1)}})
+// names are the nodes of results.
+func names(results []deploy.Result) (list []string) {
+	for _, r := range results {
+		list = append(list, r.Node)
 	}
 	return list
 }
@@ -42,7 +41,7 @@ func again(nodes []string) string { return "colmena-go apply --on " + strings.Jo
 
 func TestTheTableTellsHowEveryNodeEnded(t *testing.T) {
 	got := printed(t, func(screen *Terminal) {
-		NewRun(View{Screen: screen, Again: again}, nodes(results()), hive.Switch).End(results())
+		NewRun(View{Screen: screen, Again: again}, names(results()), hive.Switch).End(results())
 	})
 	want := `
 NODE  RESULT             KEYS                              TIME
@@ -70,7 +69,7 @@ again: colmena-go apply --on db,late
 func many() []deploy.Result {
 	var list []deploy.Result
 	for i := range 20 {
-		list = append(list, deploy.Result{Node: fmt.Sprintf("web-%02d", i), Status: deploy.Failed, Step: deploy.StepDial,
+		list = append(list, deploy.Result{Node: fmt.Sprintf("web-%02d", i), Host: fmt.Sprintf("192.0.2.%d", i+1), Status: deploy.Failed, Step: deploy.StepDial,
 			Err: fmt.Errorf("cannot reach 192.0.2.%d:22: connection refused", i+1)})
 	}
 	return append(list,
@@ -82,7 +81,7 @@ func many() []deploy.Result {
 
 func TestEachReasonIsShownOnceWithTheNodesThatShareIt(t *testing.T) {
 	list := many()
-	got := reasons(list, nodes(list), false)
+	got := reasons(list, false)
 	want := `
 db-1 and db-2: failed (build):
   2 problems:
@@ -106,9 +105,10 @@ func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 		"part of another word": {"a-key is missing", "b-key is missing"},
 	} {
 		list := []deploy.Result{
-			{Node: "a", Status: deploy.Failed, Err: errors.New(texts[0])}, {Node: "b", Status: deploy.Failed, Err: errors.New(texts[1])},
+			{Node: "a", Host: "192.0.2.1", Status: deploy.Failed, Err: errors.New(texts[0])},
+			{Node: "b", Host: "192.0.2.2", Status: deploy.Failed, Err: errors.New(texts[1])},
 		}
-		if got := grouped(list, nodes(list)); len(got) != 2 {
+		if got := grouped(list); len(got) != 2 {
 			t.Errorf("%s: %q and %q count as one", name, texts[0], texts[1])
 		}
 	}
@@ -119,7 +119,7 @@ func TestTheSameWordsInAnotherStepAreAnotherReason(t *testing.T) {
 		{Node: "a", Status: deploy.Failed, Step: deploy.StepDial, Err: errors.New("timed out")},
 		{Node: "b", Status: deploy.Failed, Step: deploy.StepPush, Err: errors.New("timed out")},
 	}
-	got := reasons(list, nodes(list), false)
+	got := reasons(list, false)
 	for _, says := range []string{"a: failed (connect)", "b: failed (push)"} {
 		if !strings.Contains(got, says) {
 			t.Errorf("%s\ndoes not say %q", got, says)
@@ -133,7 +133,7 @@ func TestBuildsOfManyNodesThatFailAlikeAreOneReason(t *testing.T) {
 			"builder for '/nix/store/%s-nixos-system-%s-26.05.drv' failed\nall of it: nix log /nix/store/%[1]s-nixos-system-%[2]s-26.05.drv", strings.Repeat(hash, 32), of)}
 	}
 	list := []deploy.Result{failed("web-1", "a", "web-1"), failed("web-2", "b", "web-2"), failed("web-3", "c", "web-2")}
-	groups := grouped(list, nodes(list))
+	groups := grouped(list)
 	if len(groups) != 2 || and(groups[1].nodes) != "web-1 and web-2" {
 		t.Errorf("%d reasons, of which the last is that of %v", len(groups), groups[len(groups)-1].nodes)
 	}
@@ -143,7 +143,7 @@ func TestLongReasonsAndOutputAreBounded(t *testing.T) {
 	list := []deploy.Result{{Node: "a", Status: deploy.Failed, Step: deploy.StepBuild,
 		Err:  errors.New(strings.Repeat("x\n", 1000)),
 		Tail: append(make([]string, 1000), strings.Repeat("é", 1<<20))}}
-	got := reasons(list, nodes(list), false)
+	got := reasons(list, false)
 	if lines := strings.Count(got, "\n"); lines > 100 || len(got) > 8000 || !strings.Contains(got, "… 976 more lines, above") {
 		t.Errorf("%d lines, %d bytes", lines, len(got))
 	}
@@ -152,14 +152,14 @@ func TestLongReasonsAndOutputAreBounded(t *testing.T) {
 func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 	list := results()
 	got := printed(t, func(screen *Terminal) {
-		run := NewRun(View{Screen: screen, Again: again}, nodes(list), hive.Switch)
+		run := NewRun(View{Screen: screen, Again: again}, names(list), hive.Switch)
 		run.begin = time.Now()
 		run.Sink = nowhere{}
 		run.Emit(deploy.Event{Node: "web", Kind: deploy.EventEnd, Result: &list[0]})
 		run.Emit(deploy.Event{Node: "db", Step: deploy.StepActivate, Kind: deploy.EventBegin})
 		run.Emit(deploy.Event{Node: "gate", Step: deploy.StepActivate, Kind: deploy.EventBegin})
 		run.Emit(deploy.Event{Node: "null", Step: deploy.StepBuild, Kind: deploy.EventBegin})
-		if got, want := run.Waiting(), "db and gate (activate), null (build), late"; got != want {
+		if got, want := run.Waiting(), "db and gate (activate), null (build), late (evaluate)"; got != want {
 			t.Errorf("waiting for %q, want %q", got, want)
 		}
 		for _, p := range run.nodes {
@@ -199,7 +199,7 @@ func TestANodesNameIsNoMoreThanAName(t *testing.T) {
 	}
 	evil := []deploy.Result{{Node: "evil\nweb | switch done", Status: deploy.Succeeded}}
 	got := printed(t, func(screen *Terminal) {
-		run := NewRun(View{Screen: screen}, nodes(evil), hive.Switch)
+		run := NewRun(View{Screen: screen}, names(evil), hive.Switch)
 		run.Emit(deploy.Event{Node: evil[0].Node, Kind: deploy.EventNote, Text: "x"})
 		run.End(evil)
 	})

@@ -46,7 +46,7 @@ func stalled(t *testing.T) (screen *Terminal, read func() string) {
 func TestNobodyWaitsForAReaderWhoStopped(t *testing.T) {
 	screen, _ := stalled(t)
 	list := []deploy.Result{{Node: "web", Status: deploy.Succeeded}}
-	run := NewRun(View{Screen: screen, Verbose: true}, nodes(list), hive.Switch)
+	run := NewRun(View{Screen: screen, Verbose: true}, names(list), hive.Switch)
 	line := strings.Repeat("x", 1<<10)
 	const lines = 3 * room >> 10
 	for range lines { // returns, or the test ends with its deadline

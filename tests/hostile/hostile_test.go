@@ -224,7 +224,7 @@ func TestAHostileHostHarmsNobodyButItself(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			begin := time.Now()
-			results := deploy.Run(t.Context(), s.nodes, deploy.Options{Goal: hive.Test, Parallel: 2}, s.tools, sink)
+			results := deploy.Run(t.Context(), deploy.Evaluated(s.nodes), deploy.Options{Goal: hive.Test, Parallel: 2}, s.tools, sink)
 			took := time.Since(begin)
 			screen.Close(t.Context())
 			runtime.ReadMemStats(&after)
