@@ -19,6 +19,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/keysource"
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -81,7 +82,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	d := &deployment{
 		Options: deploy.Options{
-			Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result"),
+			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result"), BuildOn: plan.Here},
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 		},
 		json: c.Bool("json"), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
@@ -95,10 +96,12 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if goal == hive.Keys && d.NoKeys {
 		return nil, usage("--no-keys leaves nothing to do for the goal keys")
 	}
-	var err error
-	if d.Parallel, err = count(c, "parallel"); err != nil {
+	parallel, err := count(c, "parallel")
+	if err != nil {
 		return nil, err
 	}
+	atWork := deploy.NewLimit(parallel, "--parallel")
+	d.Schedule = deploy.Schedule{Push: atWork, Change: atWork}
 	d.evaluation, err = newEvaluation(c, log)
 	return d, err
 }
@@ -234,7 +237,7 @@ func (d *deployment) resolver(c *cli.Context, sink deploy.Sink) *keysource.Resol
 	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
 	if onTerminal(c) && !screen(c.App).InJSON() {
 		r.Said = func(node, key, line string) {
-			sink.Emit(deploy.Event{Node: node, Step: deploy.StepResolve, Kind: deploy.EventPrivate, Text: fmt.Sprintf("key %q: %s", key, line)})
+			sink.Emit(deploy.Event{Node: node, Step: plan.Resolve, Kind: deploy.EventPrivate, Text: fmt.Sprintf("key %q: %s", key, line)})
 		}
 	}
 	return r

@@ -1,6 +1,6 @@
 // Package deploy takes nodes to a goal, all at once and none waiting for
-// another: it decides the order of the steps on a node and nothing else. What
-// a step does is the business of the packages it calls and of [Tools].
+// another: it does the steps that pkg/plan lists, and decides nothing. How a
+// step is done is the business of the packages it calls and of [Tools].
 package deploy
 
 import (
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -46,10 +45,8 @@ type Tools struct {
 
 // Options is what a deployment is asked to do.
 type Options struct {
-	Goal                        hive.Goal
-	Parallel                    int // nodes at work at once; 0 means all. A node being dialled does not count.
-	NoKeys                      bool
-	AlwaysBuild                 bool // even what a host has already, for --keep-result
+	plan.Want
+	Schedule                    Schedule
 	ForceReplaceUnknownProfiles bool
 	Who                         string // shown to whoever waits for a host's upload lock
 }
@@ -59,7 +56,7 @@ type Options struct {
 // done nothing new begins, builds and copies end, and a node whose host is being
 // changed is finished first.
 func Run(ctx context.Context, nodes Nodes, opts Options, tools Tools, sink Sink) []Result {
-	d := &deployment{opts: opts, tools: tools, sink: sink, slots: newSlots(opts.Parallel)}
+	d := &deployment{opts: opts, tools: tools, sink: sink}
 	names, results := slices.Clone(nodes.Names), map[string]*Result{}
 	var all sync.WaitGroup
 	err := nodes.each(ctx, func(a Arrival) {
@@ -92,47 +89,6 @@ type deployment struct {
 	opts  Options
 	tools Tools
 	sink  Sink
-	slots slots
-}
-
-// deploy takes one node to the goal and tells how it went.
-func (d *deployment) deploy(ctx context.Context, a Arrival) Result {
-	begin, node := time.Now(), a.Node
-	run := &nodeRun{deployment: d, node: node, places: plan.Places{}, tails: map[Step][]string{}, result: Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}}
-	if node.Toplevel != nil {
-		run.result.Toplevel = node.Toplevel.OutPath
-	}
-	if node.Target != nil {
-		run.result.Host = node.Target.Host
-	}
-	for _, warning := range node.Warnings {
-		run.emit(EventWarn, warning)
-	}
-	err := a.Err
-	if err == nil {
-		err = run.safely(ctx)
-	} else {
-		run.blame(StepEvaluate)
-	}
-	run.stopWaiting()
-	switch {
-	case err == nil:
-	case ctx.Err() != nil && !run.changing:
-		run.result.Status, run.result.Err = Cancelled, context.Cause(ctx)
-	default:
-		run.result.Status, run.result.Err, run.result.Step = Failed, err, run.step
-		run.result.Tail = run.tails[run.step]
-	}
-	run.result.Elapsed = time.Since(begin)
-	result := run.result
-	run.sink.Emit(Event{Node: node.Name, Step: run.step, Kind: EventEnd, Text: summary(result), Result: &result})
-	return result
-}
-
-// safely goes to the goal; a bug that a node brings to light fails that node.
-func (n *nodeRun) safely(ctx context.Context) (err error) {
-	defer crash.Recover(&err)
-	return n.goal(ctx)
 }
 
 // summary is the last line about a node.
@@ -152,27 +108,4 @@ func summary(r Result) string {
 		return "cancelled"
 	}
 	return "failed: " + r.Err.Error()
-}
-
-// slots limits how many nodes are at work at once.
-type slots chan struct{}
-
-func newSlots(n int) slots {
-	if n <= 0 {
-		return nil
-	}
-	return make(slots, n)
-}
-
-// take waits for a slot and returns what gives it back.
-func (s slots) take(ctx context.Context) (release func(), err error) {
-	if s == nil {
-		return func() {}, ctx.Err()
-	}
-	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }

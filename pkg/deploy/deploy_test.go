@@ -128,13 +128,19 @@ func tools(j *journal, hosts map[string]*double) Tools {
 	}
 }
 
+// atOnce lets so many nodes push and be changed at once.
+func atOnce(most int) Schedule {
+	both := NewLimit(most, "--parallel")
+	return Schedule{Push: both, Change: both}
+}
+
 func TestStepsComeInOrderAndOnlyThoseOfTheGoal(t *testing.T) {
 	for goal, want := range map[hive.Goal]string{
 		hive.Build: "build web",
 		hive.Push:  "dial web; build web; copy /out-web to /socket",
 	} {
 		j, host := &journal{}, &double{}
-		results := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Goal: goal}, tools(j, map[string]*double{"web": host}), j)
+		results := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: goal}}, tools(j, map[string]*double{"web": host}), j)
 		if _, err := os.Stat(host.socket); goal == hive.Push && (host.socket == "" || !os.IsNotExist(err)) {
 			t.Errorf("the folder of the socket, %q, is left: %v", host.socket, err)
 		}
@@ -151,13 +157,13 @@ func TestKeysThatCannotBeResolvedStopTheNodeBeforeItsFirstChange(t *testing.T) {
 	j, host := &journal{}, &double{}
 	n := node("web")
 	n.Keys = []hive.Key{{Attr: "k", Command: []string{"vault"}}}
-	results := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Goal: hive.Keys}, tools(j, map[string]*double{"web": host}), j)
-	if results[0].Status != Failed || results[0].Step != StepResolve || len(host.commands) > 0 {
+	results := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Keys}}, tools(j, map[string]*double{"web": host}), j)
+	if results[0].Status != Failed || results[0].Step != plan.Resolve || len(host.commands) > 0 {
 		t.Errorf("%+v, commands %q", results[0], host.commands)
 	}
 	// Nor is anything resolved that is not to be uploaded.
 	j = &journal{}
-	Run(t.Context(), Evaluated([]hive.Node{n}), Options{Goal: hive.Switch, NoKeys: true}, tools(j, map[string]*double{"web": host}), j)
+	Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch, NoKeys: true}}, tools(j, map[string]*double{"web": host}), j)
 	if strings.Contains(j.String(), "resolve") {
 		t.Errorf("with NoKeys: %s", j)
 	}
@@ -173,11 +179,11 @@ func TestSourcesThatAreMissingAreToldBeforeAnythingIsBuiltOrDialled(t *testing.T
 		j := &journal{}
 		ts := tools(j, map[string]*double{"lacking": {}, "sound": {}})
 		ts.CheckSources = func(_ context.Context, n hive.Node) error { return errors.New("no such file") }
-		results := Run(t.Context(), Evaluated([]hive.Node{lacking, sound}), Options{Goal: goal}, ts, j)
+		results := Run(t.Context(), Evaluated([]hive.Node{lacking, sound}), Options{Want: plan.Want{Goal: goal}}, ts, j)
 		if results[0].Status != want || strings.Contains(j.String(), "lacking") != (want == Succeeded) {
 			t.Errorf("%s: %s (%v), and it came to %q", goal, results[0].Status, results[0].Err, j)
 		}
-		if want == Failed && (results[0].Step != StepResolve || goal.NeedsHost() && !strings.Contains(j.String(), "dial sound")) {
+		if want == Failed && (results[0].Step != plan.Resolve || goal.NeedsHost() && !strings.Contains(j.String(), "dial sound")) {
 			t.Errorf("%s: step %s; the other node: %q", goal, results[0].Step, j)
 		}
 	}
@@ -202,7 +208,7 @@ func TestANodeThatIsDialledHoldsNoSlot(t *testing.T) {
 	}
 	done := make(chan []Result)
 	go func() {
-		done <- Run(t.Context(), Evaluated([]hive.Node{node("dead"), node("quick")}), Options{Goal: hive.Push, Parallel: 1}, ts, j)
+		done <- Run(t.Context(), Evaluated([]hive.Node{node("dead"), node("quick")}), Options{Want: plan.Want{Goal: hive.Push}, Schedule: atOnce(1)}, ts, j)
 	}()
 	select {
 	case results := <-done:
@@ -231,7 +237,7 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 		mu.Unlock()
 		return nil
 	}
-	Run(t.Context(), Evaluated([]hive.Node{node("a"), node("b"), node("c")}), Options{Goal: hive.Push, Parallel: 2}, ts, j)
+	Run(t.Context(), Evaluated([]hive.Node{node("a"), node("b"), node("c")}), Options{Want: plan.Want{Goal: hive.Push}, Schedule: atOnce(2)}, ts, j)
 	if most != 2 {
 		t.Errorf("%d at once, want 2", most)
 	}
@@ -267,7 +273,7 @@ func TestAStepThatTakesLongSaysWhatItWaitsFor(t *testing.T) {
 		}
 	}
 	ts.BuildWaitsFor = func(hive.Node) string { return blocker.Load().(string) }
-	Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Goal: hive.Build}, ts, said)
+	Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: hive.Build}}, ts, said)
 	for len(said.texts) > 0 {
 		<-said.texts
 	}
@@ -282,7 +288,7 @@ func TestNodesWithoutAHostAreSkipped(t *testing.T) {
 	n.Target = nil
 	j := &journal{}
 	for goal, want := range map[hive.Goal]Status{hive.Build: Succeeded, hive.Push: SkippedNode, hive.Switch: SkippedNode, hive.Keys: SkippedNode} {
-		if got := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Goal: goal}, tools(j, nil), j)[0].Status; got != want {
+		if got := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: goal}}, tools(j, nil), j)[0].Status; got != want {
 			t.Errorf("%s: %s, want %s", goal, got, want)
 		}
 	}
@@ -301,7 +307,7 @@ func TestAnInterruptBeginsNothingNew(t *testing.T) {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
-	result := Run(ctx, Evaluated([]hive.Node{node("web")}), Options{Goal: hive.Push}, ts, j)[0]
+	result := Run(ctx, Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: hive.Push}}, ts, j)[0]
 	if result.Status != Cancelled || !errors.Is(result.Err, why) || strings.Contains(j.String(), "copy") {
 		t.Errorf("%+v; %s", result, j)
 	}
@@ -362,7 +368,7 @@ func switchWithLateKey(t *testing.T, host *double) Result {
 	with.Resolve = func(context.Context, hive.Node, func(string)) (map[string]secret.Secret, error) {
 		return map[string]secret.Secret{"late": secret.New([]byte("v"))}, nil
 	}
-	return Run(t.Context(), Evaluated([]hive.Node{n}), Options{Goal: hive.Switch}, with, j)[0]
+	return Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch}}, with, j)[0]
 }
 
 // A switch may end well although the key it waited for was not ours: then the
@@ -370,7 +376,7 @@ func switchWithLateKey(t *testing.T, host *double) Result {
 func TestAnEarlyUploadThatFailsIsMadeUpForOrReported(t *testing.T) {
 	uploads := make(chan struct{}, 2)
 	r := switchWithLateKey(t, switching(t, 0, uploads))
-	if r.Status != Failed || r.Step != StepUpload || !strings.Contains(fmt.Sprint(r.Err), "locked") {
+	if r.Status != Failed || r.Step != plan.Upload || !strings.Contains(fmt.Sprint(r.Err), "locked") {
 		t.Errorf("the node ended as %s in step %q: %v", r.Status, r.Step, r.Err)
 	}
 	if len(uploads) != 1 {
@@ -393,9 +399,9 @@ func TestASwitchThatWaitsForAKeyThatIsLeftOutIsNotWaitedFor(t *testing.T) {
 	n.Keys = []hive.Key{{Attr: "late", Name: "late"}}
 	j := &journal{}
 	host.cut = going
-	r := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Goal: hive.Switch, NoKeys: true}, tools(j, map[string]*double{"web": host}), j)[0]
+	r := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch, NoKeys: true}}, tools(j, map[string]*double{"web": host}), j)[0]
 	for _, says := range []string{"late-key.service", "--no-keys", "run upload-keys"} {
-		if r.Status != Failed || r.Step != StepActivate || !strings.Contains(fmt.Sprint(r.Err), says) {
+		if r.Status != Failed || r.Step != plan.Activate || !strings.Contains(fmt.Sprint(r.Err), says) {
 			t.Errorf("%s in step %q: %v; want one that says %q", r.Status, r.Step, r.Err, says)
 		}
 	}
@@ -404,7 +410,7 @@ func TestASwitchThatWaitsForAKeyThatIsLeftOutIsNotWaitedFor(t *testing.T) {
 func TestAFailedUnitDoesNotKeepTheKeysBack(t *testing.T) {
 	uploads := make(chan struct{}, 2)
 	r := switchWithLateKey(t, switching(t, 4, uploads))
-	if r.Status != Failed || len(uploads) != 1 || !strings.Contains(fmt.Sprint(r.Err), "locked") || !strings.Contains(fmt.Sprint(r.Err), "units failed") {
+	if r.Status != Failed || r.Step != plan.Activate || len(uploads) != 1 || !strings.Contains(fmt.Sprint(r.Err), "locked") || !strings.Contains(fmt.Sprint(r.Err), "units failed") {
 		t.Errorf("%d uploads; the node ended as %s: %v", len(uploads), r.Status, r.Err)
 	}
 }
@@ -431,7 +437,7 @@ func TestNoLimitMeansAllAtOnce(t *testing.T) {
 		meet.Wait() // for ever, if one is kept waiting
 		return nil
 	}
-	for _, r := range Run(t.Context(), Evaluated(nodes), Options{Goal: hive.Build}, with, j) {
+	for _, r := range Run(t.Context(), Evaluated(nodes), Options{Want: plan.Want{Goal: hive.Build}}, with, j) {
 		if r.Status != Succeeded {
 			t.Errorf("%+v", r)
 		}
@@ -450,8 +456,8 @@ func TestALostConnectionIsNotBuiltFor(t *testing.T) {
 	gone := errors.New("gone")
 	host := &double{current: "gone", run: func(string, io.Reader, io.Writer) error { return gone }}
 	j := &journal{}
-	r := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Goal: hive.Switch}, tools(j, map[string]*double{"web": host}), j)[0]
-	if r.Status != Failed || r.Step != StepInspect || !errors.Is(r.Err, gone) || strings.Contains(j.String(), "build") {
+	r := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: hive.Switch}}, tools(j, map[string]*double{"web": host}), j)[0]
+	if r.Status != Failed || r.Step != plan.Inspect || !errors.Is(r.Err, gone) || strings.Contains(j.String(), "build") {
 		t.Errorf("%s in step %q: %v; %s", r.Status, r.Step, r.Err, j)
 	}
 }
@@ -475,8 +481,8 @@ func TestWhatSomebodyElseDeployedIsReplacedOnlyWhenAllowed(t *testing.T) {
 		j, host := &journal{}, &double{current: c.current}
 		with := tools(j, map[string]*double{"web": host})
 		with.Known = func(_ context.Context, path string) (bool, error) { return path == ours, nil }
-		r := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Goal: c.goal, ForceReplaceUnknownProfiles: c.force}, with, j)[0]
-		if stopped := r.Step == StepInspect && strings.Contains(fmt.Sprint(r.Err), theirs); stopped == c.goes {
+		r := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: c.goal}, ForceReplaceUnknownProfiles: c.force}, with, j)[0]
+		if stopped := r.Step == plan.Inspect && strings.Contains(fmt.Sprint(r.Err), theirs); stopped == c.goes {
 			t.Errorf("%+v: %s in step %q: %v", c, r.Status, r.Step, r.Err)
 		}
 	}
@@ -493,9 +499,9 @@ func TestAPanicFailsItsNodeAlone(t *testing.T) {
 		}
 		return nil
 	}
-	results := Run(t.Context(), Evaluated([]hive.Node{node("bad"), node("good")}), Options{Goal: hive.Build}, with, j)
+	results := Run(t.Context(), Evaluated([]hive.Node{node("bad"), node("good")}), Options{Want: plan.Want{Goal: hive.Build}}, with, j)
 	var caught *crash.Error
-	if results[0].Status != Failed || results[0].Step != StepBuild || !errors.As(results[0].Err, &caught) || len(caught.Stack) == 0 {
+	if results[0].Status != Failed || results[0].Step != plan.Build || !errors.As(results[0].Err, &caught) || len(caught.Stack) == 0 {
 		t.Errorf("%+v", results[0])
 	}
 	if results[1].Status != Succeeded {

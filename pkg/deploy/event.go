@@ -9,26 +9,11 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
-// Step names a stretch of work on one node; events and errors carry it.
-type Step string
-
-// The steps a node goes through, in order.
-const (
-	StepEvaluate Step = "evaluate"
-	StepDial     Step = "connect"
-	StepInspect  Step = "inspect" // asking the host what it has
-	StepBuild    Step = "build"
-	StepPush     Step = "push"
-	StepResolve  Step = "keys" // resolving key sources on this machine
-	StepUpload   Step = "upload"
-	StepActivate Step = "activate"
-)
-
 // Event is something that happened on a node while the deployment runs. Text
 // never holds a secret or a digest of one, unless Kind is EventPrivate.
 type Event struct {
 	Node string
-	Step Step
+	Step plan.StepKind
 	Kind EventKind
 	Text string
 	// Result is how the node ended; nil unless Kind is EventEnd.
@@ -71,7 +56,7 @@ type Result struct {
 	Node         string
 	Goal         hive.Goal
 	Status       Status
-	Step         Step          // where it failed; "" unless Status is Failed
+	Step         plan.StepKind // where it failed; "" unless Status is Failed
 	Err          error         // nil unless Status is Failed or Cancelled
 	Tail         []string      // last lines of output of the failed step
 	Host         string        // deployment.targetHost, "" for none

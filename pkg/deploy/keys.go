@@ -26,35 +26,22 @@ type keySet struct {
 	pending []upload.Item // from before, held by root until their owner exists
 }
 
-// uploads reports whether there are keys to upload.
-func (n *nodeRun) uploads() bool {
-	return n.opts.Goal.UploadsKeys() && !n.opts.NoKeys && len(n.node.Keys) > 0
-}
-
-// checkSources looks whether the keys can be resolved at all: what is missing is
+// lookForSources sees whether the keys can be resolved at all: what is missing is
 // told before a long build, not after it.
-func (n *nodeRun) checkSources(ctx context.Context) error {
-	if !n.uploads() {
-		return nil
-	}
-	n.begin(StepResolve, "")
-	n.waitFor("looking for what the keys are made from")
-	defer n.stopWaiting()
+func (n *nodeRun) lookForSources(ctx context.Context) error {
+	n.quietly("looking for what the keys are made from")
 	return n.tools.CheckSources(ctx, n.node)
 }
 
 // resolve gets the content of every key of every phase, before anything on the
 // host changes.
-func (n *nodeRun) resolve(ctx context.Context) (keySet, error) {
-	var set keySet
-	if !n.uploads() {
-		return set, nil
-	}
-	n.begin(StepResolve, "resolving "+count(n.node.Keys))
+func (n *nodeRun) resolve(ctx context.Context) error {
+	n.begin("resolving " + count(n.node.Keys))
 	content, err := n.tools.Resolve(ctx, n.node, n.warn)
 	if err != nil {
-		return set, err
+		return err
 	}
+	set := &n.keys
 	for _, key := range n.node.Keys {
 		item := upload.Item{Key: key, Content: content[key.Attr]}
 		if key.UploadAt == hive.PostActivation {
@@ -65,7 +52,7 @@ func (n *nodeRun) resolve(ctx context.Context) (keySet, error) {
 	}
 	set.before.policy = plan.PolicyFor(n.opts.Goal, hive.PreActivation)
 	set.after.policy = plan.PolicyFor(n.opts.Goal, hive.PostActivation)
-	return set, nil
+	return nil
 }
 
 // all is every key at once, for the goal keys, where both policies are one.
@@ -105,26 +92,38 @@ func (s *keySet) owe(steps plan.KeyPlan) {
 	}
 }
 
+// of is the keys of a phase, "" being all at once.
+func (s *keySet) of(at hive.UploadAt) phase {
+	switch at {
+	case hive.PreActivation:
+		return s.before
+	case hive.PostActivation:
+		return s.due()
+	}
+	return s.all()
+}
+
 // sendEarly uploads the post-activation keys while switch-to-configuration
 // waits for one of them.
-func (s *keySet) sendEarly(ctx context.Context, n *nodeRun) (err error) {
+func (n *nodeRun) sendEarly(ctx context.Context) (err error) {
 	defer crash.Recover(&err)
-	_, err = n.deliver(ctx, s.after)
-	s.early = err == nil // or else they are still due
+	_, err = n.deliver(ctx, n.keys.after)
+	n.keys.early = err == nil // or else they are still due
 	return err
 }
 
-// waitForReboot records the post-activation keys of a system that takes effect
-// only with the next boot.
-func (s *keySet) waitForReboot(n *nodeRun) {
+// skipLateKeys records the post-activation keys of a system that takes effect only
+// with the next boot.
+func (n *nodeRun) skipLateKeys() {
+	if n.keys.early {
+		return
+	}
 	var steps plan.KeyPlan
-	for _, item := range s.after.items {
+	for _, item := range n.keys.after.items {
 		steps = append(steps, plan.KeyStep{WantedKey: plan.WantedKey{Key: item.Key}, Change: plan.Skipped,
 			Note: "its system takes effect with the next boot; run upload-keys after it"})
 	}
-	if !s.early {
-		n.record(steps)
-	}
+	n.record(steps)
 }
 
 func count[T any](keys []T) string {
@@ -134,19 +133,22 @@ func count[T any](keys []T) string {
 	return fmt.Sprintf("%d keys", len(keys))
 }
 
-// upload runs one phase as a step of its own.
-func (n *nodeRun) upload(ctx context.Context, p phase) (plan.KeyPlan, error) {
-	if len(p.items) == 0 {
-		return nil, nil
+// upload brings one phase's keys to the host.
+func (n *nodeRun) upload(ctx context.Context, at hive.UploadAt) error {
+	p := n.keys.of(at)
+	n.begin("bringing " + count(p.items) + " up to date")
+	steps, err := n.deliver(ctx, p)
+	// With boot, owners come with the reboot.
+	if err == nil && at == hive.PreActivation && n.opts.Goal != hive.Boot {
+		n.keys.owe(steps)
+		n.known.Owed = len(n.keys.pending) > 0
 	}
-	n.begin(StepUpload, "bringing "+count(p.items)+" up to date")
-	return n.deliver(ctx, p)
+	return err
 }
 
-// deliver uploads a phase and records what became of each key.
+// deliver uploads a phase and records what became of each key. Of two, one has
+// ended before the other begins.
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
-	n.delivery.Lock()
-	defer n.delivery.Unlock()
 	steps, err := upload.Run(ctx, n.host, upload.Request{
 		Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
 		Begin: func() { n.changing = true },

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -28,7 +29,7 @@ func TestAnInterruptAfterKeysThatAreUpToDateActivatesNothing(t *testing.T) {
 		cancel(why)
 		return map[string]secret.Secret{"late": secret.New([]byte("v"))}, nil
 	}
-	r := Run(ctx, Evaluated([]hive.Node{n}), Options{Goal: hive.Switch}, with, j)[0]
+	r := Run(ctx, Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch}}, with, j)[0]
 	if r.Status != Cancelled || !errors.Is(r.Err, why) || len(host.commands) != 1 { // the one that inspects
 		t.Errorf("%s: %v; the host was told %d things", r.Status, r.Err, len(host.commands))
 	}

@@ -5,250 +5,169 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
-	"github.com/colmena-go/colmena-go/pkg/scratch"
 )
 
-// nodeRun is one node on its way to the goal.
+// nodeRun is one node on its way to the goal. What it does next is decided by
+// [plan.Steps] alone, from what is known.
 type nodeRun struct {
 	*deployment
-	node   hive.Node
-	host   Host
-	result Result
-	places plan.Places // where the keys of the phases so far went
-
-	delivery sync.Mutex // one upload at a time
+	node     hive.Node
+	known    plan.Facts
+	host     Host        // nil before it is connected
+	keys     keySet      // empty before they are resolved
+	places   plan.Places // where the keys of the phases so far went
+	held     *Limit
+	result   Result
+	failures []failure
 
 	mu       sync.Mutex // output arrives from several goroutines
-	step     Step
-	tails    map[Step][]string // the last lines of output of each step
-	waiting  func()            // stops what tells that the step takes long; nil before the first
-	changing bool              // the host is being changed: no turning back
+	step     plan.StepKind
+	tail     []string // the last lines of output of the step
+	waiting  func()   // stops what tells that the step takes long; nil before the first
+	changing bool     // the host is being changed: no turning back
 }
 
-// goal goes through the steps, in the order of the design: what can fail
-// without touching the host comes first. While a node is dialled or waits for
-// its build it holds no slot.
-func (n *nodeRun) goal(ctx context.Context) error {
-	goal := n.opts.Goal
-	if goal.NeedsHost() && n.node.Target == nil {
+// failure is a step that failed.
+type failure struct {
+	step plan.StepKind
+	err  error
+	tail []string
+}
+
+// deploy takes one node to the goal and tells how it went.
+func (d *deployment) deploy(ctx context.Context, a Arrival) Result {
+	begin, node := time.Now(), a.Node
+	n := &nodeRun{deployment: d, node: node, places: plan.Places{}, step: plan.Evaluate}
+	n.result = Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}
+	if node.Toplevel != nil {
+		n.result.Toplevel = node.Toplevel.OutPath
+	}
+	if node.Target != nil {
+		n.result.Host = node.Target.Host
+	}
+	for _, warning := range node.Warnings {
+		n.warn(warning)
+	}
+	switch {
+	case a.Err != nil:
+		n.fail(a.Err)
+	case d.opts.Skips(node):
 		n.result.Status = SkippedNode
-		return nil
+	default:
+		n.run(ctx)
 	}
-	if err := n.checkSources(ctx); err != nil {
-		return err
-	}
-	var has activation.State
-	if goal.NeedsHost() {
-		if err := n.dial(ctx); err != nil {
-			return err
-		}
-		defer n.host.Close()
-		if goal.NeedsToplevel() {
-			var err error
-			if has, err = n.inspect(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	there := n.node.Toplevel != nil && has.Has(n.node.Toplevel.OutPath)
-	if goal.NeedsToplevel() && (!there || n.opts.AlwaysBuild) {
-		if err := n.build(ctx); err != nil {
-			return err
-		}
-	}
-	if goal == hive.Build {
-		return nil
-	}
-	n.waitFor("waiting for a free slot (--parallel)")
-	release, err := n.slots.take(ctx)
-	n.stopWaiting()
-	if err != nil {
-		return err
-	}
-	defer release()
-	if goal.NeedsToplevel() && !there {
-		if err := n.push(ctx); err != nil {
-			return err
-		}
-	}
-	if goal == hive.Push {
-		return nil
-	}
-	keys, err := n.resolve(ctx)
-	if err != nil {
-		return err
-	}
-	return n.change(ctx, keys)
+	n.judge(ctx)
+	n.result.Elapsed = time.Since(begin)
+	result := n.result
+	n.sink.Emit(Event{Node: node.Name, Step: n.step, Kind: EventEnd, Text: summary(result), Result: &result})
+	return result
 }
 
-// change uploads and activates. Once the host is being changed, ctx is obeyed
-// no more: an interrupt must not leave it half-way.
-func (n *nodeRun) change(ctx context.Context, keys keySet) error {
-	if n.opts.Goal == hive.Keys {
-		_, err := n.upload(ctx, keys.all())
-		return err
+// run does what is left for the node, one step after the other, until nothing is
+// or one fails.
+func (n *nodeRun) run(ctx context.Context) {
+	defer n.letGo()
+	defer func() {
+		if n.host != nil {
+			n.host.Close()
+		}
+	}()
+	for {
+		left := plan.Steps(n.node, n.opts.Want, n.known)
+		if len(left) == 0 {
+			return
+		}
+		if err := n.do(ctx, left[0]); err != nil {
+			n.fail(err)
+			return
+		}
+		n.known.Learn(left[0])
 	}
-	steps, err := n.upload(ctx, keys.before)
-	if err != nil {
-		return err
+}
+
+// do does one step. Once the host is being changed, ctx is obeyed no more: an
+// interrupt must not leave it half-way. A bug that a node brings to light fails
+// that node.
+func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
+	defer crash.Recover(&err)
+	defer n.stopWaiting()
+	if n.changing {
+		ctx = context.WithoutCancel(ctx)
 	}
-	if ctx.Err() != nil && !n.changing {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	n.changing = true
-	ctx = context.WithoutCancel(ctx)
-	if n.opts.Goal != hive.Boot { // with boot, owners come with the reboot
-		keys.owe(steps)
-	}
-	outcome, activateErr := n.activate(ctx, &keys)
-	if errors.Is(activateErr, activation.ErrGoesOn) && len(keys.due().items) > 0 {
-		return fmt.Errorf("%w; keys that come after it are not sent yet: run upload-keys when it has ended", activateErr)
-	}
-	if activateErr != nil {
-		return activateErr
-	}
-	n.result.RebootNeeded = outcome.RebootNeeded()
-	if outcome.RebootNeeded() {
-		keys.waitForReboot(n)
-	}
-	if outcome.TookEffect() {
-		if _, err := n.upload(ctx, keys.due()); err != nil {
-			// Both count, but the step that failed first is the one to mend first.
-			return errors.Join(outcome.Err(), err)
-		}
-	}
-	if err := outcome.Err(); err != nil {
-		n.blame(StepActivate)
+	if err := n.hold(ctx, step); err != nil {
 		return err
 	}
-	return nil
+	n.enter(step)
+	switch {
+	case step.Look:
+		return n.lookForSources(ctx)
+	case step.Kind == plan.Connect:
+		return n.connect(ctx)
+	case step.Kind == plan.Inspect:
+		return n.inspect(ctx)
+	case step.Kind == plan.Build && !step.OnHost:
+		return n.build(ctx)
+	case step.Kind == plan.Push:
+		return n.push(ctx)
+	case step.Kind == plan.Resolve:
+		return n.resolve(ctx)
+	case step.Kind == plan.Upload:
+		return n.upload(ctx, step.Phase)
+	case step.Kind == plan.Activate:
+		return n.activate(ctx)
+	}
+	return fmt.Errorf("the step %s is not supported yet", step)
 }
 
-func (n *nodeRun) dial(ctx context.Context) error {
-	n.begin(StepDial, "connecting to "+n.node.Target.String())
-	host, err := n.tools.Dial(ctx, n.node, n.note)
-	if err != nil {
-		return err
-	}
-	n.host = host
-	return nil
-}
-
-// inspect asks the host which systems it has, and stops where one of them is not
-// ours to replace.
-func (n *nodeRun) inspect(ctx context.Context) (activation.State, error) {
-	n.begin(StepInspect, "")
-	n.waitFor("asking the host what it runs")
-	has, err := activation.Inspect(ctx, n.host)
-	if err == nil && n.opts.Goal.Activates() && !n.node.ReplaceUnknownProfiles && !n.opts.ForceReplaceUnknownProfiles {
-		err = n.refuseUnknown(ctx, has)
-	}
-	return has, err
-}
-
-// refuseUnknown stops when the host runs or boots a system that this machine does
-// not know: somebody else deployed it, and we would roll it back.
-func (n *nodeRun) refuseUnknown(ctx context.Context, has activation.State) error {
-	for _, system := range []struct{ path, what string }{
-		{has.Current, "runs"}, {has.Profile, "boots"},
-	} {
-		if system.path == "" || system.path == n.node.Toplevel.OutPath {
-			continue
-		}
-		known, err := n.tools.Known(ctx, system.path)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return fmt.Errorf("the host %s %s, which is not in this machine's store, and deployment.replaceUnknownProfiles is false: deploy from where it was built, or pass --force-replace-unknown-profiles", system.what, system.path)
-		}
-	}
-	return nil
-}
-
-func (n *nodeRun) build(ctx context.Context) error {
-	text := "building " + n.node.Toplevel.OutPath
-	n.begin(StepBuild, text)
-	if n.tools.BuildWaitsFor != nil {
-		n.stopWaiting()
-		n.waiting = remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
-	}
-	// The error has the lines that matter, others concern other nodes as well.
-	return n.tools.Build(ctx, n.node, func(line string) { n.emit(EventOutput, line) })
-}
-
-// push copies the closure through the host's one connection: nix talks to a
-// unix socket here, whose other end is nix-daemon on the host.
-func (n *nodeRun) push(ctx context.Context) error {
-	n.begin(StepPush, "copying "+n.node.Toplevel.OutPath)
-	// Of its own, as whoever reaches the socket is root on the host.
-	dir, remove, err := scratch.Dir()
-	if err != nil {
-		return err
-	}
-	defer remove()
-	socket, stop, err := n.host.Forward(ctx, dir, "nix-daemon --stdio")
-	if err != nil {
-		return err
-	}
-	err = n.tools.Copy(ctx, n.node.Toplevel.OutPath, socket, n.output)
-	// What went wrong on the host is why Nix here lost its connection.
-	return errors.Join(stop(), err)
-}
-
-func (n *nodeRun) activate(ctx context.Context, keys *keySet) (activation.Outcome, error) {
-	n.begin(StepActivate, "activating: "+string(n.opts.Goal))
-	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.node.Toplevel.OutPath, WaitFor: keys.units(),
-		Keyless: n.opts.NoKeys || !n.opts.Goal.UploadsKeys()}
-	if n.opts.NoKeys {
-		for _, key := range n.node.Keys {
-			request.WaitFor = append(request.WaitFor, key.Unit())
-		}
-	}
-	var wanted sync.WaitGroup
-	followed, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	// The upload may outlive the switch, which ends as soon as the key is there.
-	defer wanted.Wait()
-	return activation.Run(followed, n.host, request, activation.Hooks{
-		Output: n.output,
-		Note:   n.note,
-		KeyWanted: func(unit string) {
-			if n.opts.NoKeys {
-				giveUp(fmt.Errorf("the switch waits for %s, whose key --no-keys leaves out: run upload-keys, and the switch goes on by itself", unit))
-				return
-			}
-			n.note("the switch waits for " + unit + ": uploading the post-activation keys now")
-			wanted.Go(func() {
-				defer crash.Guard()
-				if err := keys.sendEarly(ctx, n); err != nil {
-					giveUp(fmt.Errorf("the switch waits for %s, but: %w; mend that and run upload-keys: the switch then goes on by itself", unit, err))
-				}
-			})
-		},
-	})
-}
-
-// begin enters a step, in silence if there is nothing to say of it.
-func (n *nodeRun) begin(step Step, text string) {
-	n.blame(step)
-	n.emit(EventBegin, text)
-	if text != "" {
-		n.waitFor(text)
-	}
-}
-
-// blame makes a step the one that fails if anything does.
-func (n *nodeRun) blame(step Step) {
+// enter makes a step the one that events and failures belong to.
+func (n *nodeRun) enter(step plan.Step) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.step = step
+	n.step, n.tail = step.Kind, nil
+}
+
+// fail records that the step failed. Whether others follow is for the plan to say.
+func (n *nodeRun) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.failures = append(n.failures, failure{n.step, err, n.tail})
+}
+
+// judge makes the result of the failures. All count, but what failed first is to
+// be mended first.
+func (n *nodeRun) judge(ctx context.Context) {
+	switch {
+	case len(n.failures) == 0:
+	case ctx.Err() != nil && !n.changing:
+		n.result.Status, n.result.Err = Cancelled, context.Cause(ctx)
+	default:
+		first, err := n.failures[0], n.failures[0].err
+		for _, later := range n.failures[1:] {
+			err = errors.Join(err, later.err)
+		}
+		n.result.Status, n.result.Err, n.result.Step, n.result.Tail = Failed, err, first.step, first.tail
+	}
+}
+
+// begin says what the step does, once and again while that takes long.
+func (n *nodeRun) begin(text string) {
+	n.emit(EventBegin, text)
+	n.waitFor(text)
+}
+
+// quietly is begin for what is worth telling only if it takes long.
+func (n *nodeRun) quietly(text string) {
+	n.emit(EventBegin, "")
+	n.waitFor(text)
 }
 
 // How much of a failed step's output a result keeps.
@@ -259,8 +178,8 @@ const (
 
 func (n *nodeRun) output(line string) {
 	n.mu.Lock()
-	tail := append(n.tails[n.step], hostscript.Said(line, tailWidth))
-	n.tails[n.step] = tail[max(0, len(tail)-tailLines):]
+	tail := append(n.tail, hostscript.Said(line, tailWidth))
+	n.tail = tail[max(0, len(tail)-tailLines):]
 	n.mu.Unlock()
 	n.emit(EventOutput, line)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // building says which nodes are built, and when that of a node began.
@@ -43,11 +44,11 @@ func TestANodeIsBuiltBeforeTheNextIsEvaluated(t *testing.T) {
 			}
 		}
 	}
-	results := Run(t.Context(), Nodes{[]string{"a", "b", "c"}, arrivals}, Options{Goal: hive.Build}, building(began), &journal{})
+	results := Run(t.Context(), Nodes{[]string{"a", "b", "c"}, arrivals}, Options{Want: plan.Want{Goal: hive.Build}}, building(began), &journal{})
 	if got, want := statuses(results), "a succeeded, b failed, c succeeded, x succeeded"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if b := results[1]; b.Step != StepEvaluate || !errors.Is(b.Err, ErrNotEvaluated) {
+	if b := results[1]; b.Step != plan.Evaluate || !errors.Is(b.Err, ErrNotEvaluated) {
 		t.Errorf("a node that never arrived: %q, %v", b.Step, b.Err)
 	}
 }
@@ -58,8 +59,8 @@ func TestANodeThatCannotBeEvaluatedFailsAlone(t *testing.T) {
 		_ = yield(Arrival{Node: hive.Node{Name: "bad"}, Err: broken}) && yield(Arrival{Node: node("good")})
 	}}
 	var said told
-	results := Run(t.Context(), nodes, Options{Goal: hive.Build}, building(make(chan string, 1)), &said)
-	if got := statuses(results); got != "bad failed, good succeeded" || results[0].Step != StepEvaluate || !errors.Is(results[0].Err, broken) {
+	results := Run(t.Context(), nodes, Options{Want: plan.Want{Goal: hive.Build}}, building(make(chan string, 1)), &said)
+	if got := statuses(results); got != "bad failed, good succeeded" || results[0].Step != plan.Evaluate || !errors.Is(results[0].Err, broken) {
 		t.Errorf("%s; step %q, %v", got, results[0].Step, results[0].Err)
 	}
 	if all := strings.Join(said.texts(), "\n"); !strings.Contains(all, "failed: attribute 'x' missing") {
@@ -80,7 +81,7 @@ func TestAnInterruptEndsTheWaitForNodes(t *testing.T) {
 		<-ctx.Done()
 		_ = yield(Arrival{Node: node("late")}) && yield(Arrival{Node: node("never")})
 	}}
-	results := Run(ctx, nodes, Options{Goal: hive.Build}, building(began), &journal{})
+	results := Run(ctx, nodes, Options{Want: plan.Want{Goal: hive.Build}}, building(began), &journal{})
 	if got := statuses(results[1:]); got != "late cancelled, never cancelled" || !errors.Is(results[2].Err, why) || len(began) > 0 {
 		t.Errorf("%s; %v; %d more began", got, results[2].Err, len(began))
 	}
@@ -93,7 +94,7 @@ func TestAnEvaluationThatPanicsLeavesNoNodeAlone(t *testing.T) {
 		yield(Arrival{Node: node("here")})
 		panic("a bug")
 	})
-	results := Run(t.Context(), nodes, Options{Goal: hive.Build}, building(make(chan string, 1)), &journal{})
+	results := Run(t.Context(), nodes, Options{Want: plan.Want{Goal: hive.Build}}, building(make(chan string, 1)), &journal{})
 	var bug *crash.Error
 	if got := statuses(results); got != "here succeeded, lost failed" || !errors.As(results[1].Err, &bug) {
 		t.Errorf("%s; %v", got, results[1].Err)
@@ -102,11 +103,14 @@ func TestAnEvaluationThatPanicsLeavesNoNodeAlone(t *testing.T) {
 
 // A host would be changed by two at once.
 func TestANodeThatArrivesTwiceIsDeployedOnce(t *testing.T) {
+	again := true
 	nodes := Nodes{nil, func(yield func(Arrival) bool) {
-		_ = yield(Arrival{Node: node("a")}) && yield(Arrival{Node: node("a")})
+		for yield(Arrival{Node: node("a")}) && again {
+			again = false
+		}
 	}}
 	began := make(chan string, 2)
-	results := Run(t.Context(), nodes, Options{Goal: hive.Build}, building(began), &journal{})
+	results := Run(t.Context(), nodes, Options{Want: plan.Want{Goal: hive.Build}}, building(began), &journal{})
 	if len(results) != 1 || len(began) != 1 {
 		t.Errorf("%s; %d builds", statuses(results), len(began))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // daemon is a host with another nix-daemon.
@@ -63,8 +64,8 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 		nodes = append(nodes, hive.Node{Name: name, Target: &hive.Target{Host: name}, Toplevel: &hive.Toplevel{OutPath: "/nix/store/" + name}})
 	}
 	begin := time.Now()
-	results := deploy.Run(t.Context(), deploy.Evaluated(nodes), deploy.Options{Goal: hive.Push, Parallel: 1}, tools, nowhere{})
-	if r := results[0]; r.Status != deploy.Failed || r.Step != deploy.StepPush || !errors.Is(r.Err, ErrStalled) {
+	results := deploy.Run(t.Context(), deploy.Evaluated(nodes), deploy.Options{Want: plan.Want{Goal: hive.Push}, Schedule: deploy.Schedule{Push: deploy.NewLimit(1, "--parallel")}}, tools, nowhere{})
+	if r := results[0]; r.Status != deploy.Failed || r.Step != plan.Push || !errors.Is(r.Err, ErrStalled) {
 		t.Errorf("the silent node: %s in step %q: %v", r.Status, r.Step, r.Err)
 	}
 	if r := results[1]; r.Status != deploy.Succeeded || time.Since(begin) > 20*time.Second {

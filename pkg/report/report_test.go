@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // printed is what a Terminal wrote.
@@ -28,13 +29,13 @@ var nodesOf = []string{"web", "mail-1"}
 
 func events() []deploy.Event {
 	return []deploy.Event{
-		{Node: "web", Step: deploy.StepBuild, Kind: deploy.EventBegin, Text: "building it"},
-		{Node: "web", Step: deploy.StepBuild, Kind: deploy.EventOutput, Text: "cc -o it"},
-		{Node: "mail-1", Step: deploy.StepDial, Kind: deploy.EventNote, Text: "a new host key"},
-		{Node: "web", Step: deploy.StepBuild, Kind: deploy.EventWarn, Text: "disk is nearly full"},
-		{Node: "mail-1", Step: deploy.StepDial, Kind: deploy.EventEnd, Text: "failed: two things:\nthis\nthat",
+		{Node: "web", Step: plan.Build, Kind: deploy.EventBegin, Text: "building it"},
+		{Node: "web", Step: plan.Build, Kind: deploy.EventOutput, Text: "cc -o it"},
+		{Node: "mail-1", Step: plan.Connect, Kind: deploy.EventNote, Text: "a new host key"},
+		{Node: "web", Step: plan.Build, Kind: deploy.EventWarn, Text: "disk is nearly full"},
+		{Node: "mail-1", Step: plan.Connect, Kind: deploy.EventEnd, Text: "failed: two things:\nthis\nthat",
 			Result: &deploy.Result{Node: "mail-1", Status: deploy.Failed, Err: errors.New("two things:\nthis\nthat"), Elapsed: 1500 * time.Millisecond}},
-		{Node: "web", Step: deploy.StepActivate, Kind: deploy.EventEnd, Text: "switch done",
+		{Node: "web", Step: plan.Activate, Kind: deploy.EventEnd, Text: "switch done",
 			Result: &deploy.Result{Node: "web", Status: deploy.Succeeded, Elapsed: 2 * time.Second}},
 	}
 }

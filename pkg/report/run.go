@@ -11,6 +11,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // Run is one deployment as it is shown: a [deploy.Sink] that also knows how far
@@ -38,7 +39,7 @@ type View struct {
 // progress is how far a node is.
 type progress struct {
 	node  string
-	step  deploy.Step
+	step  plan.StepKind
 	begin time.Time
 	end   *deploy.Result // nil before it
 }
@@ -51,7 +52,7 @@ const left deploy.Status = "left"
 func NewRun(view View, names []string, goal hive.Goal) *Run {
 	r := &Run{view: view, goal: goal, begin: time.Now()}
 	for _, name := range names {
-		r.nodes = append(r.nodes, &progress{node: name, step: deploy.StepEvaluate, begin: r.begin})
+		r.nodes = append(r.nodes, &progress{node: name, step: plan.Evaluate, begin: r.begin})
 	}
 	if view.Screen.InJSON() {
 		r.Sink = NewLog(view.Screen, view.Verbose)
@@ -80,8 +81,8 @@ func (r *Run) Emit(e deploy.Event) {
 func (r *Run) Waiting() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var steps []deploy.Step
-	names := map[deploy.Step][]string{}
+	var steps []plan.StepKind
+	names := map[plan.StepKind][]string{}
 	for _, p := range r.nodes {
 		if p.end != nil {
 			continue
@@ -132,7 +133,7 @@ func (r *Run) soFar() []deploy.Result {
 			continue
 		}
 		result := deploy.Result{Node: p.node, Goal: r.goal, Status: deploy.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
-		if slices.Contains([]deploy.Step{deploy.StepUpload, deploy.StepActivate}, p.step) {
+		if slices.Contains([]plan.StepKind{plan.Upload, plan.Activate}, p.step) {
 			result.Status = left
 		}
 		results = append(results, result)

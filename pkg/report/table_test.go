@@ -21,7 +21,7 @@ func results() []deploy.Result {
 				{Name: "c", Path: "/run/keys/c", Change: plan.Unchanged},
 				{Name: "d", Path: "/run/keys/d", Change: plan.Mended, Note: "a note"},
 			}},
-		{Node: "db", Goal: hive.Switch, Status: deploy.Failed, Step: deploy.StepActivate, Err: errors.New("it broke"),
+		{Node: "db", Goal: hive.Switch, Status: deploy.Failed, Step: plan.Activate, Err: errors.New("it broke"),
 			Tail: []string{"starting", "\x1b[31mno\x1b[0m"}, Elapsed: time.Second},
 		{Node: "gate", Goal: hive.Switch, Status: deploy.Succeeded, RebootNeeded: true},
 		{Node: "null", Goal: hive.Switch, Status: deploy.SkippedNode},
@@ -69,12 +69,12 @@ again: colmena-go apply --on db,late
 func many() []deploy.Result {
 	var list []deploy.Result
 	for i := range 20 {
-		list = append(list, deploy.Result{Node: fmt.Sprintf("web-%02d", i), Host: fmt.Sprintf("192.0.2.%d", i+1), Status: deploy.Failed, Step: deploy.StepDial,
+		list = append(list, deploy.Result{Node: fmt.Sprintf("web-%02d", i), Host: fmt.Sprintf("192.0.2.%d", i+1), Status: deploy.Failed, Step: plan.Connect,
 			Err: fmt.Errorf("cannot reach 192.0.2.%d:22: connection refused", i+1)})
 	}
 	return append(list,
-		deploy.Result{Node: "db-1", Status: deploy.Failed, Step: deploy.StepBuild, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-1"},
-		deploy.Result{Node: "db-2", Status: deploy.Failed, Step: deploy.StepBuild, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-2"},
+		deploy.Result{Node: "db-1", Status: deploy.Failed, Step: plan.Build, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-1"},
+		deploy.Result{Node: "db-2", Status: deploy.Failed, Step: plan.Build, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-2"},
 		deploy.Result{Node: "ok", Status: deploy.Succeeded},
 	)
 }
@@ -116,8 +116,8 @@ func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 
 func TestTheSameWordsInAnotherStepAreAnotherReason(t *testing.T) {
 	list := []deploy.Result{
-		{Node: "a", Status: deploy.Failed, Step: deploy.StepDial, Err: errors.New("timed out")},
-		{Node: "b", Status: deploy.Failed, Step: deploy.StepPush, Err: errors.New("timed out")},
+		{Node: "a", Status: deploy.Failed, Step: plan.Connect, Err: errors.New("timed out")},
+		{Node: "b", Status: deploy.Failed, Step: plan.Push, Err: errors.New("timed out")},
 	}
 	got := reasons(list, false)
 	for _, says := range []string{"a: failed (connect)", "b: failed (push)"} {
@@ -129,7 +129,7 @@ func TestTheSameWordsInAnotherStepAreAnotherReason(t *testing.T) {
 
 func TestBuildsOfManyNodesThatFailAlikeAreOneReason(t *testing.T) {
 	failed := func(node, hash, of string) deploy.Result {
-		return deploy.Result{Node: node, Status: deploy.Failed, Step: deploy.StepBuild, Err: fmt.Errorf(
+		return deploy.Result{Node: node, Status: deploy.Failed, Step: plan.Build, Err: fmt.Errorf(
 			"builder for '/nix/store/%s-nixos-system-%s-26.05.drv' failed\nall of it: nix log /nix/store/%[1]s-nixos-system-%[2]s-26.05.drv", strings.Repeat(hash, 32), of)}
 	}
 	list := []deploy.Result{failed("web-1", "a", "web-1"), failed("web-2", "b", "web-2"), failed("web-3", "c", "web-2")}
@@ -140,7 +140,7 @@ func TestBuildsOfManyNodesThatFailAlikeAreOneReason(t *testing.T) {
 }
 
 func TestLongReasonsAndOutputAreBounded(t *testing.T) {
-	list := []deploy.Result{{Node: "a", Status: deploy.Failed, Step: deploy.StepBuild,
+	list := []deploy.Result{{Node: "a", Status: deploy.Failed, Step: plan.Build,
 		Err:  errors.New(strings.Repeat("x\n", 1000)),
 		Tail: append(make([]string, 1000), strings.Repeat("é", 1<<20))}}
 	got := reasons(list, false)
@@ -156,9 +156,9 @@ func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 		run.begin = time.Now()
 		run.Sink = nowhere{}
 		run.Emit(deploy.Event{Node: "web", Kind: deploy.EventEnd, Result: &list[0]})
-		run.Emit(deploy.Event{Node: "db", Step: deploy.StepActivate, Kind: deploy.EventBegin})
-		run.Emit(deploy.Event{Node: "gate", Step: deploy.StepActivate, Kind: deploy.EventBegin})
-		run.Emit(deploy.Event{Node: "null", Step: deploy.StepBuild, Kind: deploy.EventBegin})
+		run.Emit(deploy.Event{Node: "db", Step: plan.Activate, Kind: deploy.EventBegin})
+		run.Emit(deploy.Event{Node: "gate", Step: plan.Activate, Kind: deploy.EventBegin})
+		run.Emit(deploy.Event{Node: "null", Step: plan.Build, Kind: deploy.EventBegin})
 		if got, want := run.Waiting(), "db and gate (activate), null (build), late (evaluate)"; got != want {
 			t.Errorf("waiting for %q, want %q", got, want)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -141,19 +142,19 @@ var long = strings.Repeat("x", 15<<20)
 // behaviours are what hosts may do, and how their own deployment fails of it.
 var behaviours = map[string]struct {
 	behave behaviour
-	step   deploy.Step
+	step   plan.StepKind
 	says   string
 }{
 	"a greeting without end": {func(s *session) uint32 { pour(s, "welcome\n"); return 0 },
-		deploy.StepInspect, "does not run commands"},
+		plan.Inspect, "does not run commands"},
 	"stderr without end before anything runs": {func(s *session) uint32 { pour(s.Stderr(), "welcome "); return 0 },
-		deploy.StepInspect, "does not run commands"},
+		plan.Inspect, "does not run commands"},
 	"a shell that is closed": {func(s *session) uint32 { fmt.Fprint(s, long); return 1 },
-		deploy.StepInspect, "status 1; it says: xxx"},
+		plan.Inspect, "status 1; it says: xxx"},
 	"an answer without end": {func(s *session) uint32 { fmt.Fprintln(s, s.mark); pour(s, "/nix/store/x\n"); return 0 },
-		deploy.StepInspect, "the host says too much"},
+		plan.Inspect, "the host says too much"},
 	"an answer that makes no sense": {func(s *session) uint32 { fmt.Fprintf(s, "%s\n\x1b[2J\n/nix/store/%s\n", s.mark, long[:8000]); return 0 },
-		deploy.StepInspect, "it answers"},
+		plan.Inspect, "it answers"},
 	"an end by a signal with a long name": {func(s *session) uint32 {
 		s.SendRequest("exit-signal", false, ssh.Marshal(struct {
 			Signal     string
@@ -161,7 +162,7 @@ var behaviours = map[string]struct {
 			Text, Lang string
 		}{long[:20_000], false, long[:2000], ""}))
 		return noStatus
-	}, deploy.StepInspect, "signal xxx"},
+	}, plan.Inspect, "signal xxx"},
 
 	"jobs that repeat": {switching(func(s *session, mark string) {
 		for range 200 {
@@ -169,47 +170,47 @@ var behaviours = map[string]struct {
 		}
 		time.Sleep(300 * time.Millisecond)
 		fmt.Fprintf(s, "%s state - -\n%[1]s exit 0\n", mark)
-	}), deploy.StepActivate, "the host runs no NixOS system"},
+	}), plan.Activate, "the host runs no NixOS system"},
 	"failed units without end": {switching(func(s *session, mark string) { pour(s, mark+" failed "+long[:500]+"\n") }),
-		deploy.StepActivate, "the host says too much"},
+		plan.Activate, "the host says too much"},
 	"statuses that repeat": {switching(func(s *session, mark string) { pour(s, mark+" exit 1\n") }),
-		deploy.StepActivate, "ended with 1"},
+		plan.Activate, "ended with 1"},
 	"a reason of 15 MB": {switching(func(s *session, mark string) { fmt.Fprintf(s, "%s fail %s\n", mark, long[:200_000]) }),
-		deploy.StepActivate, "could not be started: xxx"},
+		plan.Activate, "could not be started: xxx"},
 	"notes without end": {switching(func(s *session, mark string) { pour(s, mark+" detached "+long[:500]+"\n") }),
-		deploy.StepActivate, "the host says too much"},
+		plan.Activate, "the host says too much"},
 	"output of one line": {switching(func(s *session, mark string) {
 		io.WriteString(s, long[:4<<20])
 		fmt.Fprintf(s, "%s exit 1\n", mark)
 	}),
-		deploy.StepActivate, "ended with 1"},
+		plan.Activate, "ended with 1"},
 	"reports on stderr": {switching(func(s *session, mark string) {
 		fmt.Fprintf(s.Stderr(), "%s exit 0\n", mark)
 		time.Sleep(100 * time.Millisecond) // stderr is read on its own
 		fmt.Fprintf(s, "%s exit 1\n", mark)
-	}), deploy.StepActivate, "ended with 1"},
+	}), plan.Activate, "ended with 1"},
 	"stderr without end while it runs": {switching(func(s *session, _ string) { pour(s.Stderr(), "no\n") }),
-		deploy.StepActivate, "the host says too much"},
+		plan.Activate, "the host says too much"},
 	"an end in the middle": {switching(func(s *session, _ string) { s.Close() }),
-		deploy.StepActivate, "the activation continues on the host"},
+		plan.Activate, "the activation continues on the host"},
 	"a success that is none": {switching(func(s *session, mark string) { fmt.Fprintf(s, "%s state - -\n%[1]s exit 0\n", mark) }),
-		deploy.StepActivate, "the host runs no NixOS system"},
+		plan.Activate, "the host runs no NixOS system"},
 	"systems that are none": {switching(func(s *session, mark string) {
 		fmt.Fprintf(s, "%s state \x1b[2J%s /x\n%[1]s exit 0\n", mark, long[:10_000])
-	}), deploy.StepActivate, "no store path"},
+	}), plan.Activate, "no store path"},
 
 	"a refusal of 15 MB": {uploading(func(s *session) { fmt.Fprintf(s, "fail dir 1 %s\n", long) }),
-		deploy.StepUpload, "xxx […] xxx"},
+		plan.Upload, "xxx […] xxx"},
 	"a lock that is held by all": {uploading(func(s *session) { pour(s, "wait "+long[:500]+"\n") }),
-		deploy.StepUpload, "the host says too much"},
+		plan.Upload, "the host says too much"},
 	"users without end": {uploading(func(s *session) { pour(s, "passwd 1 "+long[:500]+"\n") }),
-		deploy.StepUpload, "the host says too much"},
+		plan.Upload, "the host says too much"},
 	"an obstacle of 15 MB": {uploading(func(s *session) { fmt.Fprintf(s, "dir ramfs 0:5 0 750\nblocked 1 %s\nobserved\n", long) }),
-		deploy.StepUpload, "xxx […] xxx"},
+		plan.Upload, "xxx […] xxx"},
 	"no sense": {uploading(func(s *session) { fmt.Fprint(s, "\x00\xff\x1b]52;c;AAAA\x07\n") }),
-		deploy.StepUpload, "makes no sense"},
+		plan.Upload, "makes no sense"},
 	"stderr without end": {uploading(func(s *session) { pour(s.Stderr(), "no\n"); fmt.Fprint(s, "fail dir 1 no\n") }),
-		deploy.StepUpload, "the host says: no no"},
+		plan.Upload, "the host says: no no"},
 }
 
 // A host that turned against us fails its own deployment, soon, in few words,
@@ -224,7 +225,7 @@ func TestAHostileHostHarmsNobodyButItself(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			begin := time.Now()
-			results := deploy.Run(t.Context(), deploy.Evaluated(s.nodes), deploy.Options{Goal: hive.Test, Parallel: 2}, s.tools, sink)
+			results := deploy.Run(t.Context(), deploy.Evaluated(s.nodes), deploy.Options{Want: plan.Want{Goal: hive.Test}, Schedule: deploy.Schedule{Change: deploy.NewLimit(2, "--parallel")}}, s.tools, sink)
 			took := time.Since(begin)
 			screen.Close(t.Context())
 			runtime.ReadMemStats(&after)

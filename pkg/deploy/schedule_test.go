@@ -1,0 +1,70 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// One host is being changed until all three have their system: who waits to be
+// changed is not in the way of who is to be copied to.
+func TestWhoWaitsHoldsNoSlotOfAnotherKind(t *testing.T) {
+	var nodes []hive.Node
+	hosts := map[string]*double{}
+	for i := range 3 {
+		n := node(fmt.Sprint(i))
+		n.Keys = []hive.Key{{Attr: "k"}}
+		nodes, hosts[n.Name] = append(nodes, n), &double{}
+	}
+	j := &journal{}
+	with := tools(j, hosts)
+	var copies atomic.Int32
+	allThere := make(chan struct{})
+	with.Copy = func(context.Context, string, string, func(string)) error {
+		if copies.Add(1) == 3 {
+			close(allThere)
+		}
+		return nil
+	}
+	var changed atomic.Int32
+	with.Resolve = func(context.Context, hive.Node, func(string)) (map[string]secret.Secret, error) {
+		if now := changed.Add(1); now > 1 {
+			t.Errorf("%d are being changed at once", now)
+		}
+		defer changed.Add(-1)
+		select {
+		case <-allThere:
+		case <-time.After(20 * time.Second):
+			t.Error("whoever waits keeps others from being copied to")
+		}
+		return nil, errors.New("the vault is sealed")
+	}
+	opts := Options{Want: plan.Want{Goal: hive.Switch}, Schedule: Schedule{Push: NewLimit(1, ""), Change: NewLimit(1, "")}}
+	for _, r := range Run(t.Context(), Evaluated(nodes), opts, with, j) {
+		if r.Step != plan.Resolve {
+			t.Errorf("%s ended in step %q: %v", r.Node, r.Step, r.Err)
+		}
+	}
+}
+
+func TestALimitThatTwoKindsShareIsKeptFromOneToTheOther(t *testing.T) {
+	a, b := node("a"), node("b")
+	a.Keys, b.Keys = []hive.Key{{Attr: "k"}}, []hive.Key{{Attr: "k"}}
+	j := &journal{}
+	with := tools(j, map[string]*double{"a": {}, "b": {}})
+	with.Copy = func(_ context.Context, out, _ string, _ func(string)) error { j.add("copy"); return nil }
+	with.Build = func(context.Context, hive.Node, func(string)) error { return nil }
+	with.Dial = func(_ context.Context, n hive.Node, _ func(string)) (Host, error) { return &double{}, nil }
+	with.CheckSources = func(context.Context, hive.Node) error { return nil }
+	Run(t.Context(), Evaluated([]hive.Node{a, b}), Options{Want: plan.Want{Goal: hive.Switch}, Schedule: atOnce(1)}, with, j)
+	if got, want := j.String(), "copy; resolve; copy; resolve"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -1,0 +1,142 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/colmena-go/colmena-go/pkg/activation"
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/scratch"
+)
+
+// The steps that are not about keys alone; those are in keys.go.
+
+func (n *nodeRun) connect(ctx context.Context) (err error) {
+	n.begin("connecting to " + n.node.Target.String())
+	n.host, err = n.tools.Dial(ctx, n.node, n.note)
+	return err
+}
+
+// inspect asks the host which systems it has, and stops where one of them is not
+// ours to replace.
+func (n *nodeRun) inspect(ctx context.Context) error {
+	n.quietly("asking the host what it runs")
+	has, err := activation.Inspect(ctx, n.host)
+	if err == nil && n.opts.Goal.Activates() && !n.node.ReplaceUnknownProfiles && !n.opts.ForceReplaceUnknownProfiles {
+		err = n.refuseUnknown(ctx, has)
+	}
+	n.known.Has = has.Has(n.node.Toplevel.OutPath)
+	return err
+}
+
+// refuseUnknown stops when the host runs or boots a system that this machine does
+// not know: somebody else deployed it, and we would roll it back.
+func (n *nodeRun) refuseUnknown(ctx context.Context, has activation.State) error {
+	for _, system := range []struct{ path, what string }{
+		{has.Current, "runs"}, {has.Profile, "boots"},
+	} {
+		if system.path == "" || system.path == n.node.Toplevel.OutPath {
+			continue
+		}
+		known, err := n.tools.Known(ctx, system.path)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fmt.Errorf("the host %s %s, which is not in this machine's store, and deployment.replaceUnknownProfiles is false: deploy from where it was built, or pass --force-replace-unknown-profiles", system.what, system.path)
+		}
+	}
+	return nil
+}
+
+func (n *nodeRun) build(ctx context.Context) error {
+	text := "building " + n.node.Toplevel.OutPath
+	n.begin(text)
+	if n.tools.BuildWaitsFor != nil {
+		n.stopWaiting()
+		n.waiting = remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
+	}
+	// The error has the lines that matter, others concern other nodes as well.
+	return n.tools.Build(ctx, n.node, func(line string) { n.emit(EventOutput, line) })
+}
+
+// push copies the closure through the host's one connection: nix talks to a
+// unix socket here, whose other end is nix-daemon on the host.
+func (n *nodeRun) push(ctx context.Context) error {
+	n.begin("copying " + n.node.Toplevel.OutPath)
+	// Of its own, as whoever reaches the socket is root on the host.
+	dir, remove, err := scratch.Dir()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	socket, stop, err := n.host.Forward(ctx, dir, "nix-daemon --stdio")
+	if err != nil {
+		return err
+	}
+	err = n.tools.Copy(ctx, n.node.Toplevel.OutPath, socket, n.output)
+	// What went wrong on the host is why Nix here lost its connection.
+	return errors.Join(stop(), err)
+}
+
+// activate switches to the system. One that ended badly is a failure, but keys that
+// the new system waits for may follow all the same.
+func (n *nodeRun) activate(ctx context.Context) error {
+	n.changing = true
+	outcome, err := n.switchTo(context.WithoutCancel(ctx))
+	if errors.Is(err, activation.ErrGoesOn) && len(n.keys.due().items) > 0 {
+		return fmt.Errorf("%w; keys that come after it are not sent yet: run upload-keys when it has ended", err)
+	}
+	if err != nil {
+		return err
+	}
+	n.result.RebootNeeded = outcome.RebootNeeded()
+	n.known.NoEffect = !outcome.TookEffect()
+	if outcome.RebootNeeded() {
+		n.skipLateKeys()
+	}
+	if n.keys.early && !n.known.Owed {
+		n.known.Learn(plan.LateKeys)
+	}
+	if err := outcome.Err(); err != nil {
+		n.fail(err)
+	}
+	return nil
+}
+
+// switchTo runs the activation, and sends late keys while it waits for one of them.
+func (n *nodeRun) switchTo(ctx context.Context) (activation.Outcome, error) {
+	n.begin("activating: " + string(n.opts.Goal))
+	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.node.Toplevel.OutPath, WaitFor: n.keys.units(),
+		Keyless: n.opts.NoKeys || !n.opts.Goal.UploadsKeys()}
+	if n.opts.NoKeys {
+		for _, key := range n.node.Keys {
+			request.WaitFor = append(request.WaitFor, key.Unit())
+		}
+	}
+	var wanted sync.WaitGroup
+	followed, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	// The upload may outlive the switch, which ends as soon as the key is there.
+	defer wanted.Wait()
+	return activation.Run(followed, n.host, request, activation.Hooks{
+		Output: n.output,
+		Note:   n.note,
+		KeyWanted: func(unit string) {
+			if n.opts.NoKeys {
+				giveUp(fmt.Errorf("the switch waits for %s, whose key --no-keys leaves out: run upload-keys, and the switch goes on by itself", unit))
+				return
+			}
+			n.note("the switch waits for " + unit + ": uploading the post-activation keys now")
+			wanted.Go(func() {
+				defer crash.Guard()
+				if err := n.sendEarly(ctx); err != nil {
+					giveUp(fmt.Errorf("the switch waits for %s, but: %w; mend that and run upload-keys: the switch then goes on by itself", unit, err))
+				}
+			})
+		},
+	})
+}

@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// StepKind names a stretch of work on one node; events and errors carry it.
+type StepKind string
+
+// The kinds, in the order in which a node meets them.
+const (
+	Evaluate StepKind = "evaluate" // before a node is there, and so in no list of its steps
+	Connect  StepKind = "connect"
+	Inspect  StepKind = "inspect" // asking the host what it runs and boots
+	Build    StepKind = "build"
+	Cache    StepKind = "cache" // copying the closure to a store that hosts fetch from
+	Push     StepKind = "push"
+	Resolve  StepKind = "keys" // getting their content on this machine
+	Upload   StepKind = "upload"
+	Activate StepKind = "activate"
+)
+
+// Step is one thing to do for a node.
+type Step struct {
+	Kind    StepKind
+	Look    bool          // of Resolve: only see whether the keys can have content
+	OnHost  bool          // of Build: realised there, so that nothing is pushed
+	To      string        // of Cache: the store's URL
+	Phase   hive.UploadAt // of Upload; "" for all keys at once
+	Changes bool          // it changes the host: an interrupt is obeyed before it, and no more after it
+}
+
+// Where says on which machine systems are built.
+type Where string
+
+// The machines, for [Want].
+const (
+	AsSet  Where = ""     // where each node's deployment.buildOnTarget says
+	Here   Where = "here" // on this machine, or its remote builders
+	OnHost Where = "host"
+)
+
+// Want is what the user asked for, besides the hive.
+type Want struct {
+	Goal        hive.Goal
+	NoKeys      bool
+	AlwaysBuild bool // even what the host has already, for --keep-result
+	BuildOn     Where
+	Caches      []string // URLs of stores that get the closure before the host does
+}
+
+// Skips reports whether there is nothing to do for a node since it has no host.
+func (w Want) Skips(n hive.Node) bool { return w.Goal.NeedsHost() && n.Target == nil }
+
+// UploadsKeys reports whether keys of the node are to be brought to its host.
+func (w Want) UploadsKeys(n hive.Node) bool {
+	return w.Goal.UploadsKeys() && !w.NoKeys && len(n.Keys) > 0
+}
+
+// Facts is what is known of a node so far. The zero value knows nothing.
+type Facts struct {
+	Done     []Step // those that went well, and need not be done again
+	Has      bool   // the host has the system with its closure: it runs or boots it
+	Owed     bool   // root holds early keys for owners that the activation makes
+	NoEffect bool   // the activation ended, but the system that wants the late keys is not the host's
+}
+
+// Learn records that a step went well.
+func (f *Facts) Learn(s Step) { f.Done = append(f.Done, s) }
+
+// Steps is what is left to do for a node, given what is known. What is not known
+// is taken to go well. An executor does the first, adds what it learned, and asks
+// again.
+func Steps(n hive.Node, w Want, f Facts) []Step {
+	if w.Skips(n) {
+		return nil
+	}
+	return slices.DeleteFunc(allSteps(n, w, f), func(s Step) bool { return slices.Contains(f.Done, s) })
+}
+
+// allSteps are the steps that the goal takes, those that are done among them.
+func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
+	add := func(due bool, s Step) {
+		if due {
+			all = append(all, s)
+		}
+	}
+	host, system, keys := w.Goal.NeedsHost(), w.Goal.NeedsToplevel(), w.UploadsKeys(n)
+	onHost := host && (w.BuildOn == OnHost || w.BuildOn == AsSet && n.BuildOnTarget)
+
+	add(keys, Step{Kind: Resolve, Look: true})
+	add(host, Step{Kind: Connect})
+	add(host && system, Step{Kind: Inspect})
+	add(system && (!f.Has || w.AlwaysBuild), Step{Kind: Build, OnHost: onHost})
+	for _, url := range w.Caches {
+		add(system && !f.Has, Step{Kind: Cache, To: url})
+	}
+	add(host && system && !f.Has && !onHost, Step{Kind: Push})
+	add(keys, Step{Kind: Resolve})
+	if !w.Goal.Activates() {
+		add(keys, Step{Kind: Upload, Changes: true})
+		return all
+	}
+	late := func(k hive.Key) bool { return k.UploadAt == hive.PostActivation }
+	early := func(k hive.Key) bool { return !late(k) }
+	add(keys && slices.ContainsFunc(n.Keys, early), Step{Kind: Upload, Phase: hive.PreActivation, Changes: true})
+	add(true, Step{Kind: Activate, Changes: true})
+	after := slices.ContainsFunc(n.Keys, late) || f.Owed
+	add(keys && after && !f.NoEffect, LateKeys)
+	return all
+}
+
+// LateKeys is the step of the keys that come after the activation. It may be done
+// early, while the activation waits for one of them.
+var LateKeys = Step{Kind: Upload, Phase: hive.PostActivation, Changes: true}
+
+// String is the step in a word: a ? for one that only looks, a ! for one that
+// changes the host.
+func (s Step) String() string {
+	word := string(s.Kind)
+	switch {
+	case s.Look:
+		word += "?"
+	case s.Phase != "":
+		word += ":" + strings.TrimSuffix(string(s.Phase), "-activation")
+	case s.OnHost:
+		word += "@host"
+	case s.To != "":
+		word += ">" + s.To
+	}
+	if s.Changes {
+		word += "!"
+	}
+	return word
+}
+
+// Render lists steps in a line.
+func Render(steps []Step) string {
+	words := make([]string, len(steps))
+	for i, s := range steps {
+		words[i] = s.String()
+	}
+	return strings.Join(words, " ")
+}

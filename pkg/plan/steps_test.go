@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// web has a key for each phase.
+func web() hive.Node {
+	return hive.Node{Name: "web", Target: &hive.Target{Host: "web"}, Toplevel: &hive.Toplevel{}, Keys: []hive.Key{
+		{Attr: "a", UploadAt: hive.PreActivation}, {Attr: "b", UploadAt: hive.PostActivation}}}
+}
+
+// with is web, changed.
+func with(change func(*hive.Node)) hive.Node {
+	n := web()
+	change(&n)
+	return n
+}
+
+// Each case is a node, a wish, what is known, and the steps a user would see.
+func TestStepsReadAsWhatWillHappen(t *testing.T) {
+	keyless := with(func(n *hive.Node) { n.Keys = nil })
+	early := with(func(n *hive.Node) { n.Keys = n.Keys[:1] })
+	none := with(func(n *hive.Node) { n.Target = nil })
+	there := with(func(n *hive.Node) { n.BuildOnTarget = true })
+	pre := Step{Kind: Upload, Phase: hive.PreActivation, Changes: true}
+	activated := []Step{{Kind: Resolve, Look: true}, {Kind: Connect}, {Kind: Inspect}, {Kind: Resolve}, pre, {Kind: Activate, Changes: true}}
+	for _, c := range []struct {
+		name string
+		node hive.Node
+		want Want
+		know Facts
+		plan string
+	}{
+		{"build touches no host", web(), Want{Goal: hive.Build}, Facts{}, "build"},
+		{"nor needs one", none, Want{Goal: hive.Build}, Facts{}, "build"},
+		{"push changes no key", web(), Want{Goal: hive.Push}, Facts{}, "connect inspect build push"},
+		{"switch", web(), Want{Goal: hive.Switch}, Facts{}, "keys? connect inspect build push keys upload:pre! activate! upload:post!"},
+		{"test", web(), Want{Goal: hive.Test}, Facts{}, "keys? connect inspect build push keys upload:pre! activate! upload:post!"},
+		{"boot", web(), Want{Goal: hive.Boot}, Facts{}, "keys? connect inspect build push keys upload:pre! activate! upload:post!"},
+		{"dry-activate changes no key", web(), Want{Goal: hive.DryActivate}, Facts{}, "connect inspect build push activate!"},
+		{"keys are sent at once", web(), Want{Goal: hive.Keys}, Facts{}, "keys? connect keys upload!"},
+		{"without keys", web(), Want{Goal: hive.Switch, NoKeys: true}, Facts{}, "connect inspect build push activate!"},
+		{"a node that has none", keyless, Want{Goal: hive.Switch}, Facts{}, "connect inspect build push activate!"},
+		{"upload-keys to a node that has none", keyless, Want{Goal: hive.Keys}, Facts{}, "connect"},
+		{"early keys alone", early, Want{Goal: hive.Switch}, Facts{}, "keys? connect inspect build push keys upload:pre! activate!"},
+		{"no target", none, Want{Goal: hive.Switch}, Facts{}, ""},
+
+		{"a system that is there", web(), Want{Goal: hive.Switch}, Facts{Done: activated[:3], Has: true}, "keys upload:pre! activate! upload:post!"},
+		{"is built all the same for --keep-result", web(), Want{Goal: hive.Push, AlwaysBuild: true}, Facts{Done: activated[:3], Has: true}, "build"},
+		{"a switch without effect gets no late key", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, NoEffect: true}, ""},
+		{"late keys that the switch waited for", web(), Want{Goal: hive.Switch}, Facts{Done: append(activated, LateKeys), Has: true}, ""},
+		{"an owner that the activation makes", early, Want{Goal: hive.Switch}, Facts{Done: activated[:5], Has: true, Owed: true}, "activate! upload:post!"},
+
+		{"built on the host", there, Want{Goal: hive.Push}, Facts{}, "connect inspect build@host"},
+		{"unless it is told otherwise", there, Want{Goal: hive.Push, BuildOn: Here}, Facts{}, "connect inspect build push"},
+		{"for all nodes", web(), Want{Goal: hive.Push, BuildOn: OnHost}, Facts{}, "connect inspect build@host"},
+		{"through caches", web(), Want{Goal: hive.Push, Caches: []string{"s3://a", "file:///b"}}, Facts{}, "connect inspect build cache>s3://a cache>file:///b push"},
+	} {
+		if got := Render(Steps(c.node, c.want, c.know)); got != c.plan {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.plan)
+		}
+	}
+}
+
+// What goes well leads through the plan as it was told, step by step.
+func TestAPlanThatGoesWellIsFollowedToItsEnd(t *testing.T) {
+	for _, goal := range hive.Goals {
+		for _, on := range []Where{AsSet, Here, OnHost} {
+			for _, noKeys := range []bool{false, true} {
+				w := Want{Goal: goal, BuildOn: on, NoKeys: noKeys, Caches: []string{"s3://a"}}
+				var know Facts
+				for left := Steps(web(), w, know); len(left) > 0; {
+					know.Learn(left[0])
+					next := Steps(web(), w, know)
+					if !slices.Equal(next, left[1:]) {
+						t.Fatalf("%+v: after %s come %s, not %s", w, left[0], Render(next), Render(left[1:]))
+					}
+					left = next
+				}
+			}
+		}
+	}
+}
