@@ -12,7 +12,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/child"
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 // verboseFlag is --verbose, alone or among other short flags.
@@ -44,7 +44,7 @@ func tellBug(app *cli.App, bug *crash.Error, args []string) {
 }
 
 // bugs are those that nodes brought to light.
-func bugs(results []deploy.Result) (list []*crash.Error) {
+func bugs(results []event.Result) (list []*crash.Error) {
 	for _, r := range results {
 		var bug *crash.Error
 		if errors.As(r.Err, &bug) {

@@ -14,7 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
@@ -73,11 +73,11 @@ func TestABugNeverLooksLikeAnotherEnd(t *testing.T) {
 
 func TestANodesBugIsNoOrdinaryFailure(t *testing.T) {
 	bug := fmt.Errorf("the step: %w", &crash.Error{What: "x"})
-	for want, results := range map[int][]deploy.Result{
-		ExitBug:         {{Status: deploy.Failed, Err: bug}, {Status: deploy.Cancelled, Err: context.Canceled}},
-		ExitFailed:      {{Status: deploy.Failed, Err: errors.New("x")}, {Status: deploy.Succeeded}},
-		ExitInterrupted: {{Status: deploy.Failed, Err: errors.New("x")}, {Status: deploy.Cancelled}},
-		ExitOK:          {{Status: deploy.Succeeded}, {Status: deploy.SkippedNode}},
+	for want, results := range map[int][]event.Result{
+		ExitBug:         {{Status: event.Failed, Err: bug}, {Status: event.Cancelled, Err: context.Canceled}},
+		ExitFailed:      {{Status: event.Failed, Err: errors.New("x")}, {Status: event.Succeeded}},
+		ExitInterrupted: {{Status: event.Failed, Err: errors.New("x")}, {Status: event.Cancelled}},
+		ExitOK:          {{Status: event.Succeeded}, {Status: event.Skipped}},
 	} {
 		if got := exitCode(verdict(results)); got != want {
 			t.Errorf("%+v: %d, want %d", results, got, want)

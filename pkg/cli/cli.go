@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
@@ -148,11 +149,12 @@ func prepare(c *cli.Context) error {
 	return nil
 }
 
-// newLog is the log for diagnostics; verbose makes it tell everything.
-func newLog(c *cli.Context, verbose bool) zerolog.Logger {
+// newLog is the log for diagnostics, which go into the sink; verbose makes it tell
+// everything.
+func newLog(sink event.Sink, verbose bool) zerolog.Logger {
 	level := zerolog.InfoLevel
 	if verbose {
 		level = zerolog.DebugLevel
 	}
-	return screen(c.App).Logger(level, style(c))
+	return report.Logger(sink, level)
 }

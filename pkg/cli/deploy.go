@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/keysource"
 	"github.com/colmena-go/colmena-go/pkg/nix"
@@ -31,9 +33,10 @@ type deployment struct {
 	evaluation
 	deploy.Options
 
-	json, verbose, keepResult, substitute, buildHere bool
+	json, keepResult, substitute, buildHere bool
 
-	ahead remote.Ahead // connections that are made while Nix evaluates
+	report *report.Run  // as people or programs see it
+	ahead  remote.Ahead // connections that are made while Nix evaluates
 }
 
 // runDeployment takes the selected nodes to a goal.
@@ -59,14 +62,14 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	d.warnOfTexts(h)
 	d.warnOfTwins(h)
 	nodes := deploy.Evaluated(h.Nodes)
-	run := d.shown(c, nodes.Names)
-	current(c.App).Store(run)
+	d.report.Expect(nodes.Names)
+	current(c.App).Store(d.report)
 	builder := d.tool.NewBuilder(nix.BuilderOptions{
 		Nodes: len(h.Nodes), MachinesFile: h.Meta.MachinesFile, Note: func(text string) { d.tool.Log.Info().Msg(text) },
 	})
 	defer builder.Close()
-	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c, run)), run)
-	run.End(results)
+	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c)), d.report)
+	d.report.End(results)
 	for _, bug := range bugs(results) {
 		d.tool.Log.Debug().Msg(string(bug.Stack))
 	}
@@ -87,9 +90,9 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		},
 		json: c.Bool("json"), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
 		buildHere: c.Bool("no-build-on-target"),
-		verbose:   c.Bool("verbose") || goal == hive.DryActivate, // which is run for what it prints
 	}
-	log := newLog(c, c.Bool("verbose"))
+	d.report = d.shown(c)
+	log := newLog(d.report, c.Bool("verbose"))
 	if err := refuse(c); err != nil {
 		return nil, err
 	}
@@ -155,13 +158,14 @@ func (d *deployment) seeOpenSSH() error {
 }
 
 // shown is the deployment as people or programs see it.
-func (d *deployment) shown(c *cli.Context, names []string) *report.Run {
+func (d *deployment) shown(c *cli.Context) *report.Run {
+	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate // which is run for what it prints
 	// A log has room for everything, and whoever reads it cannot run again.
-	verbose := d.verbose || !onTerminal(c) && !screen(c.App).InJSON()
+	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, names, d.Goal)
+	}, d.Goal)
 }
 
 // warnOfTexts: the text of a key in a flake can come from nowhere but the flake,
@@ -233,11 +237,11 @@ func (d *deployment) check(h *hive.Hive) error {
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
 // secrets: a terminal shows it, and no log has it.
-func (d *deployment) resolver(c *cli.Context, sink deploy.Sink) *keysource.Resolver {
+func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
 	if onTerminal(c) && !screen(c.App).InJSON() {
 		r.Said = func(node, key, line string) {
-			sink.Emit(deploy.Event{Node: node, Step: plan.Resolve, Kind: deploy.EventPrivate, Text: fmt.Sprintf("key %q: %s", key, line)})
+			d.report.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Private, Text: fmt.Sprintf("key %q: %s", key, line)})
 		}
 	}
 	return r

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 // Exit codes. Scripts rely on them: they do not change.
@@ -53,16 +53,16 @@ func exitCode(err error) int {
 var errBug = errors.New("a node brought a bug to light")
 
 // verdict turns the results of a deployment into its error.
-func verdict(results []deploy.Result) error {
+func verdict(results []event.Result) error {
 	if len(bugs(results)) > 0 {
 		return errBug
 	}
 	var err error
 	for _, r := range results {
 		switch r.Status {
-		case deploy.Cancelled:
+		case event.Cancelled:
 			return errInterrupted
-		case deploy.Failed:
+		case event.Failed:
 			err = errNodesFailed
 		}
 	}

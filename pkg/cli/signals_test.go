@@ -13,7 +13,7 @@ func TestHostsAreSpokenOfOnlyWhereTheyMayBeChanged(t *testing.T) {
 	screen := report.NewTerminal(&bytes.Buffer{})
 	defer screen.Close(t.Context())
 	of := func(goal hive.Goal) *report.Run {
-		return report.NewRun(report.View{Screen: screen}, []string{"web"}, goal)
+		return report.NewRun(report.View{Screen: screen}, goal)
 	}
 	for name, c := range map[string]struct {
 		run  *report.Run

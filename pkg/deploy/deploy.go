@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -55,9 +56,9 @@ type Options struct {
 // each: in the order of the names, then those that no name announced. When ctx is
 // done nothing new begins, builds and copies end, and a node whose host is being
 // changed is finished first.
-func Run(ctx context.Context, nodes Nodes, opts Options, tools Tools, sink Sink) []Result {
+func Run(ctx context.Context, nodes Nodes, opts Options, tools Tools, sink event.Sink) []event.Result {
 	d := &deployment{opts: opts, tools: tools, sink: sink}
-	names, results := slices.Clone(nodes.Names), map[string]*Result{}
+	names, results := slices.Clone(nodes.Names), map[string]*event.Result{}
 	var all sync.WaitGroup
 	err := nodes.each(ctx, func(a Arrival) {
 		name := a.Node.Name
@@ -67,7 +68,7 @@ func Run(ctx context.Context, nodes Nodes, opts Options, tools Tools, sink Sink)
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
-		result := &Result{}
+		result := &event.Result{}
 		results[name] = result
 		all.Go(crash.Guarded(func() { *result = d.deploy(ctx, a) }))
 	})
@@ -78,7 +79,7 @@ func Run(ctx context.Context, nodes Nodes, opts Options, tools Tools, sink Sink)
 		}
 	}
 	all.Wait()
-	list := make([]Result, len(names))
+	list := make([]event.Result, len(names))
 	for i, name := range names {
 		list[i] = *results[name]
 	}
@@ -88,23 +89,23 @@ func Run(ctx context.Context, nodes Nodes, opts Options, tools Tools, sink Sink)
 type deployment struct {
 	opts  Options
 	tools Tools
-	sink  Sink
+	sink  event.Sink
 }
 
 // summary is the last line about a node.
-func summary(r Result) string {
+func summary(r event.Result) string {
 	switch r.Status {
-	case Succeeded:
+	case event.Succeeded:
 		switch {
 		case len(r.Keys) == 0:
 			return string(r.Goal) + " done"
 		case r.Goal == hive.Keys:
-			return "keys done: " + CountKeys(r.Keys)
+			return "keys done: " + event.CountKeys(r.Keys)
 		}
-		return fmt.Sprintf("%s done; keys: %s", r.Goal, CountKeys(r.Keys))
-	case SkippedNode:
+		return fmt.Sprintf("%s done; keys: %s", r.Goal, event.CountKeys(r.Keys))
+	case event.Skipped:
 		return "skipped: deployment.targetHost is null"
-	case Cancelled:
+	case event.Cancelled:
 		return "cancelled"
 	}
 	return "failed: " + r.Err.Error()

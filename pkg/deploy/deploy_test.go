@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -92,7 +93,7 @@ func (j *journal) add(line string) {
 	j.lines = append(j.lines, line)
 }
 
-func (j *journal) Emit(Event) {}
+func (j *journal) Emit(event.Event) {}
 
 func (j *journal) String() string {
 	j.mu.Lock()
@@ -144,7 +145,7 @@ func TestStepsComeInOrderAndOnlyThoseOfTheGoal(t *testing.T) {
 		if _, err := os.Stat(host.socket); goal == hive.Push && (host.socket == "" || !os.IsNotExist(err)) {
 			t.Errorf("the folder of the socket, %q, is left: %v", host.socket, err)
 		}
-		if results[0].Status != Succeeded || j.String() != want {
+		if results[0].Status != event.Succeeded || j.String() != want {
 			t.Errorf("%s: %s, %v; %s, want %s", goal, results[0].Status, results[0].Err, j, want)
 		}
 		if goal.NeedsHost() && !host.closed {
@@ -158,7 +159,7 @@ func TestKeysThatCannotBeResolvedStopTheNodeBeforeItsFirstChange(t *testing.T) {
 	n := node("web")
 	n.Keys = []hive.Key{{Attr: "k", Command: []string{"vault"}}}
 	results := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Keys}}, tools(j, map[string]*double{"web": host}), j)
-	if results[0].Status != Failed || results[0].Step != plan.Resolve || len(host.commands) > 0 {
+	if results[0].Status != event.Failed || results[0].Step != plan.Resolve || len(host.commands) > 0 {
 		t.Errorf("%+v, commands %q", results[0], host.commands)
 	}
 	// Nor is anything resolved that is not to be uploaded.
@@ -172,18 +173,18 @@ func TestKeysThatCannotBeResolvedStopTheNodeBeforeItsFirstChange(t *testing.T) {
 func TestSourcesThatAreMissingAreToldBeforeAnythingIsBuiltOrDialled(t *testing.T) {
 	lacking, sound := node("lacking"), node("sound")
 	lacking.Keys = []hive.Key{{Attr: "k", File: "/none"}}
-	for goal, want := range map[hive.Goal]Status{
-		hive.Switch: Failed, hive.Keys: Failed,
-		hive.Build: Succeeded, hive.Push: Succeeded,
+	for goal, want := range map[hive.Goal]event.Status{
+		hive.Switch: event.Failed, hive.Keys: event.Failed,
+		hive.Build: event.Succeeded, hive.Push: event.Succeeded,
 	} {
 		j := &journal{}
 		ts := tools(j, map[string]*double{"lacking": {}, "sound": {}})
 		ts.CheckSources = func(_ context.Context, n hive.Node) error { return errors.New("no such file") }
 		results := Run(t.Context(), Evaluated([]hive.Node{lacking, sound}), Options{Want: plan.Want{Goal: goal}}, ts, j)
-		if results[0].Status != want || strings.Contains(j.String(), "lacking") != (want == Succeeded) {
+		if results[0].Status != want || strings.Contains(j.String(), "lacking") != (want == event.Succeeded) {
 			t.Errorf("%s: %s (%v), and it came to %q", goal, results[0].Status, results[0].Err, j)
 		}
-		if want == Failed && (results[0].Step != plan.Resolve || goal.NeedsHost() && !strings.Contains(j.String(), "dial sound")) {
+		if want == event.Failed && (results[0].Step != plan.Resolve || goal.NeedsHost() && !strings.Contains(j.String(), "dial sound")) {
 			t.Errorf("%s: step %s; the other node: %q", goal, results[0].Step, j)
 		}
 	}
@@ -206,13 +207,13 @@ func TestANodeThatIsDialledHoldsNoSlot(t *testing.T) {
 		close(release) // the dead one is let go only after the quick one came this far
 		return copied(ctx, out, socket, output)
 	}
-	done := make(chan []Result)
+	done := make(chan []event.Result)
 	go func() {
 		done <- Run(t.Context(), Evaluated([]hive.Node{node("dead"), node("quick")}), Options{Want: plan.Want{Goal: hive.Push}, Schedule: atOnce(1)}, ts, j)
 	}()
 	select {
 	case results := <-done:
-		if results[0].Status != Failed || results[1].Status != Succeeded {
+		if results[0].Status != event.Failed || results[1].Status != event.Succeeded {
 			t.Errorf("%+v", results)
 		}
 	case <-time.After(10 * time.Second):
@@ -246,8 +247,8 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 // notes is a sink that keeps what is noted.
 type notes struct{ texts chan string }
 
-func (n notes) Emit(e Event) {
-	if e.Kind == EventNote {
+func (n notes) Emit(e event.Event) {
+	if e.Kind == event.Note {
 		n.texts <- e.Text
 	}
 }
@@ -287,7 +288,7 @@ func TestNodesWithoutAHostAreSkipped(t *testing.T) {
 	n := node("local")
 	n.Target = nil
 	j := &journal{}
-	for goal, want := range map[hive.Goal]Status{hive.Build: Succeeded, hive.Push: SkippedNode, hive.Switch: SkippedNode, hive.Keys: SkippedNode} {
+	for goal, want := range map[hive.Goal]event.Status{hive.Build: event.Succeeded, hive.Push: event.Skipped, hive.Switch: event.Skipped, hive.Keys: event.Skipped} {
 		if got := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: goal}}, tools(j, nil), j)[0].Status; got != want {
 			t.Errorf("%s: %s, want %s", goal, got, want)
 		}
@@ -308,7 +309,7 @@ func TestAnInterruptBeginsNothingNew(t *testing.T) {
 		return context.Cause(ctx)
 	}
 	result := Run(ctx, Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: hive.Push}}, ts, j)[0]
-	if result.Status != Cancelled || !errors.Is(result.Err, why) || strings.Contains(j.String(), "copy") {
+	if result.Status != event.Cancelled || !errors.Is(result.Err, why) || strings.Contains(j.String(), "copy") {
 		t.Errorf("%+v; %s", result, j)
 	}
 }
@@ -359,7 +360,7 @@ func listed(t *testing.T, command string, stdin io.Reader) []string {
 }
 
 // switchWithLateKey switches a node that has one post-activation key.
-func switchWithLateKey(t *testing.T, host *double) Result {
+func switchWithLateKey(t *testing.T, host *double) event.Result {
 	n := node("web")
 	n.Toplevel.OutPath = "/nix/store/system"
 	n.Keys = []hive.Key{{Attr: "late", Name: "late", DestDir: "/run/keys", User: "root", Group: "root", Mode: 0o600, UploadAt: hive.PostActivation}}
@@ -376,7 +377,7 @@ func switchWithLateKey(t *testing.T, host *double) Result {
 func TestAnEarlyUploadThatFailsIsMadeUpForOrReported(t *testing.T) {
 	uploads := make(chan struct{}, 2)
 	r := switchWithLateKey(t, switching(t, 0, uploads))
-	if r.Status != Failed || r.Step != plan.Upload || !strings.Contains(fmt.Sprint(r.Err), "locked") {
+	if r.Status != event.Failed || r.Step != plan.Upload || !strings.Contains(fmt.Sprint(r.Err), "locked") {
 		t.Errorf("the node ended as %s in step %q: %v", r.Status, r.Step, r.Err)
 	}
 	if len(uploads) != 1 {
@@ -401,7 +402,7 @@ func TestASwitchThatWaitsForAKeyThatIsLeftOutIsNotWaitedFor(t *testing.T) {
 	host.cut = going
 	r := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch, NoKeys: true}}, tools(j, map[string]*double{"web": host}), j)[0]
 	for _, says := range []string{"late-key.service", "--no-keys", "run upload-keys"} {
-		if r.Status != Failed || r.Step != plan.Activate || !strings.Contains(fmt.Sprint(r.Err), says) {
+		if r.Status != event.Failed || r.Step != plan.Activate || !strings.Contains(fmt.Sprint(r.Err), says) {
 			t.Errorf("%s in step %q: %v; want one that says %q", r.Status, r.Step, r.Err, says)
 		}
 	}
@@ -410,14 +411,14 @@ func TestASwitchThatWaitsForAKeyThatIsLeftOutIsNotWaitedFor(t *testing.T) {
 func TestAFailedUnitDoesNotKeepTheKeysBack(t *testing.T) {
 	uploads := make(chan struct{}, 2)
 	r := switchWithLateKey(t, switching(t, 4, uploads))
-	if r.Status != Failed || r.Step != plan.Activate || len(uploads) != 1 || !strings.Contains(fmt.Sprint(r.Err), "locked") || !strings.Contains(fmt.Sprint(r.Err), "units failed") {
+	if r.Status != event.Failed || r.Step != plan.Activate || len(uploads) != 1 || !strings.Contains(fmt.Sprint(r.Err), "locked") || !strings.Contains(fmt.Sprint(r.Err), "units failed") {
 		t.Errorf("%d uploads; the node ended as %s: %v", len(uploads), r.Status, r.Err)
 	}
 }
 
 func TestASystemThatIsNotActiveGetsNoLateKeys(t *testing.T) {
 	uploads := make(chan struct{}, 2)
-	if r := switchWithLateKey(t, switching(t, 1, uploads)); r.Status != Failed || len(uploads) != 0 || len(r.Keys) != 0 {
+	if r := switchWithLateKey(t, switching(t, 1, uploads)); r.Status != event.Failed || len(uploads) != 0 || len(r.Keys) != 0 {
 		t.Errorf("%d uploads; the node ended as %s: %+v", len(uploads), r.Status, r.Keys)
 	}
 }
@@ -438,7 +439,7 @@ func TestNoLimitMeansAllAtOnce(t *testing.T) {
 		return nil
 	}
 	for _, r := range Run(t.Context(), Evaluated(nodes), Options{Want: plan.Want{Goal: hive.Build}}, with, j) {
-		if r.Status != Succeeded {
+		if r.Status != event.Succeeded {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -446,7 +447,7 @@ func TestNoLimitMeansAllAtOnce(t *testing.T) {
 
 func TestKeysOfASystemThatWaitsForARebootAreReportedAsSkipped(t *testing.T) {
 	r := switchWithLateKey(t, switching(t, 100, nil))
-	if r.Status != Succeeded || !r.RebootNeeded || len(r.Keys) != 1 || r.Keys[0].Change != plan.Skipped || !strings.Contains(r.Keys[0].Note, "upload-keys") {
+	if r.Status != event.Succeeded || !r.RebootNeeded || len(r.Keys) != 1 || r.Keys[0].Change != plan.Skipped || !strings.Contains(r.Keys[0].Note, "upload-keys") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -457,7 +458,7 @@ func TestALostConnectionIsNotBuiltFor(t *testing.T) {
 	host := &double{current: "gone", run: func(string, io.Reader, io.Writer) error { return gone }}
 	j := &journal{}
 	r := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: hive.Switch}}, tools(j, map[string]*double{"web": host}), j)[0]
-	if r.Status != Failed || r.Step != plan.Inspect || !errors.Is(r.Err, gone) || strings.Contains(j.String(), "build") {
+	if r.Status != event.Failed || r.Step != plan.Inspect || !errors.Is(r.Err, gone) || strings.Contains(j.String(), "build") {
 		t.Errorf("%s in step %q: %v; %s", r.Status, r.Step, r.Err, j)
 	}
 }
@@ -501,10 +502,10 @@ func TestAPanicFailsItsNodeAlone(t *testing.T) {
 	}
 	results := Run(t.Context(), Evaluated([]hive.Node{node("bad"), node("good")}), Options{Want: plan.Want{Goal: hive.Build}}, with, j)
 	var caught *crash.Error
-	if results[0].Status != Failed || results[0].Step != plan.Build || !errors.As(results[0].Err, &caught) || len(caught.Stack) == 0 {
+	if results[0].Status != event.Failed || results[0].Step != plan.Build || !errors.As(results[0].Err, &caught) || len(caught.Stack) == 0 {
 		t.Errorf("%+v", results[0])
 	}
-	if results[1].Status != Succeeded {
+	if results[1].Status != event.Succeeded {
 		t.Errorf("%+v", results[1])
 	}
 }

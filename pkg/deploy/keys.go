@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/upload"
@@ -188,7 +189,7 @@ func (n *nodeRun) record(steps plan.KeyPlan) {
 	defer n.mu.Unlock()
 next:
 	for _, step := range steps {
-		fresh := KeyResult{Name: step.Key.Attr, Path: step.Key.Path(), Change: step.Change, Note: step.Note}
+		fresh := event.KeyResult{Name: step.Key.Attr, Path: step.Key.Path(), Change: step.Change, Note: step.Note}
 		for i, old := range n.result.Keys {
 			if old.Name == fresh.Name {
 				if old.Change.Exceeds(fresh.Change) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -30,7 +31,7 @@ func TestAnInterruptAfterKeysThatAreUpToDateActivatesNothing(t *testing.T) {
 		return map[string]secret.Secret{"late": secret.New([]byte("v"))}, nil
 	}
 	r := Run(ctx, Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch}}, with, j)[0]
-	if r.Status != Cancelled || !errors.Is(r.Err, why) || len(host.commands) != 1 { // the one that inspects
+	if r.Status != event.Cancelled || !errors.Is(r.Err, why) || len(host.commands) != 1 { // the one that inspects
 		t.Errorf("%s: %v; the host was told %d things", r.Status, r.Err, len(host.commands))
 	}
 }
@@ -54,7 +55,7 @@ func TestAHostIsNotLeftWhileKeysAreOnTheirWayToIt(t *testing.T) {
 		fmt.Fprintf(stdout, "\r%s state - -\n\r%[1]s exit 1\n", words[2])
 		return nil
 	}
-	if r := switchWithLateKey(t, host); r.Status != Failed {
+	if r := switchWithLateKey(t, host); r.Status != event.Failed {
 		t.Errorf("%+v", r)
 	}
 	select {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -23,7 +24,7 @@ type nodeRun struct {
 	keys     keySet      // empty before they are resolved
 	places   plan.Places // where the keys of the phases so far went
 	held     *Limit
-	result   Result
+	result   event.Result
 	failures []failure
 
 	mu       sync.Mutex // output arrives from several goroutines
@@ -41,10 +42,10 @@ type failure struct {
 }
 
 // deploy takes one node to the goal and tells how it went.
-func (d *deployment) deploy(ctx context.Context, a Arrival) Result {
+func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 	begin, node := time.Now(), a.Node
 	n := &nodeRun{deployment: d, node: node, places: plan.Places{}, step: plan.Evaluate}
-	n.result = Result{Node: node.Name, Goal: d.opts.Goal, Status: Succeeded}
+	n.result = event.Result{Node: node.Name, Goal: d.opts.Goal, Status: event.Succeeded}
 	if node.Toplevel != nil {
 		n.result.Toplevel = node.Toplevel.OutPath
 	}
@@ -58,14 +59,14 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) Result {
 	case a.Err != nil:
 		n.fail(a.Err)
 	case d.opts.Skips(node):
-		n.result.Status = SkippedNode
+		n.result.Status = event.Skipped
 	default:
 		n.run(ctx)
 	}
 	n.judge(ctx)
 	n.result.Elapsed = time.Since(begin)
 	result := n.result
-	n.sink.Emit(Event{Node: node.Name, Step: n.step, Kind: EventEnd, Text: summary(result), Result: &result})
+	n.sink.Emit(event.Event{Time: time.Now(), Node: node.Name, Step: n.step, Kind: event.End, Text: summary(result), Result: &result})
 	return result
 }
 
@@ -148,25 +149,25 @@ func (n *nodeRun) judge(ctx context.Context) {
 	switch {
 	case len(n.failures) == 0:
 	case ctx.Err() != nil && !n.changing:
-		n.result.Status, n.result.Err = Cancelled, context.Cause(ctx)
+		n.result.Status, n.result.Err = event.Cancelled, context.Cause(ctx)
 	default:
 		first, err := n.failures[0], n.failures[0].err
 		for _, later := range n.failures[1:] {
 			err = errors.Join(err, later.err)
 		}
-		n.result.Status, n.result.Err, n.result.Step, n.result.Tail = Failed, err, first.step, first.tail
+		n.result.Status, n.result.Err, n.result.Step, n.result.Tail = event.Failed, err, first.step, first.tail
 	}
 }
 
 // begin says what the step does, once and again while that takes long.
 func (n *nodeRun) begin(text string) {
-	n.emit(EventBegin, text)
+	n.emit(event.Begin, text)
 	n.waitFor(text)
 }
 
 // quietly is begin for what is worth telling only if it takes long.
 func (n *nodeRun) quietly(text string) {
-	n.emit(EventBegin, "")
+	n.emit(event.Begin, "")
 	n.waitFor(text)
 }
 
@@ -181,15 +182,15 @@ func (n *nodeRun) output(line string) {
 	tail := append(n.tail, hostscript.Said(line, tailWidth))
 	n.tail = tail[max(0, len(tail)-tailLines):]
 	n.mu.Unlock()
-	n.emit(EventOutput, line)
+	n.emit(event.Output, line)
 }
 
-func (n *nodeRun) note(text string) { n.emit(EventNote, text) }
-func (n *nodeRun) warn(text string) { n.emit(EventWarn, text) }
+func (n *nodeRun) note(text string) { n.emit(event.Note, text) }
+func (n *nodeRun) warn(text string) { n.emit(event.Warn, text) }
 
-func (n *nodeRun) emit(kind EventKind, text string) {
+func (n *nodeRun) emit(kind event.Kind, text string) {
 	n.mu.Lock()
 	step := n.step
 	n.mu.Unlock()
-	n.sink.Emit(Event{Node: n.node.Name, Step: step, Kind: kind, Text: text})
+	n.sink.Emit(event.Event{Time: time.Now(), Node: n.node.Name, Step: step, Kind: kind, Text: text})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
@@ -24,7 +25,7 @@ func building(began chan string) Tools {
 }
 
 // statuses are the results as a line a reader takes in at once.
-func statuses(results []Result) string {
+func statuses(results []event.Result) string {
 	var words []string
 	for _, r := range results {
 		words = append(words, fmt.Sprintf("%s %s", r.Node, r.Status))

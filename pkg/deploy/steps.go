@@ -8,6 +8,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/scratch"
 )
@@ -60,7 +61,7 @@ func (n *nodeRun) build(ctx context.Context) error {
 		n.waiting = remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
 	}
 	// The error has the lines that matter, others concern other nodes as well.
-	return n.tools.Build(ctx, n.node, func(line string) { n.emit(EventOutput, line) })
+	return n.tools.Build(ctx, n.node, func(line string) { n.emit(event.Output, line) })
 }
 
 // push copies the closure through the host's one connection: nix talks to a

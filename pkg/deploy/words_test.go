@@ -6,17 +6,18 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 func TestTheEndOfANodeSaysWhatBecameOfItsKeys(t *testing.T) {
-	keys := []KeyResult{{Change: plan.Unchanged}, {Change: plan.Changed}, {Change: plan.Unchanged}}
-	for want, r := range map[string]Result{
-		"switch done": {Goal: hive.Switch, Status: Succeeded},
-		"switch done; keys: 1 changed, 2 unchanged": {Goal: hive.Switch, Status: Succeeded, Keys: keys},
-		"keys done: 1 skipped":                      {Goal: hive.Keys, Status: Succeeded, Keys: []KeyResult{{Change: plan.Skipped}}},
-		"failed: it broke":                          {Goal: hive.Keys, Status: Failed, Err: errors.New("it broke"), Keys: keys},
+	keys := []event.KeyResult{{Change: plan.Unchanged}, {Change: plan.Changed}, {Change: plan.Unchanged}}
+	for want, r := range map[string]event.Result{
+		"switch done": {Goal: hive.Switch, Status: event.Succeeded},
+		"switch done; keys: 1 changed, 2 unchanged": {Goal: hive.Switch, Status: event.Succeeded, Keys: keys},
+		"keys done: 1 skipped":                      {Goal: hive.Keys, Status: event.Succeeded, Keys: []event.KeyResult{{Change: plan.Skipped}}},
+		"failed: it broke":                          {Goal: hive.Keys, Status: event.Failed, Err: errors.New("it broke"), Keys: keys},
 	} {
 		if got := summary(r); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -30,8 +31,8 @@ type told struct {
 	said []string
 }
 
-// Emit implements [Sink].
-func (n *told) Emit(e Event) {
+// Emit implements [event.Sink].
+func (n *told) Emit(e event.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.said = append(n.said, e.Text)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
@@ -25,7 +26,7 @@ func (d daemon) Forward(ctx context.Context, dir, _ string) (string, func() erro
 
 type nowhere struct{}
 
-func (nowhere) Emit(deploy.Event) {}
+func (nowhere) Emit(event.Event) {}
 
 func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 	s := serve(t)
@@ -65,10 +66,10 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 	}
 	begin := time.Now()
 	results := deploy.Run(t.Context(), deploy.Evaluated(nodes), deploy.Options{Want: plan.Want{Goal: hive.Push}, Schedule: deploy.Schedule{Push: deploy.NewLimit(1, "--parallel")}}, tools, nowhere{})
-	if r := results[0]; r.Status != deploy.Failed || r.Step != plan.Push || !errors.Is(r.Err, ErrStalled) {
+	if r := results[0]; r.Status != event.Failed || r.Step != plan.Push || !errors.Is(r.Err, ErrStalled) {
 		t.Errorf("the silent node: %s in step %q: %v", r.Status, r.Step, r.Err)
 	}
-	if r := results[1]; r.Status != deploy.Succeeded || time.Since(begin) > 20*time.Second {
+	if r := results[1]; r.Status != event.Succeeded || time.Since(begin) > 20*time.Second {
 		t.Errorf("the honest node after %v: %s in step %q: %v", time.Since(begin), r.Status, r.Step, r.Err)
 	}
 }

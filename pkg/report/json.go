@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
@@ -35,7 +35,7 @@ type keyJSON struct {
 }
 
 // JSON prints the results as one JSON document.
-func JSON(out io.Writer, results []deploy.Result) error {
+func JSON(out io.Writer, results []event.Result) error {
 	list := make([]resultJSON, 0, len(results))
 	for _, r := range results {
 		item := resultJSON{

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/rs/zerolog"
+
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 // entry is a line of the log.
@@ -54,7 +56,7 @@ func TestALogHasOneEntryForEachEvent(t *testing.T) {
 		}
 	}
 	for _, verbose := range []bool{false, true} {
-		private := deploy.Event{Node: "web", Kind: deploy.EventPrivate, Text: "s3cret"}
+		private := event.Event{Node: "web", Kind: event.Private, Text: "s3cret"}
 		if list := entries(t, func(screen *Terminal) { NewLog(screen, verbose).Emit(private) }); len(list) > 0 {
 			t.Errorf("a line for the terminal alone is logged: %+v", list)
 		}
@@ -81,7 +83,7 @@ func TestTheEndOfANodeTellsHowItEnded(t *testing.T) {
 
 func TestTheLastEntryOfADeploymentCountsItsNodes(t *testing.T) {
 	list := entries(t, func(screen *Terminal) {
-		NewRun(View{Screen: screen}, names(results()), "switch").End(results())
+		newRun(View{Screen: screen}, results()).End(results())
 	})
 	e := list[len(list)-1]
 	e.Time, e.Seconds = "", 0
@@ -96,11 +98,35 @@ func TestTheLastEntryOfADeploymentCountsItsNodes(t *testing.T) {
 	}
 }
 
+// kept is a sink that keeps what it is told.
+type kept []event.Event
+
+func (k *kept) Emit(e event.Event) { *k = append(*k, e) }
+
+func TestWhatALogIsToldIsAnEvent(t *testing.T) {
+	var said kept
+	log := Logger(&said, zerolog.InfoLevel)
+	log.Debug().Msg("below the level")
+	log.Warn().Str("node", "web").Msg("look")
+	log = log.Level(zerolog.DebugLevel)
+	log.Debug().Msg("for who looks for a fault")
+	if len(said) != 2 || said[0].Kind != event.Diagnostic || said[1].Kind != event.Debug || said[0].Time.IsZero() {
+		t.Fatalf("%+v", said)
+	}
+	var e entry
+	if err := json.Unmarshal([]byte(said[0].Text), &e); err != nil || e.Level != "warn" || e.Node != "web" || e.Message != "look" || e.Time == "" {
+		t.Errorf("%q: %+v, %v", said[0].Text, e, err)
+	}
+	if list := entries(t, func(screen *Terminal) { NewLog(screen, false).Emit(said[0]) }); len(list) != 1 || list[0] != e {
+		t.Errorf("the log has %+v, not %+v", list, e)
+	}
+}
+
 func TestALogOfProgramsHasNoPowerOverATerminal(t *testing.T) {
 	const text = "\x1b]52;c;eA==\a \u009b2J \u202e\U000e0001 é"
 	raw := printed(t, func(screen *Terminal) {
 		screen.UseJSON()
-		NewLog(screen, false).Emit(deploy.Event{Node: text, Kind: deploy.EventNote, Text: text})
+		NewLog(screen, false).Emit(event.Event{Node: text, Kind: event.Note, Text: text})
 	})
 	if strings.ContainsAny(raw, "\x1b\u009b\u202e\U000e0001") || !strings.Contains(raw, "é") {
 		t.Errorf("%q", raw)

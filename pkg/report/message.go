@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 const levelWarn = zerolog.WarnLevel
@@ -23,36 +26,40 @@ func (t *Terminal) message(level zerolog.Level, text string) string {
 	return line.String()
 }
 
-// Logger is the log for diagnostics from a level on.
-func (t *Terminal) Logger(level zerolog.Level, style Style) zerolog.Logger {
-	log := zerolog.New(diagnostics{t, style}).Level(level)
-	if t.InJSON() {
-		log = log.With().Timestamp().Logger()
-	}
-	return log
+// Logger is the log of those who know only zerolog: its entries, from a level on,
+// are events.
+func Logger(sink event.Sink, level zerolog.Level) zerolog.Logger {
+	return zerolog.New(asEvents{sink}).Level(level).With().Timestamp().Logger()
 }
 
-// diagnostics is where the log writes. What only --verbose shows may be dropped
-// when nobody reads it.
-type diagnostics struct {
-	t     *Terminal
-	style Style
-}
+type asEvents struct{ event.Sink }
 
 // Write implements io.Writer.
-func (d diagnostics) Write(p []byte) (int, error) { return d.WriteLevel(zerolog.InfoLevel, p) }
+func (w asEvents) Write(p []byte) (int, error) { return w.WriteLevel(zerolog.InfoLevel, p) }
 
 // WriteLevel implements zerolog.LevelWriter.
-func (d diagnostics) WriteLevel(level zerolog.Level, p []byte) (int, error) {
-	var out io.Writer = d.t
+func (w asEvents) WriteLevel(level zerolog.Level, p []byte) (int, error) {
+	e := event.Event{Time: time.Now(), Kind: event.Diagnostic, Text: string(p)}
 	if level <= zerolog.DebugLevel {
-		out = d.t.Output()
+		e.Kind = event.Debug
 	}
-	if d.t.InJSON() {
-		return out.Write(p)
+	w.Emit(e)
+	return len(p), nil
+}
+
+// diagnose prints an entry of a log. What is for finding faults may be dropped when
+// nobody reads it.
+func (t *Terminal) diagnose(e event.Event, style Style) {
+	var out io.Writer = t
+	if e.Kind == event.Debug {
+		out = t.Output()
 	}
-	return zerolog.ConsoleWriter{
-		Out: out, NoColor: !bool(d.style),
+	if t.InJSON() {
+		io.WriteString(out, e.Text)
+		return
+	}
+	zerolog.ConsoleWriter{
+		Out: out, NoColor: !bool(style),
 		PartsExclude: []string{zerolog.TimestampFieldName},
 		FormatPrepare: func(entry map[string]any) error {
 			if text, ok := entry[zerolog.MessageFieldName].(string); ok {
@@ -60,7 +67,7 @@ func (d diagnostics) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 			}
 			return nil
 		},
-	}.Write(p)
+	}.Write([]byte(e.Text))
 }
 
 // namesWidth is how many columns the names before a message may take.

@@ -4,53 +4,60 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 // Plain prints prefixed lines, one node's name before each. It is a
-// [deploy.Sink]; lines of different nodes never mix.
+// [event.Sink]; lines of different nodes never mix.
 type Plain struct {
-	out, output io.Writer // output may lose lines
-	width       int       // of the longest node name
-	verbose     bool
-	style       Style
+	t       *Terminal
+	output  io.Writer    // may lose lines
+	width   atomic.Int64 // of the longest node name
+	verbose bool
+	style   Style
 }
 
-// NewPlain returns a Plain for the nodes. verbose also prints what programs
-// print.
-func NewPlain(t *Terminal, nodes []string, verbose bool, style Style) *Plain {
-	p := &Plain{out: t, output: t.Output(), verbose: verbose, style: style}
+// NewPlain returns a Plain. verbose also prints what programs print.
+func NewPlain(t *Terminal, verbose bool, style Style) *Plain {
+	return &Plain{t: t, output: t.Output(), verbose: verbose, style: style}
+}
+
+// Expect makes room for the names of nodes, before the first event of one.
+func (p *Plain) Expect(nodes []string) {
 	for _, node := range nodes {
-		p.width = max(p.width, utf8.RuneCountInString(label(node)))
+		p.width.Store(max(p.width.Load(), int64(utf8.RuneCountInString(label(node)))))
 	}
-	return p
 }
 
-// Emit implements [deploy.Sink].
-func (p *Plain) Emit(e deploy.Event) {
+// Emit implements [event.Sink].
+func (p *Plain) Emit(e event.Event) {
 	if e.Silent() {
 		return
 	}
-	text, color, out := printable(e.Text), none, p.out
+	text, color, out := printable(e.Text), none, io.Writer(p.t)
 	switch e.Kind {
-	case deploy.EventOutput:
+	case event.Diagnostic, event.Debug:
+		p.t.diagnose(e, p.style)
+		return
+	case event.Output:
 		if !p.verbose {
 			return
 		}
 		color, out = dim, p.output
-	case deploy.EventPrivate:
+	case event.Private:
 		color, out = dim, p.output
-	case deploy.EventWarn:
+	case event.Warn:
 		text, color = "warning: "+text, yellow
-	case deploy.EventEnd:
+	case event.End:
 		color = green
-		if r := e.Result; r != nil && (r.Status == deploy.Failed || r.Status == deploy.Cancelled) {
+		if r := e.Result; r != nil && (r.Status == event.Failed || r.Status == event.Cancelled) {
 			color = red
 		}
 	}
-	prefix := p.style.paint(cyan, fmt.Sprintf("%*s", p.width, label(e.Node)))
+	prefix := p.style.paint(cyan, fmt.Sprintf("%*s", p.width.Load(), label(e.Node)))
 	var lines strings.Builder
 	for _, line := range strings.Split(text, "\n") {
 		fmt.Fprintf(&lines, "%s | %s\n", prefix, p.style.paint(color, line))

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 // reason is why nodes failed, all of them in the same step and with the same
 // words, but for what each calls its own.
 type reason struct {
-	first deploy.Result // whose words are shown
+	first event.Result // whose words are shown
 	nodes []string
 	alike bool // every node's words are the same to the letter
 }
@@ -29,7 +29,7 @@ const (
 
 // reasons shows each reason once, with the nodes that share it and the last
 // output of the first of them.
-func reasons(results []deploy.Result, style Style) string {
+func reasons(results []event.Result, style Style) string {
 	var b strings.Builder
 	groups := grouped(results)
 	if len(groups) == 0 {
@@ -57,11 +57,11 @@ func reasons(results []deploy.Result, style Style) string {
 	return b.String()
 }
 
-func grouped(results []deploy.Result) []*reason {
+func grouped(results []event.Result) []*reason {
 	var groups []*reason
 	byWords := map[string]*reason{}
 	for _, r := range results {
-		if r.Status != deploy.Failed || r.Err == nil {
+		if r.Status != event.Failed || r.Err == nil {
 			continue
 		}
 		words := string(r.Step) + "\x00" + withoutOwn(r)
@@ -83,7 +83,7 @@ var storePath = regexp.MustCompile(`/nix/store/([0-9a-z]{32})-([A-Za-z0-9+._?=-]
 
 // withoutOwn is the error of a node with a mark in the place of the node's own
 // name, address and system, and of the hashes of store paths.
-func withoutOwn(r deploy.Result) string {
+func withoutOwn(r event.Result) string {
 	inPath := regexp.MustCompile(`(-|^)` + regexp.QuoteMeta(r.Node) + `([-.]|$)`)
 	text := storePath.ReplaceAllStringFunc(r.Err.Error(), func(path string) string {
 		return "/nix/store/" + inPath.ReplaceAllString(storePath.FindStringSubmatch(path)[2], "$1\x001$2")

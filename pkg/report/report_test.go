@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
@@ -27,16 +27,16 @@ func printed(t *testing.T, print func(*Terminal)) string {
 // nodesOf a deployment whose names differ in length.
 var nodesOf = []string{"web", "mail-1"}
 
-func events() []deploy.Event {
-	return []deploy.Event{
-		{Node: "web", Step: plan.Build, Kind: deploy.EventBegin, Text: "building it"},
-		{Node: "web", Step: plan.Build, Kind: deploy.EventOutput, Text: "cc -o it"},
-		{Node: "mail-1", Step: plan.Connect, Kind: deploy.EventNote, Text: "a new host key"},
-		{Node: "web", Step: plan.Build, Kind: deploy.EventWarn, Text: "disk is nearly full"},
-		{Node: "mail-1", Step: plan.Connect, Kind: deploy.EventEnd, Text: "failed: two things:\nthis\nthat",
-			Result: &deploy.Result{Node: "mail-1", Status: deploy.Failed, Err: errors.New("two things:\nthis\nthat"), Elapsed: 1500 * time.Millisecond}},
-		{Node: "web", Step: plan.Activate, Kind: deploy.EventEnd, Text: "switch done",
-			Result: &deploy.Result{Node: "web", Status: deploy.Succeeded, Elapsed: 2 * time.Second}},
+func events() []event.Event {
+	return []event.Event{
+		{Node: "web", Step: plan.Build, Kind: event.Begin, Text: "building it"},
+		{Node: "web", Step: plan.Build, Kind: event.Output, Text: "cc -o it"},
+		{Node: "mail-1", Step: plan.Connect, Kind: event.Note, Text: "a new host key"},
+		{Node: "web", Step: plan.Build, Kind: event.Warn, Text: "disk is nearly full"},
+		{Node: "mail-1", Step: plan.Connect, Kind: event.End, Text: "failed: two things:\nthis\nthat",
+			Result: &event.Result{Node: "mail-1", Status: event.Failed, Err: errors.New("two things:\nthis\nthat"), Elapsed: 1500 * time.Millisecond}},
+		{Node: "web", Step: plan.Activate, Kind: event.End, Text: "switch done",
+			Result: &event.Result{Node: "web", Status: event.Succeeded, Elapsed: 2 * time.Second}},
 	}
 }
 
@@ -74,7 +74,8 @@ func TestEveryLineHasItsNodeBeforeIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := printed(t, func(screen *Terminal) {
-				plain := NewPlain(screen, nodesOf, c.verbose, c.style)
+				plain := NewPlain(screen, c.verbose, c.style)
+				plain.Expect(nodesOf)
 				for _, e := range events() {
 					plain.Emit(e)
 				}
@@ -88,12 +89,13 @@ func TestEveryLineHasItsNodeBeforeIt(t *testing.T) {
 
 func TestLinesOfDifferentNodesNeverMix(t *testing.T) {
 	out := printed(t, func(screen *Terminal) {
-		plain := NewPlain(screen, nodesOf, true, false)
+		plain := NewPlain(screen, true, false)
+		plain.Expect(nodesOf)
 		var all sync.WaitGroup
 		for _, node := range nodesOf {
 			all.Go(func() {
 				for range 200 {
-					plain.Emit(deploy.Event{Node: node, Kind: deploy.EventOutput, Text: "one\ntwo"})
+					plain.Emit(event.Event{Node: node, Kind: event.Output, Text: "one\ntwo"})
 				}
 			})
 		}

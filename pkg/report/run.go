@@ -9,22 +9,23 @@ import (
 	"sync"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
-// Run is one deployment as it is shown: a [deploy.Sink] that also knows how far
+// Run is one deployment as it is shown: a [event.Sink] that also knows how far
 // every node is, so that it can tell when the user leaves before the end.
 type Run struct {
-	deploy.Sink
+	event.Sink
 	view  View
 	goal  hive.Goal
-	begin time.Time
+	begin time.Time // when the nodes were known
 	told  sync.Once // how it ended
 
-	mu    sync.Mutex
-	nodes []*progress
+	mu     sync.Mutex
+	nodes  []*progress
+	byName map[string]*progress
 }
 
 // View is how a Run is shown.
@@ -41,35 +42,45 @@ type progress struct {
 	node  string
 	step  plan.StepKind
 	begin time.Time
-	end   *deploy.Result // nil before it
+	end   *event.Result // nil before it
 }
 
 // left is the status of a node that was being changed when the user left.
-const left deploy.Status = "left"
+const left event.Status = "left"
 
-// NewRun returns a Run of a deployment to the nodes of these names, none of which
-// needs to be evaluated yet.
-func NewRun(view View, names []string, goal hive.Goal) *Run {
-	r := &Run{view: view, goal: goal, begin: time.Now()}
-	for _, name := range names {
-		r.nodes = append(r.nodes, &progress{node: name, step: plan.Evaluate, begin: r.begin})
-	}
-	if view.Screen.InJSON() {
-		r.Sink = NewLog(view.Screen, view.Verbose)
-	} else {
-		r.Sink = NewPlain(view.Screen, names, view.Verbose, view.Style)
-	}
-	return r
+// NewRun returns a Run of a deployment that knows no node yet.
+func NewRun(view View, goal hive.Goal) *Run {
+	return &Run{Sink: NewSink(view), view: view, goal: goal, byName: map[string]*progress{}}
 }
 
-// Emit implements [deploy.Sink].
-func (r *Run) Emit(e deploy.Event) {
+// NewSink returns what shows events as they come.
+func NewSink(view View) event.Sink {
+	if view.Screen.InJSON() {
+		return NewLog(view.Screen, view.Verbose)
+	}
+	return NewPlain(view.Screen, view.Verbose, view.Style)
+}
+
+// Expect tells which nodes are to be deployed to. None of them needs to be
+// evaluated yet.
+func (r *Run) Expect(names []string) {
+	if plain, ok := r.Sink.(*Plain); ok {
+		plain.Expect(names)
+	}
 	r.mu.Lock()
-	for _, p := range r.nodes {
-		if p.node != e.Node {
-			continue
-		}
-		if p.step = e.Step; e.Kind == deploy.EventEnd {
+	defer r.mu.Unlock()
+	r.begin = time.Now()
+	for _, name := range names {
+		p := &progress{node: name, step: plan.Evaluate, begin: r.begin}
+		r.nodes, r.byName[name] = append(r.nodes, p), p
+	}
+}
+
+// Emit implements [event.Sink].
+func (r *Run) Emit(e event.Event) {
+	r.mu.Lock()
+	if p := r.byName[e.Node]; p != nil {
+		if p.step = e.Step; e.Kind == event.End {
 			p.end = e.Result
 		}
 	}
@@ -107,14 +118,14 @@ func (r *Run) Waiting() string {
 func (r *Run) ReachesHosts() bool { return r.goal.NeedsHost() }
 
 // End tells how every node ended.
-func (r *Run) End(results []deploy.Result) { r.told.Do(func() { r.tell(results, "") }) }
+func (r *Run) End(results []event.Result) { r.told.Do(func() { r.tell(results, "") }) }
 
 // Leave tells what is known by now, unless End was first.
 func (r *Run) Leave() {
 	r.told.Do(func() { r.tell(r.soFar(), "left before the end; this is known by now:\n") })
 }
 
-func (r *Run) tell(results []deploy.Result, heading string) {
+func (r *Run) tell(results []event.Result, heading string) {
 	if log, ok := r.Sink.(*Log); ok {
 		log.Summary(results, time.Since(r.begin))
 		return
@@ -123,16 +134,16 @@ func (r *Run) tell(results []deploy.Result, heading string) {
 }
 
 // soFar is a result for every node, in their order.
-func (r *Run) soFar() []deploy.Result {
+func (r *Run) soFar() []event.Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var results []deploy.Result
+	var results []event.Result
 	for _, p := range r.nodes {
 		if p.end != nil {
 			results = append(results, *p.end)
 			continue
 		}
-		result := deploy.Result{Node: p.node, Goal: r.goal, Status: deploy.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
+		result := event.Result{Node: p.node, Goal: r.goal, Status: event.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
 		if slices.Contains([]plan.StepKind{plan.Upload, plan.Activate}, p.step) {
 			result.Status = left
 		}

@@ -7,12 +7,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 // table is how every node ended, failures last; then the reasons, each once;
 // then the numbers, and how to do the rest.
-func table(results []deploy.Result, view View) string {
+func table(results []event.Result, view View) string {
 	results = failuresLast(results)
 	if len(results) == 0 {
 		return summary(results) + "\n"
@@ -39,22 +39,22 @@ func table(results []deploy.Result, view View) string {
 	return b.String()
 }
 
-func done(status deploy.Status) bool {
-	return status == deploy.Succeeded || status == deploy.SkippedNode
+func done(status event.Status) bool {
+	return status == event.Succeeded || status == event.Skipped
 }
 
 // failuresLast keeps the order of the nodes apart from that.
-func failuresLast(results []deploy.Result) []deploy.Result {
+func failuresLast(results []event.Result) []event.Result {
 	sorted := slices.Clone(results)
-	rank := map[deploy.Status]int{deploy.Cancelled: 1, left: 2, deploy.Failed: 3}
-	slices.SortStableFunc(sorted, func(a, b deploy.Result) int { return rank[a.Status] - rank[b.Status] })
+	rank := map[event.Status]int{event.Cancelled: 1, left: 2, event.Failed: 3}
+	slices.SortStableFunc(sorted, func(a, b event.Result) int { return rank[a.Status] - rank[b.Status] })
 	return sorted
 }
 
 // outcome is a node's result in a few words.
-func outcome(r deploy.Result) string {
+func outcome(r event.Result) string {
 	switch {
-	case r.Status == deploy.Failed || r.Status == left:
+	case r.Status == event.Failed || r.Status == left:
 		return fmt.Sprintf("%s (%s)", r.Status, r.Step)
 	case r.RebootNeeded:
 		return "reboot needed"
@@ -63,15 +63,15 @@ func outcome(r deploy.Result) string {
 }
 
 // keys says what became of a node's keys.
-func keys(list []deploy.KeyResult) string {
+func keys(list []event.KeyResult) string {
 	if len(list) == 0 {
 		return "-"
 	}
-	return deploy.CountKeys(list)
+	return event.CountKeys(list)
 }
 
-func countOf(results []deploy.Result) map[deploy.Status]int {
-	count := map[deploy.Status]int{}
+func countOf(results []event.Result) map[event.Status]int {
+	count := map[event.Status]int{}
 	for _, r := range results {
 		count[r.Status]++
 	}
@@ -79,16 +79,16 @@ func countOf(results []deploy.Result) map[deploy.Status]int {
 }
 
 // summary is the numbers in one line.
-func summary(results []deploy.Result) string {
+func summary(results []event.Result) string {
 	count := countOf(results)
 	switch {
 	case len(results) == 0:
 		return "there are no nodes, so nothing was done"
-	case count[deploy.SkippedNode] == len(results):
+	case count[event.Skipped] == len(results):
 		return fmt.Sprintf("0 of %d nodes succeeded, %[1]d skipped: none has a deployment.targetHost, so nothing was deployed", len(results))
 	}
-	text := fmt.Sprintf("%d of %d nodes succeeded", count[deploy.Succeeded], len(results))
-	for _, status := range []deploy.Status{deploy.Failed, deploy.SkippedNode, deploy.Cancelled, left} {
+	text := fmt.Sprintf("%d of %d nodes succeeded", count[event.Succeeded], len(results))
+	for _, status := range []event.Status{event.Failed, event.Skipped, event.Cancelled, left} {
 		if count[status] > 0 {
 			text += fmt.Sprintf(", %d %s", count[status], status)
 		}

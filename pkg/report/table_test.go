@@ -7,41 +7,42 @@ import (
 	"testing"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
-func results() []deploy.Result {
-	return []deploy.Result{
-		{Node: "web", Goal: hive.Switch, Status: deploy.Succeeded, Toplevel: "/nix/store/w", Elapsed: 3210 * time.Millisecond,
-			Keys: []deploy.KeyResult{
+func results() []event.Result {
+	return []event.Result{
+		{Node: "web", Goal: hive.Switch, Status: event.Succeeded, Toplevel: "/nix/store/w", Elapsed: 3210 * time.Millisecond,
+			Keys: []event.KeyResult{
 				{Name: "a", Path: "/run/keys/a", Change: plan.Changed},
 				{Name: "b", Path: "/run/keys/b", Change: plan.Unchanged},
 				{Name: "c", Path: "/run/keys/c", Change: plan.Unchanged},
 				{Name: "d", Path: "/run/keys/d", Change: plan.Mended, Note: "a note"},
 			}},
-		{Node: "db", Goal: hive.Switch, Status: deploy.Failed, Step: plan.Activate, Err: errors.New("it broke"),
+		{Node: "db", Goal: hive.Switch, Status: event.Failed, Step: plan.Activate, Err: errors.New("it broke"),
 			Tail: []string{"starting", "\x1b[31mno\x1b[0m"}, Elapsed: time.Second},
-		{Node: "gate", Goal: hive.Switch, Status: deploy.Succeeded, RebootNeeded: true},
-		{Node: "null", Goal: hive.Switch, Status: deploy.SkippedNode},
-		{Node: "late", Goal: hive.Switch, Status: deploy.Cancelled, Err: errors.New("interrupted")},
+		{Node: "gate", Goal: hive.Switch, Status: event.Succeeded, RebootNeeded: true},
+		{Node: "null", Goal: hive.Switch, Status: event.Skipped},
+		{Node: "late", Goal: hive.Switch, Status: event.Cancelled, Err: errors.New("interrupted")},
 	}
 }
 
-// names are the nodes of results.
-func names(results []deploy.Result) (list []string) {
+// newRun is a Run of a switch that ends with the results.
+func newRun(view View, results []event.Result) *Run {
+	run := NewRun(view, hive.Switch)
 	for _, r := range results {
-		list = append(list, r.Node)
+		run.Expect([]string{r.Node})
 	}
-	return list
+	return run
 }
 
 func again(nodes []string) string { return "colmena-go apply --on " + strings.Join(nodes, ",") }
 
 func TestTheTableTellsHowEveryNodeEnded(t *testing.T) {
 	got := printed(t, func(screen *Terminal) {
-		NewRun(View{Screen: screen, Again: again}, names(results()), hive.Switch).End(results())
+		newRun(View{Screen: screen, Again: again}, results()).End(results())
 	})
 	want := `
 NODE  RESULT             KEYS                              TIME
@@ -66,16 +67,16 @@ again: colmena-go apply --on db,late
 }
 
 // many results in which nodes fail for few reasons.
-func many() []deploy.Result {
-	var list []deploy.Result
+func many() []event.Result {
+	var list []event.Result
 	for i := range 20 {
-		list = append(list, deploy.Result{Node: fmt.Sprintf("web-%02d", i), Host: fmt.Sprintf("192.0.2.%d", i+1), Status: deploy.Failed, Step: plan.Connect,
+		list = append(list, event.Result{Node: fmt.Sprintf("web-%02d", i), Host: fmt.Sprintf("192.0.2.%d", i+1), Status: event.Failed, Step: plan.Connect,
 			Err: fmt.Errorf("cannot reach 192.0.2.%d:22: connection refused", i+1)})
 	}
 	return append(list,
-		deploy.Result{Node: "db-1", Status: deploy.Failed, Step: plan.Build, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-1"},
-		deploy.Result{Node: "db-2", Status: deploy.Failed, Step: plan.Build, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-2"},
-		deploy.Result{Node: "ok", Status: deploy.Succeeded},
+		event.Result{Node: "db-1", Status: event.Failed, Step: plan.Build, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-1"},
+		event.Result{Node: "db-2", Status: event.Failed, Step: plan.Build, Err: errors.New("2 problems:\n- one\n- two"), Toplevel: "/nix/store/db-2"},
+		event.Result{Node: "ok", Status: event.Succeeded},
 	)
 }
 
@@ -104,9 +105,9 @@ func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 		"another's name":       {"node b is in the way", "node c is in the way"},
 		"part of another word": {"a-key is missing", "b-key is missing"},
 	} {
-		list := []deploy.Result{
-			{Node: "a", Host: "192.0.2.1", Status: deploy.Failed, Err: errors.New(texts[0])},
-			{Node: "b", Host: "192.0.2.2", Status: deploy.Failed, Err: errors.New(texts[1])},
+		list := []event.Result{
+			{Node: "a", Host: "192.0.2.1", Status: event.Failed, Err: errors.New(texts[0])},
+			{Node: "b", Host: "192.0.2.2", Status: event.Failed, Err: errors.New(texts[1])},
 		}
 		if got := grouped(list); len(got) != 2 {
 			t.Errorf("%s: %q and %q count as one", name, texts[0], texts[1])
@@ -115,9 +116,9 @@ func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 }
 
 func TestTheSameWordsInAnotherStepAreAnotherReason(t *testing.T) {
-	list := []deploy.Result{
-		{Node: "a", Status: deploy.Failed, Step: plan.Connect, Err: errors.New("timed out")},
-		{Node: "b", Status: deploy.Failed, Step: plan.Push, Err: errors.New("timed out")},
+	list := []event.Result{
+		{Node: "a", Status: event.Failed, Step: plan.Connect, Err: errors.New("timed out")},
+		{Node: "b", Status: event.Failed, Step: plan.Push, Err: errors.New("timed out")},
 	}
 	got := reasons(list, false)
 	for _, says := range []string{"a: failed (connect)", "b: failed (push)"} {
@@ -128,11 +129,11 @@ func TestTheSameWordsInAnotherStepAreAnotherReason(t *testing.T) {
 }
 
 func TestBuildsOfManyNodesThatFailAlikeAreOneReason(t *testing.T) {
-	failed := func(node, hash, of string) deploy.Result {
-		return deploy.Result{Node: node, Status: deploy.Failed, Step: plan.Build, Err: fmt.Errorf(
+	failed := func(node, hash, of string) event.Result {
+		return event.Result{Node: node, Status: event.Failed, Step: plan.Build, Err: fmt.Errorf(
 			"builder for '/nix/store/%s-nixos-system-%s-26.05.drv' failed\nall of it: nix log /nix/store/%[1]s-nixos-system-%[2]s-26.05.drv", strings.Repeat(hash, 32), of)}
 	}
-	list := []deploy.Result{failed("web-1", "a", "web-1"), failed("web-2", "b", "web-2"), failed("web-3", "c", "web-2")}
+	list := []event.Result{failed("web-1", "a", "web-1"), failed("web-2", "b", "web-2"), failed("web-3", "c", "web-2")}
 	groups := grouped(list)
 	if len(groups) != 2 || and(groups[1].nodes) != "web-1 and web-2" {
 		t.Errorf("%d reasons, of which the last is that of %v", len(groups), groups[len(groups)-1].nodes)
@@ -140,7 +141,7 @@ func TestBuildsOfManyNodesThatFailAlikeAreOneReason(t *testing.T) {
 }
 
 func TestLongReasonsAndOutputAreBounded(t *testing.T) {
-	list := []deploy.Result{{Node: "a", Status: deploy.Failed, Step: plan.Build,
+	list := []event.Result{{Node: "a", Status: event.Failed, Step: plan.Build,
 		Err:  errors.New(strings.Repeat("x\n", 1000)),
 		Tail: append(make([]string, 1000), strings.Repeat("é", 1<<20))}}
 	got := reasons(list, false)
@@ -152,13 +153,13 @@ func TestLongReasonsAndOutputAreBounded(t *testing.T) {
 func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 	list := results()
 	got := printed(t, func(screen *Terminal) {
-		run := NewRun(View{Screen: screen, Again: again}, names(list), hive.Switch)
+		run := newRun(View{Screen: screen, Again: again}, list)
 		run.begin = time.Now()
 		run.Sink = nowhere{}
-		run.Emit(deploy.Event{Node: "web", Kind: deploy.EventEnd, Result: &list[0]})
-		run.Emit(deploy.Event{Node: "db", Step: plan.Activate, Kind: deploy.EventBegin})
-		run.Emit(deploy.Event{Node: "gate", Step: plan.Activate, Kind: deploy.EventBegin})
-		run.Emit(deploy.Event{Node: "null", Step: plan.Build, Kind: deploy.EventBegin})
+		run.Emit(event.Event{Node: "web", Kind: event.End, Result: &list[0]})
+		run.Emit(event.Event{Node: "db", Step: plan.Activate, Kind: event.Begin})
+		run.Emit(event.Event{Node: "gate", Step: plan.Activate, Kind: event.Begin})
+		run.Emit(event.Event{Node: "null", Step: plan.Build, Kind: event.Begin})
 		if got, want := run.Waiting(), "db and gate (activate), null (build), late (evaluate)"; got != want {
 			t.Errorf("waiting for %q, want %q", got, want)
 		}
@@ -186,7 +187,7 @@ again: colmena-go apply --on db,gate,late,null
 
 type nowhere struct{}
 
-func (nowhere) Emit(deploy.Event) {}
+func (nowhere) Emit(event.Event) {}
 
 func TestANodesNameIsNoMoreThanAName(t *testing.T) {
 	for name, want := range map[string]string{
@@ -197,10 +198,10 @@ func TestANodesNameIsNoMoreThanAName(t *testing.T) {
 			t.Errorf("%q is shown as %s, want %s", name, got, want)
 		}
 	}
-	evil := []deploy.Result{{Node: "evil\nweb | switch done", Status: deploy.Succeeded}}
+	evil := []event.Result{{Node: "evil\nweb | switch done", Status: event.Succeeded}}
 	got := printed(t, func(screen *Terminal) {
-		run := NewRun(View{Screen: screen}, names(evil), hive.Switch)
-		run.Emit(deploy.Event{Node: evil[0].Node, Kind: deploy.EventNote, Text: "x"})
+		run := newRun(View{Screen: screen}, evil)
+		run.Emit(event.Event{Node: evil[0].Node, Kind: event.Note, Text: "x"})
 		run.End(evil)
 	})
 	for line := range strings.Lines(got) {

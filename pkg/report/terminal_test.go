@@ -12,8 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
-	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/event"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,15 +44,15 @@ func stalled(t *testing.T) (screen *Terminal, read func() string) {
 
 func TestNobodyWaitsForAReaderWhoStopped(t *testing.T) {
 	screen, _ := stalled(t)
-	list := []deploy.Result{{Node: "web", Status: deploy.Succeeded}}
-	run := NewRun(View{Screen: screen, Verbose: true}, names(list), hive.Switch)
+	list := []event.Result{{Node: "web", Status: event.Succeeded}}
+	run := newRun(View{Screen: screen, Verbose: true}, list)
 	line := strings.Repeat("x", 1<<10)
 	const lines = 3 * room >> 10
 	for range lines { // returns, or the test ends with its deadline
-		run.Emit(deploy.Event{Node: "web", Kind: deploy.EventOutput, Text: line})
+		run.Emit(event.Event{Node: "web", Kind: event.Output, Text: line})
 	}
-	run.Emit(deploy.Event{Node: "web", Kind: deploy.EventWarn, Text: "look"})
-	run.Emit(deploy.Event{Node: "web", Kind: deploy.EventNote, Text: "listen"})
+	run.Emit(event.Event{Node: "web", Kind: event.Warn, Text: "look"})
+	run.Emit(event.Event{Node: "web", Kind: event.Note, Text: "listen"})
 	run.End(list)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -64,14 +63,14 @@ func TestNobodyWaitsForAReaderWhoStopped(t *testing.T) {
 
 func TestWhatIsDroppedIsCountedAndOnlyOutputIs(t *testing.T) {
 	screen, read := stalled(t)
-	plain := NewPlain(screen, []string{"web"}, true, false)
+	plain := NewPlain(screen, true, false)
 	line := strings.Repeat("x", 1<<10)
 	const lines = 3 * room >> 10
 	for range lines {
-		plain.Emit(deploy.Event{Node: "web", Kind: deploy.EventOutput, Text: line})
+		plain.Emit(event.Event{Node: "web", Kind: event.Output, Text: line})
 	}
-	plain.Emit(deploy.Event{Node: "web", Kind: deploy.EventWarn, Text: "look"})
-	plain.Emit(deploy.Event{Node: "web", Kind: deploy.EventEnd, Text: "switch done"})
+	plain.Emit(event.Event{Node: "web", Kind: event.Warn, Text: "look"})
+	plain.Emit(event.Event{Node: "web", Kind: event.End, Text: "switch done"})
 	text := read()
 	shown := strings.Count(text, line)
 	notice := fmt.Sprintf("colmena-go: … %d lines not shown: output comes faster than it is read\nweb | warning: look\nweb | switch done\n", lines-shown)
@@ -131,7 +130,7 @@ func TestTheEndWaitsForAReaderOnlyAsLongAsItIsAskedTo(t *testing.T) {
 
 func TestDiagnosticsForgeNoLineAndObeyNobody(t *testing.T) {
 	got := printed(t, func(screen *Terminal) {
-		log := screen.Logger(zerolog.InfoLevel, false)
+		log := Logger(NewPlain(screen, false, false), zerolog.InfoLevel)
 		log.Warn().Str("node", "a\nweb | done").Msg("trace \x1b]52;c;eA==\a\x1b[2Jhere\nweb | switch done\n")
 		screen.Tell(zerolog.ErrorLevel, "one\nweb | switch done\x1b[2J")
 		fmt.Fprint(screen, "raw \x1b[2J\x1b[31mred\x1b[0m\n")
@@ -149,7 +148,7 @@ func TestADiagnosticNamesItsNodesFirst(t *testing.T) {
 		many = append(many, fmt.Sprintf("node-%02d", i))
 	}
 	got := printed(t, func(screen *Terminal) {
-		log := screen.Logger(zerolog.InfoLevel, false)
+		log := Logger(NewPlain(screen, false, false), zerolog.InfoLevel)
 		log.Warn().Str("node", "web").Msg("one")
 		log.Warn().Strs("nodes", []string{"web"}).Str("node", "web").Msg("one of a list")
 		log.Warn().Strs("nodes", []string{"a", "b c", "d", "e"}).Msg("some")

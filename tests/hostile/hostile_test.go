@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/remote"
@@ -221,7 +222,7 @@ func TestAHostileHostHarmsNobodyButItself(t *testing.T) {
 			s := newSite(t, bad.behave)
 			var shown strings.Builder
 			screen := report.NewTerminal(&shown)
-			sink := report.NewPlain(screen, []string{"bad", "good"}, true, false)
+			sink := report.NewPlain(screen, true, false)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			begin := time.Now()
@@ -229,7 +230,7 @@ func TestAHostileHostHarmsNobodyButItself(t *testing.T) {
 			took := time.Since(begin)
 			screen.Close(t.Context())
 			runtime.ReadMemStats(&after)
-			if r := results[1]; r.Status != deploy.Succeeded {
+			if r := results[1]; r.Status != event.Succeeded {
 				t.Errorf("the honest node: %s: %v", r.Status, r.Err)
 			}
 			for _, key := range []string{"early", "late"} {
@@ -239,7 +240,7 @@ func TestAHostileHostHarmsNobodyButItself(t *testing.T) {
 			}
 			r := results[0]
 			switch {
-			case r.Status != deploy.Failed || r.Step != bad.step || !strings.Contains(r.Err.Error(), bad.says):
+			case r.Status != event.Failed || r.Step != bad.step || !strings.Contains(r.Err.Error(), bad.says):
 				t.Errorf("the hostile node: %s in step %q: %.300v; want step %q and %q", r.Status, r.Step, r.Err, bad.step, bad.says)
 			case len(r.Err.Error()) > 2000 || strings.ContainsAny(r.Err.Error(), "\x1b\x00"):
 				t.Errorf("%d bytes of error: %.200q", len(r.Err.Error()), r.Err)

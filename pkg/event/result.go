@@ -1,4 +1,4 @@
-package deploy
+package event
 
 import (
 	"fmt"
@@ -9,46 +9,15 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
-// Event is something that happened on a node while the deployment runs. Text
-// never holds a secret or a digest of one, unless Kind is EventPrivate.
-type Event struct {
-	Node string
-	Step plan.StepKind
-	Kind EventKind
-	Text string
-	// Result is how the node ended; nil unless Kind is EventEnd.
-	Result *Result
-}
-
-// Silent reports whether nothing is to be shown of the event.
-func (e Event) Silent() bool { return e.Kind == EventBegin && e.Text == "" }
-
-// EventKind says what an Event's Text is.
-type EventKind int
-
-// The kinds of events.
-const (
-	EventBegin   EventKind = iota // a step begins; Text says what, "" if that is not worth a line
-	EventOutput                   // one line of a program's output
-	EventPrivate                  // a line that may be a secret: for the terminal, and no log
-	EventNote                     // worth telling even without --verbose
-	EventWarn                     // a warning
-	EventEnd                      // the node is finished; Text says how
-)
-
-// Sink receives events from many goroutines. It must not block for long: the
-// hosts wait for it.
-type Sink interface{ Emit(Event) }
-
 // Status is how a node ended.
 type Status string
 
 // The ways a node can end.
 const (
-	Succeeded   Status = "succeeded"
-	Failed      Status = "failed"
-	SkippedNode Status = "skipped"   // targetHost is null and the goal needs a host
-	Cancelled   Status = "cancelled" // never started, or interrupted
+	Succeeded Status = "succeeded"
+	Failed    Status = "failed"
+	Skipped   Status = "skipped"   // targetHost is null and the goal needs a host
+	Cancelled Status = "cancelled" // never started, or interrupted
 )
 
 // Result is the outcome for one node.

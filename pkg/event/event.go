@@ -1,0 +1,43 @@
+// Package event is what a deployment says while it runs and at its end: one stream
+// of events, which [Sink]s show, log or keep.
+package event
+
+import (
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/plan"
+)
+
+// Event is something that happened. Text never holds a secret or a digest of one,
+// unless Kind is Private.
+type Event struct {
+	Time time.Time
+	Node string // "" for a Diagnostic or Debug
+	Step plan.StepKind
+	Kind Kind
+	Text string
+	// Result is how the node ended; nil unless Kind is End.
+	Result *Result
+}
+
+// Silent reports whether nothing is to be shown of the event.
+func (e Event) Silent() bool { return e.Kind == Begin && e.Text == "" }
+
+// Kind says what an Event's Text is.
+type Kind int
+
+// The kinds of events.
+const (
+	Begin      Kind = iota // a step begins; Text says what, "" if that is not worth a line
+	Output                 // one line of a program's output
+	Private                // a line that may be a secret: for the terminal, and no log
+	Note                   // worth telling even without --verbose
+	Warn                   // a warning
+	End                    // the node is finished; Text says how
+	Diagnostic             // what concerns the run: an entry of a log, as zerolog writes it
+	Debug                  // the same for who looks for a fault: it may be lost
+)
+
+// Sink receives events from many goroutines. It must not block for long: the
+// hosts wait for it.
+type Sink interface{ Emit(Event) }
