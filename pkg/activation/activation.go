@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
@@ -110,6 +110,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	defer f.tooLate.Stop()
 	f.silence = time.AfterFunc(aliveLimit, func() { cancel(errSilent) })
 	defer f.silence.Stop()
+	asking := startAsking(ctx, stdinW)
 	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, f.mark, req)), stdinR)
 
 	err := hostscript.Run(ctx, host, hostscript.Call{
@@ -117,7 +118,30 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	})
 	stdinR.Close()
 	stdinW.Close()
+	cancel(nil)
+	asking.Wait()
 	return f.result(err)
+}
+
+// startAsking asks the host every pulse whether it is alive, until ctx is done or
+// nobody reads it any more.
+func startAsking(ctx context.Context, host io.Writer) *sync.WaitGroup {
+	var asking sync.WaitGroup
+	asking.Go(crash.Guarded(func() {
+		ticker := time.NewTicker(pulse)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if _, err := io.WriteString(host, "alive\n"); err != nil {
+				return
+			}
+		}
+	}))
+	return &asking
 }
 
 // How long a host may take to start an activation that it was told to start, and
@@ -127,9 +151,9 @@ var (
 	endLimit   = 40 * time.Second
 )
 
-// A host says every pulse that it is alive, and is given up when it does not.
+// A host is asked every pulse whether it is alive, and given up when it does not say so.
 var (
-	pulse      = 30 * time.Second // a whole number of seconds
+	pulse      = 30 * time.Second
 	aliveLimit = 5 * time.Minute
 )
 
@@ -148,5 +172,5 @@ func list(id, mark string, req Request) []byte {
 	if req.Keyless {
 		keys = "0"
 	}
-	return hostscript.List(append([]string{id, mark, string(req.Goal), profile, req.Toplevel, keys, strconv.Itoa(int(pulse.Seconds()))}, req.WaitFor...)...)
+	return hostscript.List(append([]string{id, mark, string(req.Goal), profile, req.Toplevel, keys}, req.WaitFor...)...)
 }

@@ -98,6 +98,86 @@ func TestOnlyASwitchThatWaitsForTheBootNeedsItToEnd(t *testing.T) {
 	}
 }
 
+// A job that waits for another one will wait for its key after it, unless that is there.
+func TestAQueuedUnitHoldsUpTheBootIfItsKeyIsMissing(t *testing.T) {
+	needHost(t)
+	for _, c := range []struct {
+		jobs, unit string
+		refused    bool
+	}{
+		{"start waiting", `"/run/the key" %n`, true},
+		{"start running", `"/run/the key" %n`, true},
+		{"start waiting", `"/run/there" %n`, false},
+		{"start running", `"/run/there" %n`, false},
+		{"start waiting", `"/run/link" %n`, true},
+		{"start waiting", `"/run" %n`, true},
+		{"start waiting", ``, true},
+		{"stop waiting", `"/run/the key" %n`, false},
+	} {
+		path := booting(t)
+		err := errors.Join(os.WriteFile(filepath.Join(path, "systemctl"), []byte(`#!/bin/sh
+case $1 in is-system-running) echo starting ;; list-jobs) echo "7 a-key.service `+c.jobs+`" ;; show) echo "${0%/*}/unit" ;; esac
+`), 0o755),
+			os.WriteFile(filepath.Join(path, "unit"), []byte("[Service]\nExecStart=/nix/store/await-key "+c.unit+"\n"), 0o644),
+			os.WriteFile("/run/there", nil, 0o600), os.RemoveAll("/run/link"), os.Symlink("/run/there", "/run/link"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, ""), Keyless: true}, Hooks{})
+		if c.refused != errors.Is(err, ErrHost) || !c.refused && err != nil {
+			t.Errorf("%s, ExecStart=… %s: %v", c.jobs, c.unit, err)
+		}
+	}
+}
+
+// A boot that has ended stays so until systemd is started anew.
+func TestSystemdIsAskedOnceWhetherTheBootHasEnded(t *testing.T) {
+	needHost(t)
+	path := t.TempDir()
+	t.Setenv("PATH", path+":"+os.Getenv("PATH"))
+	t.Cleanup(func() { os.RemoveAll("/run/systemd"); os.RemoveAll("/run/colmena-go") })
+	os.RemoveAll("/run/colmena-go")
+	says := func(state string) {
+		t.Helper()
+		script := "#!/bin/sh\n[ $1 != is-system-running ] || { echo asked >>${0%/*}/asked; echo " + state + "; }\n"
+		if err := os.WriteFile(filepath.Join(path, "systemctl"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	starts := func() {
+		t.Helper()
+		err := errors.Join(os.MkdirAll("/run/systemd", 0o755), os.WriteFile("/run/systemd/new", nil, 0o600), os.Rename("/run/systemd/new", "/run/systemd/private"))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	switches := func(what string, asked int) {
+		t.Helper()
+		os.Remove(filepath.Join(path, "asked"))
+		for range 2 {
+			if o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, "")}, Hooks{}); err != nil || o.Err() != nil {
+				t.Errorf("%s: %+v, %v", what, o, err)
+			}
+		}
+		text, _ := os.ReadFile(filepath.Join(path, "asked"))
+		if got := strings.Count(string(text), "asked"); got != asked {
+			t.Errorf("%s: it was asked %d times, want %d", what, got, asked)
+		}
+	}
+	says("running")
+	switches("no systemd", 2)
+	starts()
+	switches("a boot that has ended", 1)
+	says("starting")
+	switches("the same boot", 0)
+	starts()
+	switches("a boot that goes on", 2)
+	says("maintenance")
+	switches("an answer of another kind", 2)
+	says("degraded")
+	switches("a boot that ended with failures", 1)
+}
+
 // A /run without a free inode takes no new file.
 func TestASwitchThatPrintsMoreThanCanBeKeptEndsAsEver(t *testing.T) {
 	needHost(t)

@@ -228,6 +228,60 @@ func TestAToplevelThatIsNotOnTheHostChangesNothing(t *testing.T) {
 	}
 }
 
+// Those who wait for the first are gone with its lock, and whoever followed it as well.
+func TestASecondActivationIsRefusedWhileTheSwitchOfTheFirstGoesOn(t *testing.T) {
+	needHost(t)
+	for _, follows := range []bool{true, false} {
+		t.Run(fmt.Sprintf("followed: %v", follows), func(t *testing.T) {
+			second := func() error {
+				_, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: system(t, "touch /run/second\n")}, Hooks{})
+				return err
+			}
+			t.Cleanup(func() { os.Remove("/run/second") })
+			var first string
+			refused := func() {
+				if err := second(); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), first) || exists("/run/second") {
+					t.Errorf("got %v, want one that names %s", err, first)
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			o, err := Run(ctx, local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(line string) {
+				if line != "begun" {
+					return
+				}
+				first = filepath.Base(activations(t)[0])
+				killWaiting(t, all)
+				if !follows {
+					cancel()
+					return
+				}
+				refused()
+				goOn(t)
+			}})
+			if follows && (err != nil || !errors.Is(o.Err(), ErrKilled)) || !follows && !errors.Is(err, ErrGoesOn) {
+				t.Errorf("the first: %+v, %v", o, err)
+			}
+			if !follows {
+				refused()
+				refused()
+				goOn(t)
+			}
+			eventually(t, "the end of the first switch", func() bool { return exists("/run/finished") })
+			eventually(t, "the second one runs", func() bool {
+				err := second()
+				if err != nil && !errors.Is(err, ErrBusy) {
+					t.Fatal(err)
+				}
+				return err == nil
+			})
+			if left := activations(t); len(left) > 0 || !exists("/run/second") {
+				t.Errorf("left behind: %q; the second ran: %v", left, exists("/run/second"))
+			}
+		})
+	}
+}
+
 func TestAProfileThatCannotBeSetActivatesNothing(t *testing.T) {
 	needHost(t)
 	if _, err := exec.LookPath("nix-env"); err != nil {
@@ -491,7 +545,7 @@ func (s saidAlive) Run(ctx context.Context, command string, stdin io.Reader, std
 func TestASwitchThatSaysNothingForLongIsKnownToBeAlive(t *testing.T) {
 	needHost(t)
 	before := pulse
-	pulse = time.Second
+	pulse = 500 * time.Millisecond
 	defer func() { pulse = before }()
 	var said strings.Builder
 	o, err := Run(t.Context(), saidAlive{local{}, &said}, Request{Goal: hive.Test, Toplevel: system(t, "sleep 2.5\n")}, Hooks{
@@ -499,8 +553,5 @@ func TestASwitchThatSaysNothingForLongIsKnownToBeAlive(t *testing.T) {
 	})
 	if err != nil || o.Err() != nil || strings.Count(said.String(), " alive\n") < 2 {
 		t.Errorf("%+v, %v: %q", o, err, said.String())
-	}
-	if left := inOurs("sleep\x001\x00"); len(left) > 0 {
-		t.Errorf("what waits for the next pulse is left: %v", left)
 	}
 }

@@ -27,12 +27,24 @@ whole() {
   [ "$1" = . ] && [ "$count" = "$words" ]
 }
 
+# What both halves need to know; it holds no single quote.
+both='# alive DIR: the switch of the activation in DIR goes on, whoever waits for it. When
+# it was started tells it from a later process of that number (proc_pid_stat(5)).
+alive() (
+  IFS=" "
+  read -r pid began _ <"$1/begun" && read -r is <"/proc/$pid/stat" || exit 1
+  set -- ${is##*") "}
+  case $1 in Z | X) exit 1 ;; esac
+  [ "$began" = "${20}" ]
+) 2>/dev/null'
+eval "$both"
+
 # sweep removes what activations left behind whose deployer went away. The locks
-# tell that neither the activation nor anyone who follows it is alive.
+# tell that nobody runs or follows the activation any more.
 sweep() {
   set +f
   for old in $run/activate-*; do
-    if [ -e "$old/log" ] && flock -n "$old/follower" flock -n "$old/running" rm -rf "$old"; then
+    if [ -e "$old/log" ] && ! alive "$old" && flock -n "$old/follower" flock -n "$old/running" rm -rf "$old"; then
       systemctl reset-failed "colmena-go-${old##*/}.service" 2>/dev/null
     fi
   done
@@ -60,11 +72,13 @@ exec 8>>"$dir/running" </dev/null
 flock -n 8 || exit 0
 # With `command`, a redirection that fails does not end the shell.
 command exec 7>&1 >>"$dir/log" 2>&1 9>>"$run/activation.lock" || end "fail cannot write in $run" 1
-if ! flock -n 9; then
-  { read -r holder <"$run/activation"; } 2>/dev/null || holder=unknown
-  end "busy $holder" 75
-fi
-printf "%s\n" "${dir##*/}" >"$run/activation"
+flock -n 9
+locked=$?
+{ read -r holder <"$run/activation"; } 2>/dev/null || holder=unknown
+# The lock is gone with the shells that held it, which may be killed before their switch.
+if [ $locked != 0 ] || alive "$run/$holder"; then end "busy $holder" 75; fi
+# It is as long as the one before it, and needs no room of its own.
+printf "%s\n" "${dir##*/}" 1<>"$run/activation" || end "fail cannot write in $run" 1
 # What is printed goes through a pipe, whose reader keeps the beginning and the
 # end of it and stays as long as anybody writes: neither a full /run nor too much
 # output stops the switch.
@@ -79,16 +93,24 @@ keep() {
 # The switch of NixOS since 24.11, unlike the Perl one before, first waits until
 # the boot has ended, and that waits for the services that wait for keys. For a key
 # that nobody brings any more, as the new system has none of that name or has it
-# elsewhere, it would wait for ever.
+# elsewhere, it would wait for ever. A boot that has ended stays so until systemd is
+# started anew, with another socket: it is asked once, as an answer takes it long.
 freeBoot() {
-  case $(systemctl is-system-running 2>/dev/null) in initializing | starting) ;; *) return 0 ;; esac
+  if [ "$run/booted" -ef /run/systemd/private ]; then return 0; fi
+  case $(systemctl is-system-running 2>/dev/null) in
+    initializing | starting) ;;
+    running | degraded) ln -f /run/systemd/private "$run/booted" 2>/dev/null; return 0 ;;
+    *) return 0 ;;
+  esac
   case $(head -c 100 "$4/bin/switch-to-configuration" | head -n 1 | tr -d "\000") in *perl*) return 0 ;; esac
   set -f
   for unit in $(systemctl list-jobs --full --no-legend --no-pager | while read -r _ unit type state; do
-    case "$type $state $unit" in "start running "*-key.service) printf "%s\n" "$unit" ;; esac
+    # One that waits for another job first will wait for its key after it.
+    case "$type $unit" in "start "*-key.service) printf "%s\n" "$unit" ;; esac
   done); do
-    [ "$5" = 1 ] || end "fail the boot has not ended, as $unit waits for its key, and the switch would wait with it: run upload-keys first" 1
     awaited=$(awaits "$(systemctl show -P FragmentPath "$unit")")
+    if there "$awaited"; then continue; fi
+    [ "$5" = 1 ] || end "fail the boot has not ended, as $unit waits for its key, and the switch would wait with it: run upload-keys first" 1
     if [ -z "$awaited" ] || [ "$awaited" != "$(awaits "$4/etc/systemd/system/$unit")" ]; then
       echo "stopping $unit, which waits for a key that the new system does not have there"
       systemctl stop "$unit"
@@ -96,13 +118,31 @@ freeBoot() {
   done
 }
 awaits() { sed -n "s/^ExecStart=[^ ]* //p" "$1" 2>/dev/null; }
+# there "PATH" %n: the key has come. A path that systemd has quoted does not count.
+there() {
+  set -- "${1#?}"
+  set -- "${1%????}"
+  [ -f "$1" ] && [ ! -L "$1" ]
+}
 mkfifo "$dir/out" || end "fail cannot make $dir/out" 1
 { exec 7>&- 8>&- 9>&- && keep; } <"$dir/out" &
 kept=$!
-# A daemon that the switch leaves may hold the pipe: it is not waited for.
+# A daemon that the switch leaves may hold the pipe: it is not waited for. The
+# reader needs a moment, which a subshell gives it for less than a program does.
 drain() {
   exec >>"$dir/log" 2>&1
-  for pause in 0.005 0.01 0.05 0.2 0.2 0.2 0.2 0.2; do kill -0 $kept 2>/dev/null && sleep $pause; done
+  for pause in "" "" "" "" 0.005 0.01 0.05 0.2 0.2 0.2 0.2 0.2; do
+    kill -0 $kept 2>/dev/null || return
+    if [ -n "$pause" ]; then sleep $pause; else (:); fi
+  done
+}
+# become GOAL TOPLEVEL tells alive what it is, and turns into the switch.
+become() {
+  exec 7>&- 8>&- 9>&-
+  read -r is </proc/self/stat
+  set -- "$@" ${is##*") "}
+  printf "%s %s\n" "${is%% *}" "${22-}" 1<>"$dir/begun"
+  exec "$2/bin/switch-to-configuration" "$1"
 }
 (
   trap : HUP INT TERM
@@ -114,7 +154,7 @@ drain() {
   if [ "$3" = 1 ] && ! [ /nix/var/nix/profiles/system -ef "$4" ]; then
     nix-env -p /nix/var/nix/profiles/system --set "$4" 7>&- 8>&- 9>&- || { code=$?; drain; end "profile $code" 1; }
   fi
-  "$4/bin/switch-to-configuration" "$2" 7>&- 8>&- 9>&-
+  (become "$2" "$4")
   code=$?
   drain
   end "exit $code" "$code" "switch-to-configuration $2 ended with $code"
@@ -171,40 +211,23 @@ await() {
   done
 }
 
-# alive: the switch goes on although nobody waits for it any more. Without a unit
-# it is told from those of others by its path.
-alive() {
-  set +f
-  set -- /proc/[0-9]*
-  set -f
-  for process; do
-    [ -O "$process" ] || continue
-    what=$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null)
-    case $what in *switch-to-configuration*) ;; *) continue ;; esac
-    if [ -n "$managed" ]; then
-      case $(cat "$process/cgroup" 2>/dev/null) in *"/$unit"*) return 0 ;; esac
-    else
-      case $what in *"$toplevel/"*) return 0 ;; esac
-    fi
-  done
-  return 1
-}
-
 # lost: no status is there. The switch is followed to its end all the same, since
 # only what waited for it may be gone; then its end is read, or asked of the journal
 # and of systemd, which keeps a unit that failed.
 lost() {
-  while alive; do sleep 1; done
+  while alive "$dir"; do sleep 1; done
   for pause in 0 0.3 0.7 1 1; do
     sleep $pause
     { read -r status <"$dir/status"; } 2>/dev/null
     case $status in [a-z]*) return ;; esac
   done
-  begun=' '
+  begun=
   { read -r begun <"$dir/begun"; } 2>/dev/null
-  status=killed
-  [ "$begun" != ' ' ] || status='fail the activation ended before the switch began'
-  [ -n "$managed" ] && [ "$begun" != ' ' ] || return 0
+  case $begun in
+    *[!\ ]*) status=killed ;;
+    *) status='fail the activation ended before the switch began' && return ;;
+  esac
+  [ -n "$managed" ] || return
   result='' code=$(journalctl -q -o cat --no-pager -u "$unit" | sed -n 's/^switch-to-configuration [a-z-]* ended with \([0-9]*\)$/\1/p')
   [ -n "$code" ] || while IFS='=' read -r name value; do
     case $name in Result) result=$value ;; ExecMainStatus) code=$value ;; esac
@@ -217,17 +240,17 @@ UNIT
 
 # system LINK prints the system that a link leads to, or a dash.
 system() {
-  if [ "$1" -ef "$toplevel" ]; then echo "$toplevel"; else readlink -e "$1" || echo -; fi
+  if [ "$1" -ef "$toplevel" ]; then echo "$toplevel"; else cd -P "$1" 2>/dev/null && pwd -P || readlink -e "$1" || echo -; fi
 }
 
 # A variable that the environment has would be passed on to every program.
-unset id mark goal profile toplevel keys pulse dir
+unset id mark goal profile toplevel keys dir
 read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
-[ $# -ge 9 ] && whole "$@" || exit 1
-id=$2 mark=$3 goal=$4 profile=$5 toplevel=$6 keys=$7 pulse=$8 dir=
-shift 8
+[ $# -ge 8 ] && whole "$@" || exit 1
+id=$2 mark=$3 goal=$4 profile=$5 toplevel=$6 keys=$7 dir=
+shift 7
 units=
 while [ "$1" != . ]; do units="$units$1$newline" && shift; done
 units=${units%"$newline"}
@@ -241,22 +264,33 @@ dir=$run/activate-$id
 mkdir -m 0700 "$dir" || fail "cannot make $dir"
 exec 3<&0 6>"$dir/follower"
 # The status will need no room of its own then.
-flock 6 && printf '%s\n' "$script" >"$dir/script" && printf '%64s' '' >"$dir/status" &&
-  printf ' ' >"$dir/begun" && : >"$dir/running" ||
+flock 6 && printf '%s\n' "$both" "$script" >"$dir/script" && printf '%64s' '' >"$dir/status" &&
+  printf '%64s' '' >"$dir/begun" && : >"$dir/running" ||
   fail "cannot write and lock files in $dir"
 say launch
 start
 
 # quit STATUS leaves the activation alone, and no process of ours.
-running= looking= copying= watcher= living=
+running= looking= copying= watcher=
 quit() {
-  for process in $running $looking $copying $watcher $living; do kill "$process" 2>/dev/null; done
+  for process in $running $looking $copying $watcher; do kill "$process" 2>/dev/null; done
   exit "$1"
 }
 
-# The input ends when the deployer is gone: then nobody is left to follow for.
+# The deployer asks now and then whether anybody is alive, as a switch may say
+# nothing for long, and tells when it has the result: only then is it forgotten. The
+# input ends when the deployer is gone: then nobody is left to follow for.
 trap 'quit 3' HUP INT TERM
-(while read -r line; do :; done; kill $$) <&3 6>&- >/dev/null 2>&1 &
+(
+  trap '' PIPE
+  while read -r line; do
+    case $line in
+      alive) say alive ;;
+      done) exec rm -rf "$dir" ;;
+    esac
+  done
+  kill $$
+) <&3 6>&- 2>/dev/null &
 watcher=$!
 
 # One that is late must not begin after we have said that it did not.
@@ -271,17 +305,6 @@ if [ -n "$units" ]; then
   (while [ -n "$units" ] && sleep 0.25 >/dev/null 2>&1; do look; done) &
   looking=$!
 fi
-# A switch may say nothing for long.
-(
-  trap 'kill $nap 2>/dev/null; exit' TERM
-  while :; do
-    sleep "$pulse" >/dev/null 2>&1 &
-    nap=$!
-    wait $nap
-    say alive
-  done
-) 3<&- 5<&- 6>&- &
-living=$!
 # It reads once more when it has seen that the process is gone.
 tail -s 0.02 -c +1 -f --pid=$running "$dir/log" &
 copying=$!
@@ -298,12 +321,9 @@ case $status in
     ;;
 esac
 
-# Only a deployer that has the result lets us forget it.
 [ -z "$looking" ] || kill $looking
-kill $watcher $living
-wait $watcher $living 2>/dev/null
 say "state $(system /run/current-system) $(system /nix/var/nix/profiles/system)"
 say "$status"
-if [ -n "$(timeout 30 head -n 1 <&3)" ]; then rm -rf "$dir"; fi
+wait $watcher
 exit 0
 }

@@ -21,8 +21,9 @@ type State struct {
 // both links are roots of the garbage collector (nix-store(1), --gc).
 func (s State) Has(toplevel string) bool { return s.Current == toplevel || s.Profile == toplevel }
 
-// question prints a line for each of the links, and one more at the end.
-const question = `for link in /run/current-system /nix/var/nix/profiles/system; do readlink -e $link || echo -; done; echo .`
+// question prints a line for each of the links, and one more at the end. A program
+// is run only for what is no directory, such as a link that is missing.
+const question = `for link in /run/current-system /nix/var/nix/profiles/system; do cd -P $link 2>/dev/null && pwd -P || readlink -e $link || echo -; done; echo .`
 
 // Inspect asks the host for its State, in one question. It fails with what keeps
 // the host from answering.

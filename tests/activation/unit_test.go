@@ -254,21 +254,62 @@ func TestAKilledUnitIsToldFromAFailedSwitch(t *testing.T) {
 	h.clean(t)
 }
 
-// All that waits for the switch is gone, but not the switch.
-func TestASwitchThatIsNotWaitedForAnyMoreIsNotCalledKilledBeforeItEnds(t *testing.T) {
+// All that waits for the switch is gone, but not the switch: nothing is said of it
+// before it ends, and no other begins beside it.
+func TestASwitchThatIsNotWaitedForAnyMoreIsFollowedToItsEnd(t *testing.T) {
 	h := host(t)
-	h.sh(t, "rm -f /run/finished")
+	h.sh(t, "rm -f /run/finished /run/second /run/go-on")
+	second := func() (activation.Outcome, error) {
+		return activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, "touch /run/second")}, hooks(t, nil))
+	}
 	on := activation.Hooks{Output: func(line string) {
-		if line == "begun" {
-			h.sh(t, "pkill -KILL -f '[/]script run test'")
+		if line != "begun" {
+			return
 		}
+		h.sh(t, "pkill -KILL -f '[/]script run test'")
+		if _, err := second(); !errors.Is(err, activation.ErrBusy) || h.sh(t, "ls /run/second 2>/dev/null") != "" {
+			t.Errorf("beside it: %v", err)
+		}
+		h.sh(t, "touch /run/go-on")
 	}}
-	// Nor is that of somebody else waited for.
-	h.sh(t, "systemd-run --quiet --unit=foreign sh -c 'sleep 60; :' /nix/store/0-other/bin/switch-to-configuration test")
+	// That of somebody else is not waited for.
+	h.sh(t, "systemd-run --quiet --unit=foreign sh -c 'sleep 120; :' /nix/store/0-other/bin/switch-to-configuration test")
 	defer h.sh(t, "systemctl stop foreign.service")
-	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	o, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, `
+echo begun
+left=600
+until [ -e /run/go-on ]; do left=$((left - 1)); [ $left -gt 0 ] || exit 1; sleep 0.1; done
+sleep 1
+touch /run/finished
+exit 4
+`)}, on)
 	if err != nil || !errors.Is(o.Err(), activation.ErrKilled) || !o.Active() || h.sh(t, "ls /run/finished; systemctl is-active foreign.service") != "/run/finished\nactive" {
 		t.Errorf("got %+v, %v", o, err)
+	}
+	if o, err := second(); err != nil || o.Err() != nil || h.sh(t, "ls /run/second") != "/run/second" {
+		t.Errorf("after it: %+v, %v", o, err)
+	}
+	h.clean(t)
+}
+
+// systemd's private socket is another one as soon as it is started anew.
+func TestThatTheBootHasEndedIsKeptUntilSystemdStartsAnew(t *testing.T) {
+	h := host(t)
+	h.eventually(t, "systemctl is-system-running | grep -e running -e degraded")
+	kept := func() bool {
+		return h.sh(t, "[ /run/colmena-go/booted -ef /run/systemd/private ] && echo yes") == "yes"
+	}
+	for _, anew := range []string{"rm -f /run/colmena-go/booted", "systemctl daemon-reexec"} {
+		h.sh(t, anew)
+		if kept() {
+			t.Errorf("after %s: it counts as ended without having been asked", anew)
+		}
+		if _, err := activation.Run(t.Context(), h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, "")}, hooks(t, nil)); err != nil || !kept() {
+			t.Errorf("after %s: %v; the answer is kept: %v", anew, err, kept())
+		}
+	}
+	if state := h.sh(t, "systemctl is-system-running"); state != "running" && state != "degraded" {
+		t.Errorf("the socket under its other name harms systemd: %s", state)
 	}
 	h.clean(t)
 }
