@@ -111,10 +111,10 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	f.silence = time.AfterFunc(aliveLimit, func() { cancel(errSilent) })
 	defer f.silence.Stop()
 	asking := startAsking(ctx, stdinW)
-	input := io.MultiReader(bytes.NewReader(hostScript), bytes.NewReader(list(f.id, f.mark, req)), stdinR)
+	input := io.MultiReader(bytes.NewReader(list(f.id, f.mark, req)), stdinR)
 
 	err := hostscript.Run(ctx, host, hostscript.Call{
-		Program: hostscript.Eval(hostScript), Stdin: input, Stdout: f.stdout(), Stderr: f.stderr(),
+		Script: hostScript, Stdin: input, Stdout: f.stdout(), Stderr: f.stderr(),
 	})
 	stdinR.Close()
 	stdinW.Close()

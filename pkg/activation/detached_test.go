@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
@@ -308,10 +309,11 @@ func cutAfter(n int64) func(io.Reader) io.Reader {
 func TestATruncatedScriptOrListRunsNothing(t *testing.T) {
 	needHost(t)
 	req := Request{Goal: hive.Test, Toplevel: system(t, "touch /run/activated\n"), WaitFor: []string{"a-key.service"}}
-	whole := len(hostScript) + len(list("0123456789abcdef", "0123456789abcdef", req))
+	script := len(hostscript.Proving("0123456789abcdef", hostScript))
+	whole := script + len(list("0123456789abcdef", "0123456789abcdef", req))
 	os.RemoveAll("/run/colmena-go")
 	for n := 0; n < whole; n++ {
-		if n < len(hostScript)-100 { // the list is cut at every byte, the script at many
+		if n < script-100 { // the list is cut at every byte, the script at many
 			n += 4
 		}
 		_, err := Run(t.Context(), local{stdin: cutAfter(int64(n))}, req, Hooks{})

@@ -305,8 +305,9 @@ type mute struct{ alive int }
 func (m *mute) Run(ctx context.Context, command string, stdin io.Reader, stdout, _ io.Writer) error {
 	mark, _, _ := strings.Cut(strings.TrimPrefix(command, "sh -c 'echo "), ";")
 	io.WriteString(stdout, strings.ReplaceAll(mark, `""`, "")+"\n")
-	io.CopyN(io.Discard, stdin, int64(len(hostScript)))
-	var size int
+	var length, size int
+	fmt.Sscanf(command[strings.Index(command, "head"):], "head -c %d", &length)
+	io.CopyN(io.Discard, stdin, int64(length))
 	fmt.Fscanf(stdin, "%d\n", &size)
 	list := make([]byte, size)
 	io.ReadFull(stdin, list)

@@ -30,11 +30,17 @@ func (e *ShellError) Unwrap() error { return e.Why }
 // Is makes errors.Is(err, ErrShell) true.
 func (e *ShellError) Is(target error) bool { return target == ErrShell }
 
+// ErrMute: the host said the mark, as if sh ran there, and then neither ran the
+// script that it was sent nor answered the question. No more than that was sent.
+var ErrMute = errors.New("the host says that it runs our program, and does not")
+
 // How long the host may take until sh runs: to open a session at all, where
-// others may be before us, and then to get through its shell's start-up files.
+// others may be before us, then to get through its shell's start-up files, and to
+// read a script or answer a question.
 var (
 	sessionLimit = time.Minute
 	shellLimit   = 15 * time.Second
+	readLimit    = 30 * time.Second
 )
 
 const startUp = "see what its start-up files, such as .bashrc or config.fish, do where nobody types"
@@ -43,7 +49,9 @@ const startUp = "see what its start-up files, such as .bashrc or config.fish, do
 const noiseSize = 2 << 10 // bytes
 
 // gate stands between a call and the host until the host has said the mark:
-// nothing goes in before it, and nothing that comes out before it counts.
+// nothing goes in before it, and nothing that comes out before it counts. A login
+// shell can know the mark, as it is in the command: the proof, if one is expected, is
+// not. What comes in its place is passed on, but not for long.
 type gate struct {
 	first, second string // halves of the mark
 	cancel        context.CancelCauseFunc
@@ -52,10 +60,14 @@ type gate struct {
 	started       sync.Once
 	timer         *time.Timer
 	shellLimit    time.Duration
+	readLimit     time.Duration
+	proof         *string // nil: none; "": the end of the command
 
 	mu     sync.Mutex
 	isOpen bool
-	out    []byte // what came before the mark, of stdout
+	proven bool
+	other  bool   // something else came where the proof was to be
+	out    []byte // what came before the mark, or the proof, of stdout
 	err    []byte // and of stderr
 }
 
@@ -63,17 +75,24 @@ func newGate(id string, cancel context.CancelCauseFunc) *gate {
 	half := len(id) / 2
 	g := &gate{
 		first: "colmena-go-" + id[:half], second: id[half:], cancel: cancel,
-		open: make(chan struct{}), over: make(chan struct{}), shellLimit: shellLimit,
+		open: make(chan struct{}), over: make(chan struct{}), shellLimit: shellLimit, readLimit: readLimit,
 	}
 	g.timer = time.AfterFunc(sessionLimit, g.tooLate)
 	return g
 }
 
+// expect makes the gate wait for a proof behind the mark. It is called before the
+// command is run.
+func (g *gate) expect(proof string) { g.proof = &proof }
+
 // errLate is the cause that ends a command whose host does not get to it.
 var errLate = errors.New("no answer in time")
 
 func (g *gate) tooLate() {
-	if !g.opened() {
+	g.mu.Lock()
+	late := !g.isOpen || g.proof != nil && !g.proven
+	g.mu.Unlock()
+	if late {
 		g.cancel(errLate)
 	}
 }
@@ -83,19 +102,19 @@ func (g *gate) end() {
 	close(g.over)
 }
 
-func (g *gate) opened() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.isOpen
-}
-
-// explain is the error of a command that ended before the mark.
+// explain is the error of a command that ended: its own, once it was run.
 func (g *gate) explain(err error) error {
 	g.mu.Lock()
-	said := string(g.out) + " " + string(g.err)
+	open, said := g.isOpen, string(g.out)+" "+string(g.err)
 	g.mu.Unlock()
 	if said = Said(said, 500); said == "" {
 		said = "nothing"
+	}
+	if open {
+		if errors.Is(err, errLate) {
+			return fmt.Errorf("%w within %s (%s); it says: %s", ErrMute, g.readLimit, startUp, said)
+		}
+		return err
 	}
 	var exit interface{ ExitStatus() int }
 	switch {
@@ -118,11 +137,19 @@ type gatedReader struct {
 
 func (g *gate) stdin(next io.Reader) io.Reader { return gatedReader{g, next} }
 
+func (g *gate) sessionOpened() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.isOpen { // a quick host may have said the mark before
+		g.timer.Reset(g.shellLimit)
+	}
+}
+
 // Read waits for the mark, unless there is nothing to come: what asks before our
 // program runs is not to wait for an answer. That it is called tells that the
 // session is open.
 func (r gatedReader) Read(p []byte) (int, error) {
-	r.started.Do(func() { r.timer.Reset(r.shellLimit) })
+	r.started.Do(r.sessionOpened)
 	if r.next == nil {
 		return 0, io.EOF
 	}
@@ -158,7 +185,7 @@ func (g *gate) pass(p []byte) (rest []byte, open bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.isOpen {
-		return p, true
+		return g.behind(p), true
 	}
 	mark := []byte(g.first + g.second + "\n")
 	g.out = append(g.out, p...)
@@ -170,9 +197,36 @@ func (g *gate) pass(p []byte) (rest []byte, open bool) {
 	rest = bytes.Clone(g.out[at+len(mark):])
 	g.out = nil
 	g.isOpen = true
-	g.timer.Stop()
+	if g.proof == nil {
+		g.timer.Stop()
+	} else {
+		g.timer.Reset(g.readLimit)
+	}
 	close(g.open)
-	return rest, true
+	return g.behind(rest), true
+}
+
+// behind takes the proof off what comes behind the mark.
+func (g *gate) behind(p []byte) []byte {
+	if g.proof == nil || g.proven {
+		return p
+	}
+	g.out = append(g.out, p...)
+	proof := []byte(*g.proof + "\n")
+	switch {
+	case *g.proof == "" || g.other:
+		g.out = last(g.out, noiseSize)
+		return p
+	case bytes.HasPrefix(g.out, proof):
+		rest := bytes.Clone(g.out[len(proof):])
+		g.proven, g.out = true, nil
+		g.timer.Stop()
+		return rest
+	case bytes.HasPrefix(proof, g.out):
+		return nil
+	}
+	g.other = true
+	return bytes.Clone(g.out)
 }
 
 type gatedStderr struct {
@@ -184,12 +238,14 @@ func (g *gate) stderr(next io.Writer) io.Writer { return gatedStderr{g, orDiscar
 
 func (w gatedStderr) Write(p []byte) (int, error) {
 	w.mu.Lock()
-	if !w.isOpen {
+	open := w.isOpen
+	if !open || w.proof != nil && !w.proven {
 		w.err = last(append(w.err, p...), noiseSize)
-		w.mu.Unlock()
-		return len(p), nil
 	}
 	w.mu.Unlock()
+	if !open {
+		return len(p), nil
+	}
 	return w.next.Write(p)
 }
 

@@ -6,6 +6,7 @@
 package hostscript
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -26,31 +27,55 @@ type Runner interface {
 	Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error
 }
 
-// Call is one program that a host is to run.
+// Call is one program that a host is to run: a Program or a Script. What has no
+// input is a question, which is answered at once or not at all.
 type Call struct {
 	Program        string        // for sh -c; it holds no single quote
+	Script         []byte        // for sh; sent before Stdin
 	Limit          time.Duration // after which the host ends it; 0: none
 	Stdin          io.Reader     // nil: nothing
 	Stdout, Stderr io.Writer     // nil: discarded
 }
 
-// Eval is the [Call]'s Program that runs a script, with which stdin must begin.
+// Eval is the program that runs a script, with which stdin must begin.
 func Eval(script []byte) string { return fmt.Sprintf(`eval "$(head -c %d)"`, len(script)) }
+
+// Proving is the script as a host gets it: it says a word first, which nobody knows
+// who has not read it.
+func Proving(word string, script []byte) []byte {
+	return append([]byte("echo "+word+"\n"), script...)
+}
+
+// proving puts the call's script before its input, and returns the script's word.
+func (c *Call) proving() (word string) {
+	word = ID()
+	script := Proving(word, c.Script)
+	input := io.Reader(bytes.NewReader(script))
+	if c.Stdin != nil {
+		input = io.MultiReader(input, c.Stdin)
+	}
+	c.Program, c.Script, c.Stdin = Eval(script), nil, input
+	return word
+}
 
 // Run runs the call's program. What the login shell says before it is passed on
 // to nobody. It fails with [ErrShell] when the host does not get as far as to
-// run the program, and otherwise as the host's Run does.
+// run the program, with [ErrMute] when it only says so, and otherwise as the host's
+// Run does.
 func Run(ctx context.Context, host Runner, call Call) (err error) {
 	defer crash.Recover(&err)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g := newGate(ID(), cancel)
 	defer g.end()
-	err = host.Run(ctx, command(call, g.first, g.second), g.stdin(call.Stdin), g.stdout(call.Stdout), g.stderr(call.Stderr))
-	if !g.opened() {
-		return g.explain(err)
+	switch {
+	case call.Script != nil:
+		g.expect(call.proving())
+	case call.Stdin == nil:
+		g.expect("")
 	}
-	return err
+	err = host.Run(ctx, command(call, g.first, g.second), g.stdin(call.Stdin), g.stdout(call.Stdout), g.stderr(call.Stderr))
+	return g.explain(err)
 }
 
 // command means the same to every login shell: single quotes, no variable

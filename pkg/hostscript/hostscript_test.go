@@ -70,8 +70,7 @@ func run(t *testing.T, host Runner, script string, limit time.Duration, input ..
 	t.Helper()
 	var out, errs strings.Builder
 	err := Run(t.Context(), host, Call{
-		Program: Eval([]byte(script)), Limit: limit, Stdout: &out, Stderr: &errs,
-		Stdin: io.MultiReader(strings.NewReader(script), bytes.NewReader(bytes.Join(input, nil))),
+		Script: []byte(script), Limit: limit, Stdout: &out, Stderr: &errs, Stdin: bytes.NewReader(bytes.Join(input, nil)),
 	})
 	return out.String(), err
 }
@@ -177,6 +176,64 @@ func TestAShellThatRunsNothingGetsNothingAndIsQuoted(t *testing.T) {
 		if got.Len() > 0 || time.Since(begin) > 10*time.Second {
 			t.Errorf("%s: %q was sent, after %v it ended", startup, got.String(), time.Since(begin))
 		}
+	}
+}
+
+// A start-up file can read the mark in the command.
+func TestWhoOnlySaysTheMarkIsGivenUpAndQuoted(t *testing.T) {
+	before := readLimit
+	readLimit = 300 * time.Millisecond
+	defer func() { readLimit = before }()
+	const forged = `m=${BASH_EXECUTION_STRING##*sh -c \'echo }; eval "echo ${m%%;*}"; `
+	for _, c := range []struct {
+		behind, says string
+		program      string // a question; "" for a script
+	}{
+		{"exec sleep 20", "nothing", ""},
+		{"exec sleep 20", "nothing", "echo answer"},
+		{"printf 'please wait'; exec sleep 20", "please wait", ""},
+		{"echo please wait >&2; exec sleep 20", "please wait", "echo answer"},
+		{"while :; do echo y; sleep 0.02; done", "y y", ""},
+		{"while :; do echo y; sleep 0.02; done", "y y", "echo answer"},
+		{"head -c 3; exec sleep 20", "ech", ""},
+	} {
+		begin := time.Now()
+		call := Call{Program: c.program}
+		if c.program == "" {
+			call.Script = []byte("{\necho hello\nexit\n}\n")
+		}
+		err := Run(t.Context(), local{"bash", forged + c.behind}, call)
+		if !errors.Is(err, ErrMute) || errors.Is(err, ErrShell) || !strings.Contains(err.Error(), "it says: "+c.says) || time.Since(begin) > 10*time.Second {
+			t.Errorf("%s: %v after %v, want ErrMute with %q", c.behind, err, time.Since(begin), c.says)
+		}
+	}
+}
+
+// A word of its own is no mark: what a program of ours says first stays whole.
+func TestWhatIsNotTheProofIsPassedOn(t *testing.T) {
+	for _, chunks := range [][]string{{"proof\nanswer"}, {"p", "roof\n", "answer"}, {"proof", "\nans", "wer"}} {
+		g := newGate(ID(), func(error) {})
+		g.expect("proof")
+		var out strings.Builder
+		w := g.stdout(&out)
+		io.WriteString(w, "welcome"+g.first+g.second+"\n")
+		for _, chunk := range chunks {
+			io.WriteString(w, chunk)
+		}
+		g.end()
+		if out.String() != "answer" || !g.proven {
+			t.Errorf("%q: %q", chunks, out.String())
+		}
+	}
+	g := newGate(ID(), func(error) {})
+	defer g.end()
+	g.expect("proof")
+	var out strings.Builder
+	w := g.stdout(&out)
+	io.WriteString(w, g.first+g.second+"\npro")
+	io.WriteString(w, "mise\n")
+	if out.String() != "promise\n" || g.proven {
+		t.Errorf("%q", out.String())
 	}
 }
 

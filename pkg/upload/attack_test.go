@@ -450,7 +450,7 @@ func TestFilesThatOthersMaySwapAreReadInTheStage(t *testing.T) {
 		wanted, _, _ := contents(req.Keys)
 		dirs := byDirectory(wanted)
 		c := start(t.Context(), local{}, time.Minute)
-		c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
+		c.send(lookList(req, hostscript.ID(), dirs).bytes())
 		if _, err := readLook(c.out, dirs, nil, nil); err != nil {
 			t.Fatal(c.explain(err, dirs))
 		}

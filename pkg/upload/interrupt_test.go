@@ -97,7 +97,8 @@ func TestAConnectionCutAtAnyByteLeavesAllOldOrAllNewKeys(t *testing.T) {
 	mustUpload(t, measure, thirty('b')...)
 	all := total.Load()
 	random := rand.New(rand.NewPCG(1, 2))
-	cuts := []int64{0, 1, int64(len(hostScript)) - 1, int64(len(hostScript)), int64(len(hostScript)) + 11, all - 1}
+	script := int64(len(hostscript.Proving("0123456789abcdef", hostScript)))
+	cuts := []int64{0, 1, script - 1, script, script + 11, all - 1}
 	for len(cuts) < 50 {
 		cuts = append(cuts, random.Int64N(all))
 	}
@@ -310,7 +311,7 @@ func TestTheHostsHalfEndsByItself(t *testing.T) {
 	wanted, _, _ := contents(req.Keys)
 	dirs := byDirectory(wanted)
 	c := start(t.Context(), local{}, time.Second)
-	c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
+	c.send(lookList(req, hostscript.ID(), dirs).bytes())
 	if _, err := readLook(c.out, dirs, nil, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	c := start(running, host, limit)
 	defer c.finish()
 
-	c.send(hostScript, lookList(req, hostscript.ID(), dirs).bytes())
+	c.send(lookList(req, hostscript.ID(), dirs).bytes())
 	seen, err := readLook(c.out, dirs, req.Note, req.Warn)
 	if err != nil {
 		return nil, c.explain(err, dirs)
@@ -150,7 +150,7 @@ func start(ctx context.Context, host hostscript.Runner, limit time.Duration) *ch
 	inR, inW := io.Pipe()
 	said := newInbox()
 	c := &channel{stdin: inW, out: &lines{bufio.NewReader(said)}, stderr: &tail{}, ended: make(chan struct{})}
-	call := hostscript.Call{Program: hostscript.Eval(hostScript), Limit: limit, Stdin: inR, Stdout: said, Stderr: c.stderr}
+	call := hostscript.Call{Script: hostScript, Limit: limit, Stdin: inR, Stdout: said, Stderr: c.stderr}
 	go func() {
 		defer crash.Guard()
 		c.runErr = hostscript.Run(ctx, host, call)
