@@ -265,6 +265,29 @@ func TestWhatAHostSaysIsBoundedAndPrintable(t *testing.T) {
 	}
 }
 
+// A terminal obeys controls, and whoever reads takes a text that is shown from
+// right to left for another one (Unicode TR 36).
+func TestNothingThatAHostSaysActsOnATerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"\x1b]52;c;ZXZpbA==\x07owned":    "]52;c;ZXZpbA==owned", // the clipboard
+		"\x9b2J \u009b2J\u009d0;t\u009c": "?2J 2J0;t",           // C1 as bytes and as characters
+		"a\x7fb\x08c\x00d":               "abcd",
+		"safe\rfake":                     "safe fake",
+		"a\vb\fc\u0085d\u2028e\u2029f":   "a b c d e f",
+		"a\u00a0b\u3000c":                "a b c",
+		"\u202egnp.exe\u202c":            "gnp.exe",
+		"\u202a\u202b\u202d\u2066\u2067\u2068\u2069\u200e\u200f\u061cx": "x",
+		"in\u200bvis\u200cib\u200dle\u2060\ufeff\u00ad":                 "invisible",
+		"\U000e0041\U000e0042tags":                                      "tags",
+		"\ue000private\U0010ffff":                                       "private",
+		"ключ 鍵 é 🔑":                                                    "ключ 鍵 é 🔑",
+	} {
+		if got := Said(text, 100); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestIDsDiffer(t *testing.T) {
 	if a, b := ID(), ID(); a == b || len(a) != 16 {
 		t.Errorf("%s, %s", a, b)

@@ -3,21 +3,22 @@ package hostscript
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
 // cut stands for what is left out of a host's text.
 const cut = " […] "
 
-// Said makes what a host says fit for one line of a message: without control
-// characters, and of a text longer than size bytes only the beginning and the end.
+// Said makes what a host says fit for one line of a message: without characters
+// that are not seen but act, as controls and marks of direction do, and of a text longer than size bytes only the beginning and the end.
 func Said(text string, size int) string {
 	if len(text) > 2*size+len(cut) {
 		text = text[:size] + cut + text[len(text)-size:] // no work on what is not shown
 	}
 	text = strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t' || r == '\r':
+		case unicode.IsSpace(r):
 			return ' '
 		case strconv.IsPrint(r):
 			return r
