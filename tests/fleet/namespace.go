@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
 	"testing"
 )
 
@@ -51,7 +50,7 @@ func Enter() {
 	cmd := exec.Command("unshare", args...)
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(cmd)
 	err = cmd.Run()
 	// From within another fleet's namespace not all processes are seen.
 	if os.Getenv(withinEnv) == "" {
@@ -76,7 +75,7 @@ func arrive() error {
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err
 	}
-	if err := syscall.Mount("tmpfs", "/run/netns", "tmpfs", 0, "mode=0755"); err != nil {
+	if err := mountMemory("/run/netns"); err != nil {
 		return err
 	}
 	// The default of 128 inotify instances is shared by all hosts.
