@@ -43,7 +43,7 @@ eval "$both"
 # tell that nobody runs or follows the activation any more.
 sweep() {
   set +f
-  for old in $run/activate-*; do
+  for old in "$run"/activate-*; do
     if [ -e "$old/log" ] && ! alive "$old" && flock -n "$old/follower" flock -n "$old/running" rm -rf "$old"; then
       systemctl reset-failed "colmena-go-${old##*/}.service" 2>/dev/null
     fi

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"strings"
 	"time"
@@ -56,6 +57,25 @@ func (c *Call) proving() (word string) {
 	}
 	c.Program, c.Script, c.Stdin = Eval(script), nil, input
 	return word
+}
+
+// Join makes one script of all files *.sh in the folders, in the order of their
+// names. The last is to end with an exit.
+func Join(folders fs.FS) []byte {
+	script := []byte("{\n")
+	names, err := fs.Glob(folders, "*/*.sh")
+	for _, name := range names {
+		var text []byte
+		text, err = fs.ReadFile(folders, name)
+		if err != nil {
+			break
+		}
+		script = append(script, text...)
+	}
+	if err != nil { // what is embedded can be read
+		panic(err)
+	}
+	return append(script, "}\n"...)
 }
 
 // Run runs the call's program. What the login shell says before it is passed on

@@ -22,7 +22,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
-// A script cut short must not run its shorter self: every prefix of host.sh is
+// A script cut short must not run its shorter self: every prefix of it is
 // a syntax error. The shell itself cuts and tries, to have 10,000 tries cheaply.
 func TestATruncatedScriptRunsNothing(t *testing.T) {
 	const tries = `

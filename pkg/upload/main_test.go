@@ -19,7 +19,7 @@ import (
 	"github.com/colmena-go/colmena-go/tests/namespace"
 )
 
-// The tests run host.sh with the real sh and coreutils of this machine, as
+// The tests run the host's half with the real sh and coreutils of this machine, as
 // root, in a mount namespace of their own with a fresh /run and /srv: a host
 // without SSH in between. tests/hosts does the same over SSH on booted hosts.
 

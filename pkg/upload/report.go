@@ -13,7 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
-// This file reads what host.sh reports. A host may lie: whatever does not fit
+// This file reads what the host's half reports. A host may lie: whatever does not fit
 // is an error, and no line of a report is quoted, since some hold digests.
 
 // modeRegular is S_IFREG, in the raw mode that stat -c %f prints (inode(7)).
@@ -199,7 +199,7 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 func addSums(l *lines, seen plan.Observed, dir directory) error {
 	for _, want := range dir.keys {
 		state := seen.Files[want.Key.Path()]
-		if !state.Present || state.Size != want.Size { // host.sh hashes the others only
+		if !state.Present || state.Size != want.Size { // the others alone are hashed
 			continue
 		}
 		words, err := l.next(2)

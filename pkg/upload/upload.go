@@ -1,13 +1,13 @@
 // Package upload delivers the keys of one phase to one host over one channel:
 // it looks at what the host has, plans, sends what differs, and either all of
-// it takes effect or nothing does. host.sh is the half that runs on the host.
+// it takes effect or nothing does. host/ is the half that runs on the host.
 package upload
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +21,10 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
-//go:embed host.sh
-var hostScript []byte
+//go:embed host/*.sh
+var rooms embed.FS
+
+var hostScript = hostscript.Join(rooms)
 
 // Item is a key with its resolved content.
 type Item struct {
@@ -136,7 +138,7 @@ func deadline(req Request, size int) time.Duration {
 	return 2*time.Minute + req.LockWait + time.Duration(size/50_000)*time.Second
 }
 
-// channel is the running host.sh with its two directions.
+// channel is the running host script with its two directions.
 type channel struct {
 	stdin  *io.PipeWriter
 	out    *lines
@@ -145,7 +147,7 @@ type channel struct {
 	runErr error         // how it ended; to be read after ended
 }
 
-// start runs host.sh.
+// start runs the host's half.
 func start(ctx context.Context, host hostscript.Runner, limit time.Duration) *channel {
 	inR, inW := io.Pipe()
 	said := newInbox()

@@ -14,10 +14,10 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
-// This file writes what host.sh reads: lists of words and, for each directory
+// This file writes what the host's half reads: lists of words and, for each directory
 // that gets files, a tar stream, a check list for sha256sum and one for stat.
 
-// words is a list in the making; host.sh splits it at newlines and nothing else.
+// words is a list in the making; it is split at newlines and nothing else.
 type words []string
 
 func (w *words) add(list ...string) { *w = append(*w, list...) }
@@ -110,7 +110,7 @@ func distinct(keys []Item, field func(hive.Key) string) []string {
 
 // block is what is to be done in one directory.
 type block struct {
-	index int // of the directory, from 1, as host.sh counts
+	index int // of the directory, from 1, as the host's half counts
 	send  []plan.KeyStep
 	mend  []plan.KeyStep
 }

@@ -1,0 +1,47 @@
+# The host's half of a key upload, run by sh as root. On stdin: this script, a
+# list of words (what to look at), later a second list (what to do) and the
+# bytes it needs. On stdout: one report per line. upload.go holds the other half,
+# and joins these files to one script { ...; exit; } in the order of their names.
+set -euf
+umask 077
+# What changes the words of programs that are read here.
+unset CDPATH TAR_OPTIONS POSIXLY_CORRECT _POSIX2_VERSION QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE LS_BLOCK_SIZE
+LC_ALL=C PATH=${PATH:-/bin}:/run/current-system/sw/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+IFS='
+'
+
+# What is known, and changes on the way. Directories go by numbers, and each has
+# variables of its own: dir_N and at_N (its path and ID), old_N (files that are yet
+# to be linked), path_N and own_N (of its stage), made_N (directories made to get there).
+run=/run/colmena-go
+closed_to_keys=           # lines 'ID PATH'; an ID is 'DEVICE:INODE'
+dirs=0                    # how many were looked at
+walking=                  # the one that is being entered
+here=                     # 'ID UID MODE' of where we are
+dir= at= path= own= made= # what was just taken from a variable with a number
+stage=                    # what the names of this run's stages begin with
+blocks=                   # the second list
+block= k=                 # of it: the directory under way, how many files it gets
+undo= mended=             # blocks in which something was done
+torn=                     # some of that cannot be undone
+keep=                     # all is done: directories that were made stay
+
+fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
+
+# What is not there must not be taken for a failure of something else.
+missing=
+for name in cat chgrp chmod chown flock head id ln ls mkdir mv readlink rm rmdir sha256sum stat sync tar; do
+  command -v $name >/dev/null || missing="$missing $name"
+done
+[ -z "$missing" ] || fail tools 0 "${missing# }"
+
+# A list is a line with its length in bytes, then words of one line each: their
+# number first and a full stop last, so that a list cut short is never acted on.
+length() { read -r size || fail input 0 -; }
+whole() {
+  [ $# -gt 1 ] || fail input 0 -
+  count=$1
+  shift $(($# - 1))
+  [ "$1" = . ] && [ "$count" = "$words" ] || fail input 0 -
+}

@@ -1,0 +1,58 @@
+# The stage: a directory of root's own inside each destination.
+
+open_stage() {
+  name=$stage.$walking
+  printf '%s\n' "$(pwd -P)/$name" >>$run/stages || fail dir "$walking" "cannot write $run/stages"
+  mkdir -m 0700 "./$name" || fail dir "$walking" "cannot make a directory in $(pwd -P)"
+  cd -P "./$name" && entered "$1" "$name" || fail dir "$walking" 'the staging directory was swapped or moved'
+  own=$(stat -c '%u %a %d:%i' .)
+  # A setgid parent hands its bit down.
+  case $own in '0 700 '* | '0 2700 '*) ;; *) fail dir "$walking" 'the staging directory was swapped' ;; esac
+  mkdir ./n ./o || fail dir "$walking" "cannot make directories in $(pwd -P)"
+  # From here on it is ours to clean.
+  eval "path_$walking=\$(pwd -P) own_$walking=\$own"
+}
+
+enter_stage() {
+  eval "path=\${path_$1-} own=\${own_$1-}"
+  [ -n "$path" ] && cd -P "$path" 2>/dev/null && [ "$(stat -c '%u %a %d:%i' .)" = "$own" ]
+}
+
+# still_in ID: somebody moved the stage, but we have not left it.
+still_in() {
+  [ -n "$1" ] || return 1
+  [ "$(stat -c '%u %a %d:%i' .)" = "$1" ] || { cd -P .. && [ "$(stat -c '%u %a %d:%i' .)" = "$1" ]; }
+}
+
+# sweep NAME removes a stage that was left behind from the working directory, and
+# nothing else: what it enters is there, and holds what stages hold. What cannot
+# be removed stays.
+sweep() (
+  set +e
+  [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] || exit 0
+  above=$(stat -c %d:%i .)
+  cd -P "./$1" && entered "$above" "$1" || exit 0
+  case $(stat -c '%u %a' .) in '0 700' | '0 2700') ;; *) exit 0 ;; esac
+  case $(ls -A) in '' | n | o | "n${IFS}o") ;; *) exit 0 ;; esac
+  rm -rf ./n ./o
+  cd -P .. && rmdir "./$1"
+  exit 0
+)
+
+clean() {
+  trap '' HUP INT TERM
+  set +e
+  while [ "$dirs" -gt 0 ]; do
+    i=$dirs dirs=$((dirs - 1))
+    if enter_stage $i || still_in "$own"; then
+      rm -rf ./n ./o
+      cd -P .. && rmdir "./$stage.$i"
+    elif [ $i != "$walking" ]; then
+      continue
+    fi
+    [ -z "$keep" ] || continue
+    eval "made=\$made_$i"
+    for part in $made; do cd -P .. && rmdir "./$part"; done
+  done
+  [ -z "$stage" ] || : >$run/stages
+}

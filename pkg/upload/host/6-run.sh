@@ -1,0 +1,86 @@
+# The run itself: the lock, a look, and what comes of it.
+
+# entries DATABASE NAME... prints lines like those of passwd(5) and group(5).
+entries() {
+  if command -v getent >/dev/null; then getent "$@"; else cat "/etc/$1"; fi
+}
+
+# recorded: sudo keeps what we read (sudoers(5), log_input), so also the secrets
+# that are yet to come.
+recorded() {
+  [ -n "${SUDO_USER-}" ] || return 1
+  case $(PATH=$PATH:/run/wrappers/bin timeout 5 sudo -n -l -U "$SUDO_USER" </dev/null 2>/dev/null) in
+    *[!!]log_input* | *[!!]log_stdin* | *[!O]LOG_INPUT*) ;;
+    *) return 1 ;;
+  esac
+}
+
+trap '' PIPE
+trap 'exit 3' HUP INT TERM
+trap clean EXIT
+length
+set -- $(head -c "$size")
+words=$#
+whole "$@"
+who=$2 wait=$3 id=$4 volatile=$5
+shift 5
+[ -d $run ] || mkdir -p -m 0700 $run || fail root 0 "$(id -un)"
+exec 9>>$run/lock
+if ! flock -n 9; then
+  # Each second it says so: when nobody is left to hear it, it ends.
+  while
+    holder=
+    { read -r holder <$run/holder; } 2>/dev/null || :
+    echo "wait $holder" || exit 3
+    ! flock -w 1 9
+  do
+    wait=$((wait - 1))
+    [ "$wait" -gt 0 ] || fail lock 0 "$holder"
+  done
+fi
+printf '%s\n' "$who" >$run/holder
+if [ -s $run/stages ]; then
+  while read -r old; do
+    case $old in
+      */.colmena-go.*) if cd -P "${old%/*}" 2>/dev/null; then sweep "${old##*/}"; fi ;;
+    esac
+  done <$run/stages
+fi
+if recorded; then echo recorded; fi
+stage=.colmena-go.$id
+closed_to_keys=$(stat -c '%d:%i %n' $run $run-keys /nix/store 2>/dev/null || :)
+for database in passwd group; do
+  n=$1
+  shift
+  first "$n" "$@"
+  shift "$n"
+  [ "$n" = 0 ] || entries $database $first | while IFS=: read -r name _ id _; do
+    printf '%s %s %s\n' $database "$id" "$name"
+  done || :
+done
+while [ "$1" != . ]; do
+  look "$@"
+  shift $((2 + 2 * $2))
+done
+echo observed
+
+length
+if [ "$size" != 0 ]; then
+  blocks=$(head -c "$size")
+  set -- $blocks
+  words=$#
+  whole "$@"
+  shift
+  blocks="$*"
+  each_block receive "$@"
+  each_block check "$@"
+  # From here to the end nothing may stop us half-way, nor may we say a word.
+  trap '' HUP INT TERM
+  each_block mend "$@"
+  each_block place "$@"
+  keep=yes
+fi
+clean
+trap - EXIT
+echo 'done'
+exit 0
