@@ -9,16 +9,16 @@ set -fu
 
 say() { printf 'colmena-go: key %s: %s\n' "$1" "$2" >&2; }
 
-# rooted DIR: only root can change what is in it.
-rooted() {
+# root_only DIR: only root can change anything in it.
+root_only() {
   local uid mode
   IFS=' ' read -r uid mode < <(stat -c '%u %a' -- "$1") && [ "$uid" = 0 ] && ((! (0$mode & 022)))
 }
 
-# walk DIR prints it without symlinks, if all the way there is rooted.
+# walk DIR prints it without symlinks, if root_only all the way there.
 walk() {
   local rest=$1 part target links=0 at=
-  while rooted "${at:-/}"; do
+  while root_only "${at:-/}"; do
     while [[ $rest = /* ]]; do rest=${rest#/}; done
     if [ -z "$rest" ]; then
       printf '%s.' "$at"

@@ -52,7 +52,7 @@ type Observed struct {
 // DirState is what matters about a destination directory.
 type DirState struct {
 	ID       string // the same for two paths to one directory
-	RootOnly bool   // nobody but root can write it
+	RootOnly bool   // only root can change anything in it
 	Volatile bool   // on a file system in memory
 }
 
@@ -159,17 +159,18 @@ func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 	case sameContent && sameOwner:
 		step.Change = Unchanged
 	case sameContent:
-		step.Change, step.Send = Mended, !file.onlyRoots(dir)
+		step.Change, step.Send = Mended, !file.rootOnly(dir)
 	default:
 		step.Change, step.Send = Changed, true
 	}
 	return step, nil
 }
 
-// onlyRoots: chown and chmod are enough to hand the file on. In a directory that
+// rootOnly: only root can have changed the file or have it open, and chown and
+// chmod are enough to hand it on. In a directory that
 // others can write, the name may lead elsewhere by then, and who could write the
 // file may still have it open: a fresh one takes its place.
-func (f FileState) onlyRoots(dir DirState) bool {
+func (f FileState) rootOnly(dir DirState) bool {
 	return dir.RootOnly && f.UID == 0 && f.Mode&0o022 == 0 && !f.ACL
 }
 
