@@ -214,6 +214,7 @@ func TestObstaclesStopTheUploadBeforeAnythingChanges(t *testing.T) {
 		{"a new directory below it", plant(":"), item("bad", "n", in("/run/colmena-go/new")), "no place for keys"},
 		{"a symlink to it", plant("ln -s ../run/colmena-go /srv/link"), item("lock", "n", as("bad"), in("/srv/link")), "no place for keys"},
 		{"a mount of it", plant("mkdir /srv/full; mount --bind /run/colmena-go /srv/full"), item("holder", "n", as("bad"), in("/srv/full")), "no place for keys"},
+		{"a mount of a directory below it", plant("mkdir /run/colmena-go/activate-x /srv/full; mount --bind /run/colmena-go/activate-x /srv/full"), item("script", "n", as("bad"), in("/srv/full")), "into /run/colmena-go/activate-x/,"},
 		{"the key units' directory", plant("mkdir -p /run/colmena-go-keys"), item("started", "n", as("bad"), in("/run/colmena-go-keys")), "no place for keys"},
 		{"the key units' directory before they have it", plant("rm -rf /run/colmena-go-keys; ln -s /run/colmena-go-keys /srv/link"), item("bad", "n", in("/srv/link")), "no place for keys"},
 		{"a stage", plant("mkdir -m 700 /srv/.colmena-go.x"), item("bad", "n", in("/srv/.colmena-go.x/n")), "stage of colmena-go"},

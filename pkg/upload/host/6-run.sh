@@ -48,7 +48,11 @@ if [ -s $run/stages ]; then
 fi
 if recorded; then echo recorded; fi
 stage=.colmena-go.$id
-closed_to_keys=$(stat -c '%d:%i %n' $run $run-keys /nix/store 2>/dev/null || :)
+# Its own directories wherever they are mounted, those of activations too; the
+# store is read-only on NixOS, wherever.
+set +f
+closed_to_keys=$(stat -c '%d:%i %n' $run $run/*/ $run-keys /nix/store 2>/dev/null || :)
+set -f
 for database in passwd group; do
   n=$1
   shift
