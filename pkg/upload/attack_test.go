@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -104,12 +105,32 @@ var tricks = map[string]func(home string){
 			exchange(home+"/keys", home+"/link")
 		}
 	},
+	"leases on the key's file": func(home string) {
+		signal.Ignore(syscall.SIGIO) // which asks to give them up
+		lease(home + "/keys/k")
+	},
 	"another's secret under the key's name": func(home string) {
 		os.Rename(home+"/keys/k", home+"/keys/k2")
 		os.Rename(home+"/keys/other", home+"/keys/k")
 		os.Rename(home+"/keys/k", home+"/keys/other")
 	},
 }
+
+// lease has whoever opens the file wait, or returns nil. Only its owner, or root, can.
+func lease(path string) *os.File {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		file.Close()
+		return nil
+	}
+	held = append(held, file)
+	return file
+}
+
+var held []*os.File
 
 // exchange swaps two files in one step (RENAME_EXCHANGE, rename(2)).
 func exchange(a, b string) { unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE) }
@@ -129,56 +150,65 @@ func attack(trick string) {
 
 func TestAttacksOnAUsersDestDirHarmNothing(t *testing.T) {
 	for trick := range tricks {
-		t.Run(trick, func(t *testing.T) {
-			fresh(t)
-			setup := exec.Command("sh", "-ec", `
+		t.Run(trick, func(t *testing.T) { underAttack(t, trick, "/srv/home/keys") })
+	}
+	// What counts is whose the directory is, not whose the way there.
+	for _, trick := range []string{"the stage swapped for a symlink to root's files", "the stage swapped for good",
+		"root's own directory in the stage's place", "destDir swapped for one with a stage of the attacker's"} {
+		t.Run("a mount that root made: "+trick, func(t *testing.T) { underAttack(t, trick, "/srv/mounted") })
+	}
+}
+
+func underAttack(t *testing.T, trick, dir string) {
+	fresh(t)
+	setup := exec.Command("sh", "-ec", `
 mkdir -p /srv/root/sub /srv/home/keys/vault /srv/root/vault/n /srv/root/vault/o
 touch /srv/root/vault/n/f /srv/root/vault/o/f; chmod 700 /srv/root/vault
 echo root >/srv/root/file; echo k >/srv/root/k; chmod 640 /srv/root/*
 echo precious >/srv/home/keys/vault/v; chmod 700 /srv/home/keys/vault
 mkdir /srv/home/mnt; mount -t tmpfs none /srv/home/mnt; echo root >/srv/home/mnt/k
-chown 1000:1000 /srv/home /srv/home/keys`)
-			defer syscall.Unmount("/srv/home/mnt", syscall.MNT_DETACH)
-			if out, err := setup.CombinedOutput(); err != nil {
-				t.Fatal(err, string(out))
+chown 1000:1000 /srv/home /srv/home/keys
+mkdir /srv/mounted; mount --bind /srv/home/keys /srv/mounted`)
+	defer syscall.Unmount("/srv/home/mnt", syscall.MNT_DETACH)
+	defer syscall.Unmount("/srv/mounted", syscall.MNT_DETACH)
+	if out, err := setup.CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	mustUpload(t, local{}, item("k", "secret-0", in(dir)), item("other", "root's", in(dir)))
+	before := treasure(t)
+	stop := startAttacker(t, trick)
+	defer stop()
+	refused, done := 0, 0
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		key := item("k", fmt.Sprintf("secret-%d", done+refused+1), in(dir), owned("1000", "1000", 0o644))
+		_, err := Run(ctx, local{}, Request{Keys: []Item{key}, Who: "test"})
+		if ctx.Err() != nil {
+			t.Fatalf("the upload hung: %v", err)
+		}
+		cancel()
+		if err != nil {
+			refused++
+		} else {
+			done++
+		}
+		if after := treasure(t); after != before {
+			t.Fatalf("harm was done:\nbefore:\n%s\nafter:\n%s", before, after)
+		}
+	}
+	t.Logf("%d uploads went through, %d were refused", done, refused)
+	stop()
+	if out, _ := exec.Command("sh", "-c", "find /srv/home -name v -user root -perm 644 -size 9c").Output(); len(out) == 0 {
+		t.Error("what root kept in a directory of its own is gone or changed")
+	}
+	if out, err := exec.Command("sh", "-ec", `grep -rl -e "root's" -e precious /srv/home | while read -r f; do stat -c '%u %a %n' "$f"; done`).Output(); err != nil {
+		t.Error(err)
+	} else {
+		for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+			if !strings.HasPrefix(line, "0 ") || strings.HasPrefix(line, "0 644") && !strings.Contains(line, "vault") {
+				t.Errorf("another's secret was handed out: %s", line)
 			}
-			mustUpload(t, local{}, item("k", "secret-0", in("/srv/home/keys")), item("other", "root's", in("/srv/home/keys")))
-			before := treasure(t)
-			stop := startAttacker(t, trick)
-			defer stop()
-			refused, done := 0, 0
-			for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
-				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-				key := item("k", fmt.Sprintf("secret-%d", done+refused+1), in("/srv/home/keys"), owned("1000", "1000", 0o644))
-				_, err := Run(ctx, local{}, Request{Keys: []Item{key}, Who: "test"})
-				if ctx.Err() != nil {
-					t.Fatalf("the upload hung: %v", err)
-				}
-				cancel()
-				if err != nil {
-					refused++
-				} else {
-					done++
-				}
-				if after := treasure(t); after != before {
-					t.Fatalf("harm was done:\nbefore:\n%s\nafter:\n%s", before, after)
-				}
-			}
-			t.Logf("%d uploads went through, %d were refused", done, refused)
-			stop()
-			if out, _ := exec.Command("sh", "-c", "find /srv/home -name v -user root -perm 644 -size 9c").Output(); len(out) == 0 {
-				t.Error("what root kept in a directory of its own is gone or changed")
-			}
-			if out, err := exec.Command("sh", "-ec", `grep -rl -e "root's" -e precious /srv/home | while read -r f; do stat -c '%u %a %n' "$f"; done`).Output(); err != nil {
-				t.Error(err)
-			} else {
-				for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-					if !strings.HasPrefix(line, "0 ") || strings.HasPrefix(line, "0 644") && !strings.Contains(line, "vault") {
-						t.Errorf("another's secret was handed out: %s", line)
-					}
-				}
-			}
-		})
+		}
 	}
 }
 
@@ -437,29 +467,44 @@ func (a *armed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Only where nobody else can swap a file under our eyes is it read in its place.
-func TestFilesThatOthersMaySwapAreReadInTheStage(t *testing.T) {
-	for mode, staged := range map[os.FileMode]bool{
-		0o700: false, 0o755: false, 0o750 | os.ModeSetgid: false,
-		0o775: true, 0o757: true, 0o777 | os.ModeSticky: true, 0o770 | os.ModeSetgid: true,
+// Only what nobody else can swap under our eyes, or have open, is read in its place.
+func TestFilesThatOthersMayChangeAreReadInTheStage(t *testing.T) {
+	for _, c := range []struct {
+		dir, file os.FileMode
+		owner     int
+		staged    bool
+	}{
+		{0o700, 0o600, 0, false}, {0o755, 0o644, 0, false}, {0o750 | os.ModeSetgid, 0o755 | os.ModeSetuid, 0, false},
+		{0o775, 0o600, 0, true}, {0o757, 0o600, 0, true}, {0o777 | os.ModeSticky, 0o600, 0, true}, {0o770 | os.ModeSetgid, 0o600, 0, true},
+		{0o700, 0o600, 1000, true}, {0o700, 0o620, 0, true}, {0o700, 0o602, 0, true},
 	} {
 		fresh(t)
-		mustUpload(t, local{}, item("k", "v", in("/srv/d")))
-		if err := os.Chmod("/srv/d", mode); err != nil {
+		mustUpload(t, local{}, item("k", "v", in("/srv/d")), item("root's", "v", in("/srv/d")))
+		if err := errors.Join(os.Chown("/srv/d/k", c.owner, 0), os.Chmod("/srv/d/k", c.file), os.Chmod("/srv/d", c.dir)); err != nil {
 			t.Fatal(err)
 		}
-		req := Request{Keys: []Item{item("k", "v", in("/srv/d"))}, Who: "test"}
+		req := Request{Keys: []Item{item("k", "v", in("/srv/d")), item("root's", "v", in("/srv/d"))}, Who: "test"}
 		wanted, _, _ := contents(req.Keys)
 		dirs := byDirectory(wanted)
-		c := start(t.Context(), local{}, time.Minute)
-		c.send(lookList(req, hostscript.ID(), dirs).bytes())
-		if _, err := readLook(c.out, dirs, nil, nil); err != nil {
-			t.Fatal(c.explain(err, dirs))
+		host := start(t.Context(), local{}, time.Minute)
+		host.send(lookList(req, hostscript.ID(), dirs).bytes())
+		seen, err := readLook(host.out, dirs, nil, nil)
+		if err != nil {
+			t.Fatal(host.explain(err, dirs))
 		}
-		if list, _ := filepath.Glob("/srv/d/.colmena-go*"); (len(list) > 0) != staged {
-			t.Errorf("in a directory of mode %v there is %v", mode, list)
+		for path, file := range seen.Files {
+			if !file.Digest.Equal(wanted[0].Digest) {
+				t.Errorf("%s was not read, with %+v", path, c)
+			}
 		}
-		c.finish()
+		if list, _ := filepath.Glob("/srv/d/.colmena-go*"); (len(list) > 0) != c.staged {
+			t.Errorf("%+v: there is %v", c, list)
+		}
+		// No copy of a secret stays while the deployer thinks.
+		if list, _ := filepath.Glob("/srv/d/.colmena-go*/n/*"); len(list) > 0 {
+			t.Errorf("%+v: there is %v", c, list)
+		}
+		host.finish()
 		tidy(t, "/srv/d")
 	}
 }

@@ -163,7 +163,7 @@ func addDir(seen plan.Observed, dir directory, words []string) error {
 // addFile reads one of
 //
 //	blocked INDEX WHAT
-//	file INDEX MODE UID GID SIZE ACL
+//	file INDEX MODE UID GID SIZE ACL (SIZE is -1 if it could not be read at once)
 //	sums (then a line per hashed file, in order, and `end`)
 func addFile(l *lines, seen plan.Observed, dir directory, words []string) error {
 	if words[0] == "sums" {

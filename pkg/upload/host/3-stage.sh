@@ -24,12 +24,27 @@ still_in() {
   [ "$(stat -c '%u %a %d:%i' .)" = "$1" ] || { cd -P .. && [ "$(stat -c '%u %a %d:%i' .)" = "$1" ]; }
 }
 
-# sweep NAME removes a stage that was left behind from the working directory, and
-# nothing else: what it enters is there, and holds what stages hold. What cannot
-# be removed stays.
-sweep() (
+# sweep_all removes the stages that were left behind in the working directory. Its
+# owner may have made any number of names like theirs, but not to have us wait.
+sweep_all() {
+  left=10000
+  set +f
+  for old in ./.colmena-go.*; do
+    case $old in "./$stage".*) ;; *) sweep "${old#./}" ;; esac
+    [ "$left" -gt 0 ] || break
+    left=$((left - 1))
+  done
+  set -f
+}
+
+# sweep NAME removes such a stage, and nothing else: what it enters is there, is
+# root's, and holds what stages hold. What cannot be removed stays.
+sweep() {
+  if [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ]; then empty "$1"; fi
+}
+
+empty() (
   set +e
-  [ -d "./$1" ] && [ ! -L "./$1" ] && [ -O "./$1" ] || exit 0
   above=$(stat -c %d:%i .)
   cd -P "./$1" && entered "$above" "$1" || exit 0
   case $(stat -c '%u %a' .) in '0 700' | '0 2700') ;; *) exit 0 ;; esac

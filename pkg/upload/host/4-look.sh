@@ -7,11 +7,7 @@ look() {
   dir=$1 n=$2 i=0 names= found=
   shift 2
   enter "$dir"
-  set +f
-  for old in ./.colmena-go.*; do
-    case $old in "./$stage".*) ;; *) sweep "${old#./}" ;; esac
-  done
-  set -f
+  sweep_all
   fstype=-
   [ "$volatile" = 0 ] || fstype=$(stat -f -c %T .)
   printf 'dir %s %s\n' "$fstype" "$here"
@@ -25,16 +21,38 @@ look() {
     fi
     shift 2
   done
-  if [ -n "$names" ] && root_only "$here"; then
-    # Nobody can swap the files: they are read where they are, and linked only
+  if [ -n "$names" ] && root_only "$here" && tell && all_roots; then
+    # Nobody can change the files: they are read where they are, and linked only
     # if there is something to do.
     eval "old_$walking=\$names"
+    report
   else
     open_stage "${here%% *}"
     if [ -n "$names" ]; then link_old; fi
+    if [ -n "$names" ]; then
+      tell
+      copy
+      report
+      rm -f -- $hash
+    fi
   fi
-  if [ -n "$names" ]; then report; fi
   walking=
+}
+
+# tell asks what the files `names` are.
+tell() {
+  stats=$(stat -c '%f %u %g %s' $names) && lists=$(ls -dnU $names)
+}
+
+# all_roots: only root can have changed one of the files or have it open.
+all_roots() {
+  for stat in $stats; do
+    case ${stat#* } in '0 '*) ;; *) return 1 ;; esac
+    [ $((0x${stat%% *} & 022)) = 0 ] || return 1
+  done
+  for list in $lists; do
+    case ${list%% *} in *+) return 1 ;; esac
+  done
 }
 
 # link ./NAME... links files of the directory above into o.
@@ -62,12 +80,29 @@ link_old() {
   names=$linked
 }
 
+# copy has what is in the files `names`, whose `found` is (INDEX SIZE)*, read into
+# n, if the size is the wanted one: what others may have open is not read in place,
+# where its owner could have us wait (fcntl(2), F_SETLEASE: 45 s by default) or read
+# for ever. tar waits for nothing, and what it cannot read at once is left out.
+copy() {
+  left=$stats hash='' room=10240
+  set -- $found
+  for name in $names; do
+    stat=${left%%"$IFS"*} left=${left#*"$IFS"}
+    # The file, and what tar puts around it.
+    [ "${stat##* }" != "$2" ] || hash="$hash$name$IFS" room=$((room + $2 + 4096))
+    shift 2
+  done
+  cd -P ../n
+  [ -n "$hash" ] || return 0
+  tar -c --hard-dereference -C ../o -f - $hash 2>/dev/null | head -c "$room" |
+    tar -x --no-same-owner --no-same-permissions -f - || :
+}
+
 # report says what the files `names` are, a + for those that an ACL opens to
-# others; their `found` is (INDEX SIZE)*. Those whose size is the wanted one are
-# hashed.
+# others. Those whose size is the wanted one are hashed; it is -1 where that file
+# is not here.
 report() {
-  stats=$(stat -c '%f %u %g %s' $names)
-  lists=$(ls -dnU $names)
   hash=
   set -- $found
   for name in $names; do
@@ -75,8 +110,11 @@ report() {
     acl=-
     case ${lists%% *} in *+) acl=+ ;; esac
     lists=${lists#*"$IFS"}
+    if [ "${stat##* }" != "$2" ]; then :
+    elif [ -f "$name" ]; then hash="$hash$name$IFS"
+    else stat="${stat% *} -1"
+    fi
     echo "file $1 $stat $acl"
-    [ "${stat##* }" != "$2" ] || hash="$hash$name$IFS"
     shift 2
   done
   [ -z "$hash" ] || { echo sums; sha256sum $hash; echo end; }
