@@ -318,6 +318,8 @@ let
       __schema = schema;
       inherit meta;
       nodes = genAttrs names checked;
+      # Without being kept: it takes hundreds of megabytes.
+      nodeOf = checked;
       notes = builtins.concatMap strangers [ "nodeNixpkgs" "nodeSpecialArgs" ];
     };
 

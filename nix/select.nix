@@ -1,4 +1,5 @@
-# A hive and what a command wants of it -> data.
+# A hive and what a command wants of it -> data. What is printed for the hive
+# (head) and for each node (line) is JSON.
 #   patterns  [ { kind = "name" | "tag"; exclude; text; regex; } ]; all nodes
 #             are selected where none includes, but for those that one excludes
 #   toplevel  whether each node's system is evaluated
@@ -6,8 +7,11 @@
 #   guarded   whether meta.allowApplyAll is obeyed: without it and without a
 #             pattern that includes, no node is selected, and the program refuses
 #   without   nodes that are not looked at, as they are known to be broken
-#   announce  whether a trace tells how to reach each selected node before any
-#             system is evaluated
+#   only      the nodes to evaluate, of which the hive has every one; null for
+#             those that are selected
+#   most      how many of them at most: another process has the others
+#   announce  whether a trace tells how to reach each node before its system is
+#             evaluated
 #   token     a word that nobody can guess, in every trace of ours
 {
   patterns,
@@ -15,6 +19,8 @@
   keys,
   guarded,
   without,
+  only,
+  most,
   announce,
   token,
 }:
@@ -54,12 +60,18 @@ let
 
   trace = what: value: builtins.trace "colmena-go ${token} ${what}: ${builtins.toJSON value}";
 
-  deployment = name: hive.nodes.${name}.config.deployment;
+  # Where all tags are read, what was evaluated for them serves for systems, too.
+  readsTags = only == null && any (p: p.kind == "tag") patterns;
+  nodeOf = if readsTags || !(hive ? nodeOf) then name: hive.nodes.${name} else hive.nodeOf;
+  tagsOf = name: hive.nodes.${name}.config.deployment.tags;
 
+  # Of a node that its name excludes, nobody needs to know the tags.
   matches =
     pattern: name:
     if pattern.kind == "tag" then
-      !elem name without && at name (any (tag: match pattern.regex tag != null) (deployment name).tags)
+      !elem name without
+      && !any (p: p.kind == "name" && p.exclude && match p.regex name != null) patterns
+      && at name (any (tag: match pattern.regex tag != null) (tagsOf name))
     else
       match pattern.regex name != null;
 
@@ -85,7 +97,7 @@ let
 
   # `path` is not returned, but setting it is an error that shall be seen.
   keyData =
-    name: key:
+    later: name: key:
     builtins.seq key.path {
       inherit (key)
         name
@@ -106,13 +118,13 @@ let
     // (
       if keys then
         {
-          text = utf8 name key.text;
           textPaths =
             if key.text != null && builtins.hasContext key.text then
               attrNames (builtins.getContext key.text)
             else
               [ ];
         }
+        // (if later && key.text != null then { textLater = true; } else { text = utf8 name key.text; })
       else
         { textLeftOut = true; }
     );
@@ -136,77 +148,97 @@ let
       builtins.seq (builtins.toJSON text) text
     );
 
-  wayTo =
-    name:
+  wayTo = d: {
+    inherit (d)
+      targetHost
+      targetPort
+      targetUser
+      privilegeEscalationCommand
+      ;
+    sshOptions = d.sshOptions or [ ]; # new in Colmena 0.5
+  };
+
+  # The data of a node; with later, without the texts of its keys.
+  nodeData =
+    later: name:
     let
-      d = deployment name;
+      inherit (nodeOf name) config;
     in
     {
-      inherit (d)
-        targetHost
-        targetPort
-        targetUser
-        privilegeEscalationCommand
-        ;
-      sshOptions = d.sshOptions or [ ]; # new in Colmena 0.5
+      inherit name;
+      deployment =
+        let
+          d = config.deployment;
+          way = wayTo d;
+        in
+        (if announce then builtins.deepSeq way (trace "node" { inherit name; deployment = way; } way) else way)
+        // {
+          inherit (d)
+            tags
+            buildOnTarget
+            replaceUnknownProfiles
+            ;
+          keys = mapAttrs (keyData later) d.keys;
+        };
+      toplevel =
+        if toplevel then
+          let
+            inherit (config.system.build) toplevel;
+          in
+          # A set with an outPath would be printed as that path alone.
+          {
+            inherit (toplevel) drvPath;
+            outputPath = builtins.unsafeDiscardStringContext toplevel.outPath;
+          }
+        else
+          null;
     };
 
-  announcement =
-    name:
-    at name (
-      trace "node" {
-        inherit name;
-        deployment = wayTo name;
-      } null
-    );
+  # One after the other, so that a node is there when it is done.
+  inTurn = builtins.foldl' (before: next: builtins.seq before next) null;
 
-  nodeData = name: {
-    deployment =
-      let
-        d = deployment name;
-      in
-      wayTo name
-      // {
-        inherit (d)
-          tags
-          buildOnTarget
-          replaceUnknownProfiles
-          ;
-        keys = mapAttrs keyData d.keys;
-      };
-    toplevel =
-      if toplevel then
-        let
-          inherit (hive.nodes.${name}.config.system.build) toplevel;
-        in
-        # A set with an outPath would be printed as that path alone.
-        {
-          inherit (toplevel) drvPath;
-          outputPath = builtins.unsafeDiscardStringContext toplevel.outPath;
-        }
+  take = builtins.genList (builtins.elemAt chosen) (if count < most then count else most);
+  chosen = if only == null then selected else only;
+  count = builtins.length chosen;
+
+  head = builtins.toJSON {
+    meta = {
+      inherit (hive.meta)
+        name
+        description
+        machinesFile
+        allowApplyAll
+        ;
+    };
+    notes = hive.notes or [ ];
+    inherit names selected;
+    unmatched = map (m: m.text) (filter (m: m.names == [ ]) matched);
+    # What might have been meant; to know that no tag matches, all were read.
+    tags =
+      if any (m: m.kind == "tag" && m.names == [ ]) matched then
+        attrNames (builtins.groupBy (tag: tag) (concatMap (name: at name (tagsOf name)) (filter (name: !elem name without) names)))
       else
-        null;
+        [ ];
   };
+
+  line = later: name: at name (builtins.toJSON (nodeData later name));
 in
 {
-  meta = {
-    inherit (hive.meta)
-      name
-      description
-      machinesFile
-      allowApplyAll
-      ;
-  };
-  notes = hive.notes or [ ];
-  inherit names;
-  unmatched = map (m: m.text) (filter (m: m.names == [ ]) matched);
-  # What might have been meant; to know that no tag matches, all were read.
-  tags =
-    if any (m: m.kind == "tag" && m.names == [ ]) matched then
-      attrNames (builtins.groupBy (tag: tag) (concatMap (name: at name (deployment name).tags) (filter (name: !elem name without) names)))
-    else
-      [ ];
-  nodes = builtins.deepSeq (if announce then map announcement selected else [ ]) (
-    genAttrs selected (name: at name (nodeData name))
+  # One attribute each, in an order that can be asked for: the hive's, then that
+  # of nodes, as far as there are any.
+  lines = {
+    inherit head;
+  }
+  // listToAttrs (
+    builtins.genList (i: {
+      name = "n${toString i}";
+      value = if i < count then line false (builtins.elemAt chosen i) else "null";
+    }) most
   );
+
+  # In traces, without the texts of keys, which must not be in a log.
+  traces = inTurn ([ (trace "head" head { }) ] ++ map (name: trace "done" (line true name) { }) take);
+
+  # All at the end.
+  whole = trace "head" head (map (line false) take);
 }

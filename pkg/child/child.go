@@ -12,14 +12,21 @@ import (
 )
 
 // Run is [exec.Cmd.Run] of a program that gets the signal when this process dies,
-// be it of SIGKILL. Where the kernel offers no such thing it is only that.
-func Run(cmd *exec.Cmd, last syscall.Signal) error {
+// be it of SIGKILL. Where the kernel offers no such thing it is only that. started
+// is told its process id; it may be nil.
+func Run(cmd *exec.Cmd, last syscall.Signal, started func(pid int)) error {
 	// The kernel means the thread that started the program (prctl(2)), which must
 	// not end before it, as those do that a goroutine leaves locked.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	tie(cmd, last)
-	return cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if started != nil {
+		started(cmd.Process.Pid)
+	}
+	return cmd.Wait()
 }
 
 // Mark is a variable in the environment of one program, and so of all that it

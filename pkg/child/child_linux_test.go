@@ -38,7 +38,7 @@ func start(pids string) error {
 	mark := NewMark()
 	mark.Put(cmd)
 	defer mark.Keep()()
-	return Run(cmd, syscall.SIGKILL)
+	return Run(cmd, syscall.SIGKILL, nil)
 }
 
 // running waits for the three processes.
@@ -122,7 +122,7 @@ func TestAProgramOutlivesTheThreadsOfOthers(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if err := Run(exec.Command("sleep", "0.3"), syscall.SIGKILL); err != nil {
+			if err := Run(exec.Command("sleep", "0.3"), syscall.SIGKILL, nil); err != nil {
 				t.Error(err)
 			}
 		})

@@ -8,11 +8,11 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
@@ -52,23 +52,21 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		}
 		go crash.Guarded(remote.Prepare)() // while Nix evaluates
 	}
-	h, err := d.run(c, d.request(c.Context))
+	evaluated, err := d.begin(c, d.request(), d.dialAhead(c.Context))
 	if err != nil {
-		return withoutBroken(err, d.on, c.String("exclude"))
-	}
-	if err := d.check(h); err != nil {
 		return err
 	}
-	d.warnOfTexts(h)
-	d.warnOfTwins(h)
-	nodes := deploy.Evaluated(h.Nodes)
+	nodes, err := d.nodes(c, evaluated)
+	if err != nil {
+		return err
+	}
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
 	builder := d.tool.NewBuilder(nix.BuilderOptions{
-		Nodes: len(h.Nodes), MachinesFile: h.Meta.MachinesFile, Note: func(text string) { d.tool.Log.Info().Msg(text) },
+		Nodes: len(nodes.Names), MachinesFile: evaluated.Meta.MachinesFile, Note: func(text string) { d.tool.Log.Info().Msg(text) },
 	})
 	defer builder.Close()
-	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c)), d.report)
+	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c), evaluated.WithTexts), d.report)
 	d.report.End(results)
 	for _, bug := range bugs(results) {
 		d.tool.Log.Debug().Msg(string(bug.Stack))
@@ -109,23 +107,48 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	return d, err
 }
 
-// request is what the goal needs of the evaluation. While systems are being
-// evaluated their hosts are dialled.
-func (d *deployment) request(ctx context.Context) nix.Request {
-	r := nix.Request{
+// request is what the goal needs of the evaluation.
+func (d *deployment) request() nix.Request {
+	return nix.Request{
 		Toplevel: d.Goal.NeedsToplevel(), Keys: d.Goal.UploadsKeys() && !d.NoKeys, Guarded: d.Goal.NeedsHost(),
 	}
-	if r.Toplevel && d.Goal.NeedsHost() {
-		var begin sync.Once
-		r.Announce = func(text []byte) {
-			// What is wrong with it is told by the evaluation's result.
-			if name, target, err := hive.DecodeTarget(text); err == nil && target != nil && len(target.SSHOptions) == 0 {
-				begin.Do(func() { d.tool.Log.Info().Msg("connecting to the hosts meanwhile") })
-				d.ahead.Dial(ctx, name, d.connection(name, target))
-			}
+}
+
+// dialAhead connects to the host of each node while its system is being evaluated.
+func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
+	if !d.Goal.NeedsToplevel() || !d.Goal.NeedsHost() {
+		return nil
+	}
+	var begin sync.Once
+	return func(text []byte) {
+		// What is wrong with it is told by the evaluation's result.
+		if name, target, err := hive.DecodeTarget(text); err == nil && target != nil && len(target.SSHOptions) == 0 {
+			begin.Do(func() { d.tool.Log.Info().Msg("connecting to the hosts meanwhile") })
+			d.ahead.Dial(ctx, name, d.connection(name, target))
 		}
 	}
-	return r
+}
+
+// nodes are those to deploy to, as they are evaluated; with --fail-fast all of
+// them or an error.
+func (d *deployment) nodes(c *cli.Context, run *evaluating) (deploy.Nodes, error) {
+	if !run.Meta.AllowApplyAll && d.on.All() && d.Goal.NeedsHost() {
+		return deploy.Nodes{}, errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
+	}
+	seen := &seen{deployment: d}
+	end := run.end
+	run.end = func() { end(); seen.all() }
+	if !c.Bool("fail-fast") {
+		return run.arrivals(seen.node), nil
+	}
+	sound, broken, err := run.all(seen.node)
+	if err == nil && len(broken) > 0 {
+		for _, node := range broken {
+			screen(c.App).Tell(zerolog.ErrorLevel, node.Err.Error())
+		}
+		err = fmt.Errorf("nothing was deployed, as --fail-fast asks: %d of %d nodes cannot be evaluated", len(broken), len(run.Selected))
+	}
+	return deploy.Evaluated(sound), err
 }
 
 // connection says how to reach a node.
@@ -168,73 +191,6 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 	}, d.Goal)
 }
 
-// warnOfTexts: the text of a key in a flake can come from nowhere but the flake,
-// all of which Nix copies into the store when it evaluates.
-func (d *deployment) warnOfTexts(h *hive.Hive) {
-	if d.source.File != "" || d.tool.Impure {
-		return
-	}
-	var nodes, names []string
-	for _, node := range h.Nodes {
-		for _, key := range node.Keys {
-			if key.Text == nil {
-				continue
-			}
-			if !slices.Contains(nodes, node.Name) {
-				nodes = append(nodes, node.Name)
-			}
-			if name := fmt.Sprintf("%q", key.Attr); !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) > 0 {
-		d.tool.Log.Warn().Strs("nodes", nodes).Msgf("texts of keys that are written in a flake are in the Nix store, where every user of this machine can read them (%s): for what is secret, set keyFile to a quoted absolute path, or keyCommand", hive.FirstFew(names))
-	}
-}
-
-// warnOfTwins: of nodes with one target, the last to be activated wins.
-func (d *deployment) warnOfTwins(h *hive.Hive) {
-	if !d.Goal.NeedsHost() {
-		return
-	}
-	first := map[string]string{}
-	for _, node := range h.Nodes {
-		if node.Target == nil {
-			continue
-		}
-		place := fmt.Sprintf("%s %d", node.Target.Host, node.Target.Port)
-		if other, ok := first[place]; ok {
-			d.tool.Log.Warn().Msgf("nodes %q and %q have one target, %s: each replaces what the other deploys there", other, node.Name, node.Target)
-			continue
-		}
-		first[place] = node.Name
-	}
-}
-
-// check stops what the hive forbids and what is not there yet.
-func (d *deployment) check(h *hive.Hive) error {
-	if !h.Meta.AllowApplyAll && d.on.All() && d.Goal.NeedsHost() {
-		return errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
-	}
-	var builtHere []string
-	for _, node := range h.Nodes {
-		if node.BuildOnTarget && d.Goal.NeedsToplevel() && !d.buildHere {
-			if d.Goal.NeedsHost() {
-				return fmt.Errorf("node %q sets deployment.buildOnTarget, which is not supported yet: pass --no-build-on-target to build here", node.Name)
-			}
-			builtHere = append(builtHere, node.Name)
-		}
-		if node.Target != nil && len(node.Target.SSHOptions) > 0 && d.Goal.NeedsHost() {
-			return fmt.Errorf("node %q sets deployment.sshOptions, which is not supported yet: put the options into ssh_config", node.Name)
-		}
-	}
-	if len(builtHere) > 0 {
-		d.tool.Log.Warn().Strs("nodes", builtHere).Msg("deployment.buildOnTarget is not supported yet: the systems are built here")
-	}
-	return nil
-}
-
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
 // secrets: a terminal shows it, and no log has it.
 func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
@@ -248,7 +204,7 @@ func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 }
 
 // tools wires the packages to what a deployment asks for.
-func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver) deploy.Tools {
+func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver, withTexts func(context.Context, hive.Node) (hive.Node, error)) deploy.Tools {
 	return deploy.Tools{
 		Dial: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
 			cfg := d.connection(node.Name, node.Target)
@@ -277,6 +233,10 @@ func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver) d
 			return resolver.Check(ctx, node)
 		},
 		Resolve: func(ctx context.Context, node hive.Node, warn func(string)) (map[string]secret.Secret, error) {
+			node, err := withTexts(ctx, node)
+			if err != nil {
+				return nil, err
+			}
 			if err := d.buildForKeys(ctx, node); err != nil {
 				return nil, err
 			}

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/evaluate"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
@@ -18,6 +20,7 @@ type evaluation struct {
 	source nix.Source
 	tool   nix.Tool
 	on     hive.Selector
+	limits evaluate.Limits
 }
 
 // newEvaluation reads the flags.
@@ -31,6 +34,9 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 	if e.on, err = selector(c); err != nil {
 		return e, err
 	}
+	if e.limits, err = evalLimits(c); err != nil {
+		return e, err
+	}
 	e.source, err = source(c)
 	return e, err
 }
@@ -38,77 +44,95 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 // errNobodyLeft: every pattern matches something, but together they select nothing.
 var errNobodyLeft = errors.New("no node is left: all that is selected is excluded, too")
 
-// run evaluates what the request asks for of the selected nodes.
-func (e *evaluation) run(c *cli.Context, request nix.Request) (*hive.Hive, error) {
-	out, err := e.eval(c, request)
-	if err != nil {
-		return nil, err
-	}
-	h, err := hive.Decode(out)
-	if err != nil {
-		return nil, err
-	}
-	return h, e.look(h, request)
+// evaluating is a hive whose nodes are being evaluated.
+type evaluating struct {
+	*evaluate.Evaluation
+	*hive.Hive
+	end func() // waits for nothing; the nodes must have been taken, or ctx be done
 }
 
-// runSound is run for those who can do with some of the nodes. One that cannot be
-// evaluated costs another evaluation, without it.
-func (e *evaluation) runSound(c *cli.Context, request nix.Request) (*hive.Hive, []hive.Broken, error) {
-	e.tool = e.tool.Repeating()
-	var broken []hive.Broken
-	for {
-		out, err := e.eval(c, request)
-		var failed *nix.EvalError
-		if errors.As(err, &failed) && failed.Node != "" && !slices.Contains(request.Without, failed.Node) {
-			broken = append(broken, hive.Broken{Name: failed.Node, Err: err})
-			request.Without = append(request.Without, failed.Node)
-			continue
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		h, invalid, err := hive.DecodeSound(out)
-		switch {
-		case errors.Is(err, hive.ErrNoMatch) && len(broken) > 0:
-			return nil, nil, broken[0].Err // whose tags are not known
-		case err != nil:
-			return nil, nil, err
-		}
-		broken = append(broken, invalid...)
-		if err = e.look(h, request); errors.Is(err, errNobodyLeft) && len(broken) > 0 {
-			err = nil
-		}
-		return h, broken, err
-	}
-}
-
-// eval evaluates with Nix.
-func (e *evaluation) eval(c *cli.Context, request nix.Request) ([]byte, error) {
-	if len(request.Without) == 0 {
-		e.tool.Log.Info().Msgf("evaluating %s", e.source)
-	}
+// begin begins to evaluate what the request asks for of the selected nodes, and
+// returns when the hive itself is known. announced may be nil.
+func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
+	e.tool.Log.Info().Msgf("evaluating %s", e.source)
 	request.Selector = e.on
 	stop := deploy.Remind("evaluating", func(text string) { e.tool.Log.Info().Msg(text) })
-	defer stop()
-	out, err := e.tool.Eval(c.Context, e.source, request)
+	run, err := e.start(c, request, announced)
 	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
 		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
 		e.source = beside
-		out, err = e.tool.Eval(c.Context, e.source, request)
+		run, err = e.start(c, request, announced)
 	}
-	return out, err
+	if err == nil {
+		err = e.look(run.Hive, request)
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	warn := run.end
+	run.end = func() { stop(); warn() }
+	return run, nil
+}
+
+// start is begin for one source.
+func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
+	evaluator := e.tool.NewEvaluator(e.source)
+	run := evaluate.Start(c.Context, evaluator, request, e.limits, announced, e.tool.Log)
+	h, err := run.Hive()
+	if err != nil {
+		evaluator.Warn()
+		return nil, err
+	}
+	return &evaluating{run, h, evaluator.Warn}, nil
 }
 
 // look tells what is notable of a hive. It fails where no node is left.
 func (e *evaluation) look(h *hive.Hive, request nix.Request) error {
-	for i := range h.Nodes {
-		h.Nodes[i].WarnStored(func(path string) bool { _, err := os.Stat(path); return err == nil })
-	}
 	for _, note := range h.Notes {
 		e.tool.Log.Warn().Msg(note)
 	}
-	if refused := request.Guarded && e.on.All() && !h.Meta.AllowApplyAll; len(h.Nodes) == 0 && len(e.on.Patterns) > 0 && !refused {
+	if refused := request.Guarded && e.on.All() && !h.Meta.AllowApplyAll; len(h.Selected) == 0 && len(e.on.Patterns) > 0 && !refused {
 		return errNobodyLeft
 	}
 	return nil
+}
+
+// arrivals are the nodes as they are evaluated. each, which may be nil, is told of
+// each that is sound, and may find that it is not.
+func (run *evaluating) arrivals(each func(*hive.Node) error) deploy.Nodes {
+	return deploy.Nodes{Names: run.Selected, Arrivals: func(yield func(deploy.Arrival) bool) {
+		defer run.end()
+		came := map[string]bool{}
+		for node := range run.Nodes() {
+			came[node.Name] = true
+			node.WarnStored(func(path string) bool { _, err := os.Stat(path); return err == nil })
+			if node.Err == nil && each != nil {
+				node.Err = each(&node.Node)
+			}
+			if !yield(deploy.Arrival{Node: node.Node, Err: node.Err}) {
+				return
+			}
+		}
+		for _, name := range run.Selected {
+			if !came[name] && run.Err() != nil && !yield(deploy.Arrival{Node: hive.Node{Name: name}, Err: run.Err()}) {
+				return
+			}
+		}
+	}}
+}
+
+// all waits for every node, and returns those that are sound and the others apart,
+// sorted by name.
+func (run *evaluating) all(each func(*hive.Node) error) (sound []hive.Node, broken []hive.Broken, err error) {
+	for a := range run.arrivals(each).Arrivals {
+		if a.Err != nil {
+			broken = append(broken, hive.Broken{Name: a.Node.Name, Err: a.Err})
+		} else {
+			sound = append(sound, a.Node)
+		}
+	}
+	slices.SortFunc(sound, func(a, b hive.Node) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(broken, func(a, b hive.Broken) int { return strings.Compare(a.Name, b.Name) })
+	return sound, broken, run.Err()
 }

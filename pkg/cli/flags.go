@@ -117,6 +117,9 @@ func selectionFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "on", Usage: "only `NODES`: names, globs and @tags, separated by commas; those after a ! are left out"},
 		&cli.StringFlag{Name: "exclude", Usage: "all but `NODES`, or of those selected with --on all but these"},
+		&cli.StringFlag{Name: "eval-workers", Value: auto, Usage: "evaluate in at most `N` processes at once; auto: by processors and memory"},
+		&cli.StringFlag{Name: "eval-node-limit", Value: auto, Usage: "evaluate at most `N` nodes in one process; 0 means any number, auto: as memory allows"},
+		&cli.StringFlag{Name: "eval-memory", Value: "70%", Usage: "have all evaluating processes take no more than `SIZE` (like 4G) or a part of what is free"},
 	}
 }
 
@@ -139,7 +142,7 @@ func deployFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "build-on-target", Hidden: true},
 		&cli.BoolFlag{Name: "no-build-on-target", Usage: "build here, whatever deployment.buildOnTarget says"},
 		&cli.BoolFlag{Name: "no-gzip", Hidden: true},
-		&cli.StringFlag{Name: "eval-node-limit", Hidden: true},
+		&cli.BoolFlag{Name: "fail-fast", Usage: "deploy nothing unless every node can be evaluated"},
 		&cli.StringFlag{Name: "evaluator", Hidden: true},
 	)
 }
@@ -158,11 +161,6 @@ func refuse(c *cli.Context) error {
 			return fmt.Errorf("--%s is not supported yet", name)
 		}
 	}
-	if limit := c.String("eval-node-limit"); limit != "" && limit != "auto" {
-		if _, err := count(c, "eval-node-limit"); err != nil {
-			return err
-		}
-	}
 	switch evaluator := c.String("evaluator"); evaluator {
 	case "", "chunked", "streaming":
 		return nil
@@ -174,8 +172,7 @@ func refuse(c *cli.Context) error {
 // noEffect are Colmena's flags that nobody misses here, and why.
 var noEffect = []struct{ name, why string }{
 	{"no-gzip", "nothing is compressed on the way"},
-	{"eval-node-limit", "all selected nodes are evaluated at once"},
-	{"evaluator", "there is only one"},
+	{"evaluator", "nodes are always handed on as they are evaluated"},
 	{"experimental-flake-eval", "flakes are always evaluated so"},
 	{"legacy-flake-eval", "the output `colmena` is deployed without it"},
 }

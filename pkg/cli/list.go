@@ -29,11 +29,15 @@ func list(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	h, broken, err := e.runSound(c, nix.Request{})
+	run, err := e.begin(c, nix.Request{}, nil)
 	if err != nil {
 		return err
 	}
-	for _, node := range h.Nodes {
+	sound, broken, err := run.all(nil)
+	if err != nil {
+		return err
+	}
+	for _, node := range sound {
 		for _, warning := range node.Warnings {
 			log.Warn().Str("node", node.Name).Msg(warning)
 		}
@@ -42,9 +46,9 @@ func list(c *cli.Context) error {
 		screen(c.App).Tell(zerolog.ErrorLevel, node.Err.Error())
 	}
 	if c.Bool("json") {
-		err = report.NodesJSON(c.App.Writer, h, broken)
+		err = report.NodesJSON(c.App.Writer, run.Meta, sound, broken)
 	} else {
-		report.Nodes(c.App.Writer, h, broken)
+		report.Nodes(c.App.Writer, sound, broken)
 	}
 	if err == nil && len(broken) > 0 {
 		return errNodesFailed

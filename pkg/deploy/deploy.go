@@ -5,6 +5,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -107,6 +108,10 @@ func summary(r event.Result) string {
 		return "skipped: deployment.targetHost is null"
 	case event.Cancelled:
 		return "cancelled"
+	}
+	var alike interface{ Like() string }
+	if errors.As(r.Err, &alike) {
+		return "failed: for the same reason as " + alike.Like()
 	}
 	return "failed: " + r.Err.Error()
 }

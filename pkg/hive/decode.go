@@ -27,22 +27,24 @@ var (
 	ErrEncoding = errors.New("a string of the hive is not UTF-8")
 )
 
-// document is the JSON that nix/select.nix makes.
-type document struct {
+// head is the JSON that nix/select.nix makes of a hive.
+type head struct {
 	Meta struct {
 		Name          string  `json:"name"`
 		Description   string  `json:"description"`
 		MachinesFile  *string `json:"machinesFile"`
 		AllowApplyAll bool    `json:"allowApplyAll"`
 	} `json:"meta"`
-	Notes     []string              `json:"notes"`
-	Names     []string              `json:"names"`
-	Tags      []string              `json:"tags"` // only when a tag matched nothing
-	Unmatched []string              `json:"unmatched"`
-	Nodes     map[string]nodeInEval `json:"nodes"`
+	Notes     []string `json:"notes"`
+	Names     []string `json:"names"`
+	Selected  []string `json:"selected"`
+	Tags      []string `json:"tags"` // only when a tag matched nothing
+	Unmatched []string `json:"unmatched"`
 }
 
+// nodeInEval is the JSON that it makes of a node.
 type nodeInEval struct {
+	Name       string `json:"name"`
 	Deployment struct {
 		TargetHost                 *string              `json:"targetHost"`
 		TargetPort                 *int                 `json:"targetPort"`
@@ -64,6 +66,7 @@ type keyInEval struct {
 	Name        string   `json:"name"`
 	Text        *rawText `json:"text"`
 	TextLeftOut bool     `json:"textLeftOut"` // the evaluation was not asked for texts
+	TextLater   bool     `json:"textLater"`   // there is one, which another evaluation has
 	KeyFile     *string  `json:"keyFile"`
 	KeyCommand  []string `json:"keyCommand"`
 	Builds      []string `json:"builds"`
@@ -91,63 +94,69 @@ func (t *rawText) UnmarshalJSON(data []byte) error {
 // BadText is the [Problem] of a text that is not UTF-8.
 const BadText = "is not UTF-8, as evaluations have to be: use keyFile or keyCommand for binary content"
 
-// Decode reads and validates what an evaluation printed. It fails with
-// [ErrDecode], [ErrNoMatch] or [ErrEncoding], or with a multierror of every [Problem]
-// found. No error quotes the document, which holds secrets.
-func Decode(text []byte) (*Hive, error) {
-	h, broken, err := DecodeSound(text)
-	if err != nil {
+// DecodeHead reads what an evaluation tells of the hive itself. It fails with
+// [ErrDecode], [ErrEncoding] or [ErrNoMatch].
+func DecodeHead(text []byte) (*Hive, error) {
+	var doc head
+	if err := decode(text, &doc); err != nil {
 		return nil, err
-	}
-	problems := &multierror.Error{ErrorFormat: ListErrors}
-	for _, b := range broken {
-		problems = multierror.Append(problems, b.Err)
-	}
-	if err := problems.ErrorOrNil(); err != nil {
-		return nil, err
-	}
-	return h, nil
-}
-
-// DecodeSound is [Decode] for those who can do with some of the nodes: those with a
-// [Problem] are not in the hive, but apart, sorted by name.
-func DecodeSound(text []byte) (*Hive, []Broken, error) {
-	var doc document
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, nil, decodeError(err)
-	}
-	if !utf8.Valid(text) && !doc.badText() {
-		return nil, nil, ErrEncoding
 	}
 	if err := unmatched(doc); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	h := &Hive{Notes: doc.Notes, Meta: Meta{
+	h := &Hive{Notes: doc.Notes, Names: doc.Names, Selected: doc.Selected, Meta: Meta{
 		Name: doc.Meta.Name, Description: doc.Meta.Description,
 		AllowApplyAll: doc.Meta.AllowApplyAll,
 	}}
 	if doc.Meta.MachinesFile != nil {
 		h.Meta.MachinesFile = *doc.Meta.MachinesFile
 	}
-	var broken []Broken
-	for _, name := range slices.Sorted(maps.Keys(doc.Nodes)) {
-		node, err := doc.Nodes[name].node(name)
-		if err != nil {
-			broken = append(broken, Broken{name, err})
-			continue
-		}
-		h.Nodes = append(h.Nodes, node)
+	return h, nil
+}
+
+// DecodeNode reads and validates what an evaluation tells of a node. It fails
+// with [ErrDecode] or [ErrEncoding], or with a multierror of every [Problem] found;
+// the node then has its name, if that could be read. No error quotes the text, which may hold secrets.
+func DecodeNode(text []byte) (Node, error) {
+	var doc nodeInEval
+	if err := json.Unmarshal(text, &doc); err != nil {
+		return Node{}, decodeError(err)
 	}
-	return h, broken, nil
+	if !utf8.Valid(text) && !doc.badText() || replaced(text) > doc.replacedInTexts() {
+		return Node{Name: doc.Name}, ErrEncoding
+	}
+	return doc.node()
+}
+
+// replaced counts what stands in the place of other bytes, as in Nix's log.
+func replaced(text []byte) int { return bytes.Count(text, []byte(string(utf8.RuneError))) }
+
+// replacedInTexts counts it in the texts of keys, which are in no log.
+func (in nodeInEval) replacedInTexts() (n int) {
+	for _, key := range in.Deployment.Keys {
+		if key.Text != nil {
+			n += replaced(key.Text.Reveal())
+		}
+	}
+	return n
+}
+
+// decode reads JSON that is UTF-8.
+func decode(text []byte, doc any) error {
+	if err := json.Unmarshal(text, doc); err != nil {
+		return decodeError(err)
+	}
+	if !utf8.Valid(text) || replaced(text) > 0 {
+		return ErrEncoding
+	}
+	return nil
 }
 
 // badText reports whether a key's text is what is not UTF-8, which is a [Problem].
-func (d document) badText() bool {
-	for _, node := range d.Nodes {
-		for _, key := range node.Deployment.Keys {
-			if key.Text != nil && key.Text.bad {
-				return true
-			}
+func (in nodeInEval) badText() bool {
+	for _, key := range in.Deployment.Keys {
+		if key.Text != nil && key.Text.bad {
+			return true
 		}
 	}
 	return false
@@ -156,17 +165,11 @@ func (d document) badText() bool {
 // DecodeTarget reads what an evaluation tells ahead of its result: a node's name
 // and target, nil for a node without one. Its errors are those of [Decode].
 func DecodeTarget(text []byte) (name string, target *Target, err error) {
-	var doc struct {
-		Name string `json:"name"`
-		nodeInEval
+	var doc nodeInEval
+	if err := decode(text, &doc); err != nil {
+		return "", nil, err
 	}
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return "", nil, decodeError(err)
-	}
-	if !utf8.Valid(text) || bytes.ContainsRune(text, utf8.RuneError) { // which Nix' log may hold in its place
-		return "", nil, ErrEncoding
-	}
-	node, err := doc.node(doc.Name)
+	node, err := doc.node()
 	return doc.Name, node.Target, err
 }
 
@@ -184,11 +187,11 @@ func decodeError(err error) error {
 }
 
 // node validates one node's options; the error holds every [Problem].
-func (in nodeInEval) node(name string) (Node, error) {
-	v := &validator{node: name, problems: &multierror.Error{ErrorFormat: ListErrors}}
+func (in nodeInEval) node() (Node, error) {
+	v := &validator{node: in.Name, problems: &multierror.Error{ErrorFormat: ListErrors}}
 	d := in.Deployment
 	node := Node{
-		Name: name, Tags: d.Tags, BuildOnTarget: d.BuildOnTarget,
+		Name: in.Name, Tags: d.Tags, BuildOnTarget: d.BuildOnTarget,
 		ReplaceUnknownProfiles: d.ReplaceUnknownProfiles,
 	}
 	if in.Toplevel != nil {
@@ -224,7 +227,7 @@ func (in keyInEval) key(attr string, v *validator) Key {
 	key := Key{
 		Attr: attr, Name: in.Name, Command: in.KeyCommand, Builds: in.Builds, AllowEmpty: in.AllowEmpty,
 		DestDir: path.Clean(in.DestDir), User: in.User, Group: in.Group,
-		UploadAt: in.UploadAt,
+		UploadAt: in.UploadAt, TextLater: in.TextLater,
 	}
 	if in.Text != nil {
 		key.Text = &in.Text.Secret

@@ -22,19 +22,16 @@ func aKey(change map[string]any) map[string]any {
 
 // aNode is a valid node with the keys, by attribute name.
 func aNode(keys map[string]any) map[string]any {
-	return map[string]any{"toplevel": nil, "deployment": map[string]any{
+	return map[string]any{"name": "web", "toplevel": nil, "deployment": map[string]any{
 		"targetHost": "host", "targetPort": nil, "targetUser": "root", "tags": []string{"t"},
 		"buildOnTarget": false, "allowLocalDeployment": false, "replaceUnknownProfiles": true,
 		"privilegeEscalationCommand": []string{"sudo"}, "sshOptions": []string{}, "keys": keys,
 	}}
 }
 
-func document1(t *testing.T, node map[string]any) []byte {
+func inEval(t *testing.T, node map[string]any) []byte {
 	t.Helper()
-	text, err := json.Marshal(map[string]any{
-		"meta":  map[string]any{"name": "hive", "description": "", "machinesFile": nil, "allowApplyAll": true},
-		"names": []string{"web"}, "unmatched": []string{}, "nodes": map[string]any{"web": node},
-	})
+	text, err := json.Marshal(node)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +39,13 @@ func document1(t *testing.T, node map[string]any) []byte {
 }
 
 func TestAKeyKeepsWhatTheHiveSays(t *testing.T) {
-	h, err := Decode(document1(t, aNode(map[string]any{"attr": aKey(map[string]any{
+	node, err := DecodeNode(inEval(t, aNode(map[string]any{"attr": aKey(map[string]any{
 		"name": "file name", "destDir": "/var//lib/./x/", "user": "_app$", "group": "1000", "permissions": "640", "uploadAt": "post-activation",
 	})})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := h.Nodes[0].Keys[0]
+	key := node.Keys[0]
 	if key.Path() != "/var/lib/x/file name" || key.Mode != 0o640 || key.User != "_app$" || key.Group != "1000" ||
 		key.UploadAt != PostActivation || string(key.Text.Reveal()) != "hunter2" || key.Unit() != "attr-key.service" {
 		t.Errorf("%+v", key)
@@ -108,7 +105,7 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.change), func(t *testing.T) {
-			_, err := Decode(document1(t, aNode(map[string]any{"attr": aKey(c.change)})))
+			_, err := DecodeNode(inEval(t, aNode(map[string]any{"attr": aKey(c.change)})))
 			if err == nil {
 				t.Fatal("it passed")
 			}
@@ -125,7 +122,7 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 }
 
 func TestTwoKeysCannotHaveOnePath(t *testing.T) {
-	_, err := Decode(document1(t, aNode(map[string]any{
+	_, err := DecodeNode(inEval(t, aNode(map[string]any{
 		"a": aKey(nil), "b": aKey(map[string]any{"destDir": "/run//keys/"}),
 	})))
 	if err == nil || !strings.Contains(err.Error(), "/run/keys/k") || !strings.Contains(err.Error(), `"a"`) || !strings.Contains(err.Error(), `"b"`) {
@@ -137,14 +134,11 @@ func TestEveryProblemIsReportedAtOnce(t *testing.T) {
 	node := aNode(map[string]any{"a": aKey(map[string]any{"permissions": "8"}), "b": aKey(map[string]any{"name": "x/y"})})
 	node["deployment"].(map[string]any)["targetHost"] = "-oProxyCommand=evil"
 	node["deployment"].(map[string]any)["targetPort"] = 70000
-	_, err := Decode(document1(t, node))
+	_, err := DecodeNode(inEval(t, node))
 	for _, word := range []string{"permissions", "slash", "targetHost", "targetPort"} {
 		if err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("%v does not say %q", err, word)
 		}
-	}
-	if nodes := ProblemNodes(err); len(nodes) != 1 || nodes[0] != "web" {
-		t.Errorf("they are problems of %q", nodes)
 	}
 }
 
@@ -159,23 +153,23 @@ func TestAMissingNodeIsNamedWithAHint(t *testing.T) {
 		`"@egde"`:         `no node matches "@egde"; did you mean @edge?`,
 		`"web db"`:        `no node matches "web db"; patterns are separated by commas`,
 	} {
-		text := strings.Replace(string(document1(t, aNode(nil))), `"unmatched":[]`, `"tags":["edge"],"unmatched":[`+patterns+`]`, 1)
-		if _, err := Decode([]byte(text)); !errors.Is(err, ErrNoMatch) || err.Error() != want {
+		text := `{"meta":{},"names":["web"],"selected":[],"tags":["edge"],"unmatched":[` + patterns + `]}`
+		if _, err := DecodeHead([]byte(text)); !errors.Is(err, ErrNoMatch) || err.Error() != want {
 			t.Errorf("%s: %v\n   want %s", patterns, err, want)
 		}
 	}
 }
 
 func TestABrokenDocumentIsNotQuoted(t *testing.T) {
-	whole := string(document1(t, aNode(map[string]any{"attr": aKey(nil)})))
+	whole := string(inEval(t, aNode(map[string]any{"attr": aKey(nil)})))
 	for _, text := range []string{
 		whole[:len(whole)/2],
 		strings.Replace(whole, `"tags":["t"]`, `"tags":"hunter2"`, 1),
 		strings.Replace(whole, `"text":"hunter2"`, `"text":{"hunter2":1}`, 1),
 		strings.Replace(whole, `"name":"k"`, `"name":{"hunter2":nan}`, 1),
-		"", "hunter2", `{"nodes":"hunter2"}`,
+		"", "hunter2", `{"deployment":"hunter2"}`,
 	} {
-		_, err := Decode([]byte(text))
+		_, err := DecodeNode([]byte(text))
 		if !errors.Is(err, ErrDecode) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("error %v, want ErrDecode without the text", err)
 		}
@@ -183,7 +177,7 @@ func TestABrokenDocumentIsNotQuoted(t *testing.T) {
 }
 
 func TestAKeyFileInTheStoreDrawsAWarning(t *testing.T) {
-	h, err := Decode(document1(t, aNode(map[string]any{
+	node, err := DecodeNode(inEval(t, aNode(map[string]any{
 		"there": aKey(map[string]any{"text": nil, "keyFile": "/nix/store/x-token"}),
 		"gone":  aKey(map[string]any{"name": "gone", "text": nil, "keyFile": "/nix/store/x-gone"}),
 		"built": aKey(map[string]any{"name": "built", "text": nil, "keyFile": "/nix/store/x-built", "builds": []string{"/nix/store/x.drv!out"}}),
@@ -192,10 +186,24 @@ func TestAKeyFileInTheStoreDrawsAWarning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := h.Nodes[0]
 	node.WarnStored(func(path string) bool { return path != "/nix/store/x-gone" && path != "/nix/store/x-built" })
 	if all := strings.Join(node.Warnings, "\n"); len(node.Warnings) != 2 || !strings.Contains(all, `"there"`) || !strings.Contains(all, `"built"`) {
 		t.Errorf("warnings %q", node.Warnings)
+	}
+}
+
+// The replacement character stands for what a log of Nix cannot hold. A text may
+// have one of its own, as it is in no log.
+func TestWhatIsNotUTF8IsRefused(t *testing.T) {
+	for change, refused := range map[[2]string]bool{{"text", "\ufffd"}: false, {"user", "\ufffd"}: true} {
+		node := aNode(map[string]any{"attr": aKey(map[string]any{change[0]: change[1]})})
+		if got, err := DecodeNode(inEval(t, node)); errors.Is(err, ErrEncoding) != refused || got.Name != "web" {
+			t.Errorf("%q: %v, node %q", change, err, got.Name)
+		}
+	}
+	bad := strings.Replace(string(inEval(t, aNode(nil))), `"tags":["t"]`, "\"tags\":[\"\xff\"]", 1)
+	if _, err := DecodeNode([]byte(bad)); !errors.Is(err, ErrEncoding) {
+		t.Errorf("%v, want ErrEncoding", err)
 	}
 }
 

@@ -1,12 +1,8 @@
 package hive
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/hashicorp/go-multierror"
 )
 
 // ListErrors is how the multierrors of this program read: one error alone as it
@@ -29,20 +25,4 @@ func FirstFew(names []string) string {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 	}
 	return strings.Join(names, ", ")
-}
-
-// ProblemNodes names the nodes of every [Problem] that err is made of.
-func ProblemNodes(err error) (nodes []string) {
-	list := []error{err}
-	var several *multierror.Error
-	if errors.As(err, &several) {
-		list = several.Errors
-	}
-	for _, err := range list {
-		var problem *Problem
-		if errors.As(err, &problem) && problem.Node != "" && !slices.Contains(nodes, problem.Node) {
-			nodes = append(nodes, problem.Node)
-		}
-	}
-	return nodes
 }

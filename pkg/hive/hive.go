@@ -9,11 +9,12 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
-// Hive is one evaluation's result: the hive-wide options and the selected nodes.
+// Hive is what is known of a hive before its nodes are evaluated.
 type Hive struct {
-	Meta  Meta
-	Nodes []Node   // sorted by name
-	Notes []string // what the evaluation wants the user to know
+	Meta     Meta
+	Names    []string // of all nodes, sorted
+	Selected []string // those to deal with, sorted
+	Notes    []string // what the evaluation wants the user to know
 }
 
 // Broken is a node that cannot be used, and why.
@@ -84,16 +85,18 @@ const (
 	PostActivation UploadAt = "post-activation"
 )
 
-// Key is one entry of deployment.keys. Exactly one of Text, File and Command
-// is set, unless the evaluation was asked to leave texts out.
+// Key is one entry of deployment.keys. Exactly one of Text (or TextLater), File and
+// Command is set, unless the evaluation was asked to leave texts out.
 type Key struct {
 	Attr string // attribute name, from which the unit's name is made
 	Name string // file name
 
-	Text    *secret.Secret
-	File    string   // absolute path on the deploying machine
-	Command []string // argv on the deploying machine
-	Builds  []string // what File or Command need in this machine's store, as DRV!OUTPUT
+	Text *secret.Secret
+	// TextLater: there is a Text, which is evaluated apart.
+	TextLater bool
+	File      string   // absolute path on the deploying machine
+	Command   []string // argv on the deploying machine
+	Builds    []string // what File or Command need in this machine's store, as DRV!OUTPUT
 	// AllowEmpty: a Command may give nothing, or only white space.
 	AllowEmpty bool
 

@@ -116,12 +116,14 @@ func FuzzGlobsMatchAsGlobs(f *testing.F) {
 	})
 }
 
-// Whatever the evaluation prints, Decode answers with a hive or an error.
+// Whatever the evaluation prints, the answer is a hive or a node, or an error.
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"meta":{},"names":[],"nodes":{"a":{"deployment":{"targetHost":"x","keys":{"k":{"text":"s"}}}}}}`))
+	f.Add([]byte(`{"meta":{},"names":["a"],"selected":["a"]}`))
+	f.Add([]byte(`{"name":"a","deployment":{"targetHost":"x","keys":{"k":{"text":"s"}}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if h, err := Decode(text); err == nil && h == nil {
+		if h, err := DecodeHead(text); err == nil && h == nil {
 			t.Error("neither a hive nor an error")
 		}
+		DecodeNode(text)
 	})
 }

@@ -10,11 +10,8 @@ func decodeTarget(t *testing.T, host string, port, user any) (*Target, error) {
 	node := aNode(nil)
 	d := node["deployment"].(map[string]any)
 	d["targetHost"], d["targetPort"], d["targetUser"] = host, port, user
-	h, err := Decode(document1(t, node))
-	if err != nil {
-		return nil, err
-	}
-	return h.Nodes[0].Target, nil
+	decoded, err := DecodeNode(inEval(t, node))
+	return decoded.Target, err
 }
 
 func TestATargetIsANameOrAnAddress(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // unmatched names the patterns that match nothing, and what was probably meant.
-func unmatched(doc document) error {
+func unmatched(doc head) error {
 	if len(doc.Unmatched) == 0 {
 		return nil
 	}
@@ -31,7 +31,7 @@ func unmatched(doc document) error {
 }
 
 // hintFor is the name that is nearest to a pattern, or else what may help.
-func hintFor(pattern string, doc document) (near, hint string) {
+func hintFor(pattern string, doc head) (near, hint string) {
 	what, known, more := "nodes", doc.Names, "; a tag is written @"+pattern
 	if strings.HasPrefix(pattern, "@") {
 		what, known, more = "tags", make([]string, len(doc.Tags)), ""

@@ -160,7 +160,7 @@ func (v *validator) permissions(text string) uint32 {
 // only commands that upload ask for, a key that shows no source may have one.
 func (v *validator) source(in keyInEval) {
 	var set []string
-	if in.Text != nil {
+	if in.Text != nil || in.TextLater {
 		set = append(set, "text")
 	}
 	if in.KeyFile != nil {

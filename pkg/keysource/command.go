@@ -80,7 +80,7 @@ func (r *Resolver) run(ctx context.Context, argv []string, stdout, stderr io.Wri
 	r.strays.begin()
 	defer r.strays.done()
 	forget := mark.Keep()
-	err := child.Run(cmd, syscall.SIGKILL)
+	err := child.Run(cmd, syscall.SIGKILL, nil)
 	if cmd.Process == nil || err == nil {
 		forget()
 		return err

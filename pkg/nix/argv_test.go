@@ -27,7 +27,7 @@ sed -i 1d "$dir/answers"
 		t.Fatal(err)
 	}
 	script := strings.ReplaceAll(stand, "REAL", real)
-	for name, text := range map[string]string{"nix": script, "nix-store": script, "answers": strings.Join(answers, "\n") + "\n", "calls": ""} {
+	for name, text := range map[string]string{"nix": script, "nix-store": script, "nix-instantiate": script, "answers": strings.Join(answers, "\n") + "\n", "calls": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -54,8 +54,12 @@ sed -i 1d "$dir/answers"
 // unbuilt is a path that no store has.
 const unbuilt = "/nix/store/00000000000000000000000000000000-none"
 
-// evaluated is what a stand-in answers in the end.
-const evaluated = `{"nodes":{}}`
+// evaluated is what a stand-in of `nix eval` answers in the end, and aHead what one
+// of nix-instantiate answers at first.
+const (
+	evaluated = `["{\"name\":\"web\"}"]`
+	aHead     = `"{\"names\":[\"web\"]}"`
+)
 
 var (
 	inFile  = Source{File: "/hives/hive.nix"}
@@ -66,9 +70,11 @@ var (
 func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 	evaluation := func(source Source) func(*testing.T, Tool) error {
 		return func(t *testing.T, tool Tool) error {
-			out, err := tool.Eval(t.Context(), source, Request{})
-			if err == nil && strings.TrimSpace(string(out)) != evaluated {
-				t.Errorf("the result is %q", out)
+			got := ""
+			said := func(text []byte) { got += string(text) }
+			err := tool.NewEvaluator(source).Run(t.Context(), Part{Most: 1, Texts: true}, Hooks{Head: said, Done: said})
+			if err == nil && got != `{"names":["web"]}` && got != `{"name":"web"}` {
+				t.Errorf("the result is %q", got)
 			}
 			return err
 		}
@@ -92,7 +98,7 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 		begin      string
 		has, lacks string
 	}{
-		{"--nix-option is for the evaluation of a file", cores, evaluation(inFile), "nix ",
+		{"--nix-option is for the evaluation of a file", cores, evaluation(inFile), "nix-instantiate ",
 			" --option cores 2 --option substituters a b ", ""},
 		{"and of a flake", cores, evaluation(inFlake), "nix ",
 			" --option cores 2 --option substituters a b ", "--impure"},
@@ -102,8 +108,8 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 		{"but never for a copy", cores, copying(CopyOptions{}), "nix ",
 			" copy ", "option"},
 
-		{"a file is evaluated impurely, as <nixpkgs> needs it", Tool{}, evaluation(inFile), "nix ",
-			" --impure --expr EXPR", ""},
+		{"a file is evaluated impurely, as <nixpkgs> needs it, and derivations are written", Tool{}, evaluation(inFile), "nix-instantiate ",
+			" --eval --strict --read-write-mode --expr EXPR -A head -A n0", "pure"},
 		{"meta.machinesFile names the builders", Tool{}, build(BuilderOptions{MachinesFile: "/etc/my machines"}, ""), "nix-store --serve ",
 			" --option builders @/etc/my machines", ""},
 		// The last one counts.
@@ -120,7 +126,11 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 			" --to unix:///tmp/a b/socket /nix/store/x", "substitute"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			calls := fakeNix(t, evaluated)
+			answer := evaluated
+			if c.begin == "nix-instantiate " {
+				answer = aHead
+			}
+			calls := fakeNix(t, answer)
 			if err := c.run(t, c.tool); err != nil {
 				t.Fatal(err)
 			}
@@ -139,8 +149,8 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 func TestAFlakeIsEvaluatedPurelyUnlessItMayBeImpure(t *testing.T) {
 	const meta = `{"path":"/nix/store/x-source","locked":{"narHash":"sha256-a+b/c="}}`
 	for _, impure := range []bool{false, true} {
-		calls := fakeNix(t, next, next, meta, next, next, evaluated)
-		if _, err := (Tool{Impure: impure}).Eval(t.Context(), inFlake, Request{}); err != nil {
+		calls := fakeNix(t, refused, refused, meta, refused, refused, evaluated)
+		if err := evaluateAll(t, Tool{Impure: impure}, inFlake); err != nil {
 			t.Fatal(err)
 		}
 		var evals []string
@@ -165,11 +175,13 @@ func TestANixThatIsTooOldIsTold(t *testing.T) {
 	fakeNix(t)
 	dir, _, _ := strings.Cut(os.Getenv("PATH"), ":")
 	script := "#!/bin/sh\necho \"error: unrecognised flag '--extra-experimental-features'\" >&2\nexit 1\n"
-	if err := os.WriteFile(dir+"/nix", []byte(script), 0o755); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"nix", "nix-instantiate"} {
+		if err := os.WriteFile(dir+"/"+name, []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, source := range []Source{inFile, inFlake} {
-		if _, err := (Tool{}).Eval(t.Context(), source, Request{}); err == nil || !strings.Contains(err.Error(), "Nix 2.8 or newer is needed") {
+		if err := evaluateAll(t, Tool{}, source); err == nil || !strings.Contains(err.Error(), "Nix 2.8 or newer is needed") {
 			t.Errorf("%s: %v", source, err)
 		}
 	}

@@ -1,31 +1,45 @@
 package nix
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
+	"sync"
 
-	nixfiles "github.com/colmena-go/colmena-go/nix"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // Request is what a command wants of a hive.
 type Request struct {
 	Selector hive.Selector
-	Toplevel bool     // evaluate each node's system
-	Keys     bool     // evaluate the texts of keys
-	Guarded  bool     // without a selector, evaluate no node unless meta.allowApplyAll
-	Without  []string // nodes that are not evaluated, nor selected
+	Toplevel bool // evaluate each node's system
+	Keys     bool // evaluate the texts of keys
+	Guarded  bool // without a selector, evaluate no node unless meta.allowApplyAll
+	Announce bool // tell how to reach each node before its system is evaluated
+}
 
-	// Announce, if set, is told of each selected node before any system is
-	// evaluated: a text for [hive.DecodeTarget], without secrets.
-	Announce func(node []byte)
+// Part is what one process evaluates of a request.
+type Part struct {
+	Request
+	Only    []string // the nodes, which the hive is known to have; nil: those that the request selects
+	Most    int      // the first so many of them; at least 1
+	Without []string // nodes that are not looked at, nor selected
+	Heap    int64    // bytes that Nix's garbage collector begins with; 0 leaves it alone
+	// Texts: the texts of a flake's keys are wanted, and may come at the end.
+	Texts bool
+}
+
+// Hooks are told what an evaluating process does, by one goroutine at a time. Each
+// may be nil.
+type Hooks struct {
+	Started func(pid int)
+	// Head gets a text for [hive.DecodeHead], before anything of a node.
+	Head func(text []byte)
+	// Announced gets a text for [hive.DecodeTarget], without secrets.
+	Announced func(text []byte)
+	Begun     func(node string)
+	// Done gets a text for [hive.DecodeNode] of each node in turn. It may hold
+	// secrets, but the texts of a flake's keys only if the part says so.
+	Done func(text []byte)
 }
 
 // Errors that callers tell apart with errors.Is.
@@ -34,92 +48,42 @@ var (
 	ErrEval = errors.New("the hive cannot be evaluated")
 	// ErrNoOutput: the flake has none of the outputs that can be deployed.
 	ErrNoOutput = errors.New("the flake has no hive")
+	// ErrKilled: the process was ended by a signal that we did not send.
+	ErrKilled = errors.New("the evaluation was killed")
+	// ErrEnough is the cause of the end of a context whose process is killed at once:
+	// what it does is not needed.
+	ErrEnough = errors.New("the evaluation is not needed any more")
 )
 
-// Eval evaluates what the request asks for, in one run of `nix eval` (and one
-// for every output that a flake turns out not to have), and returns its JSON,
-// which may hold secrets: it is for [hive.Decode] alone. It fails with [ErrNoNix],
-// [ErrEval] or [ErrNoOutput], or with a [*hive.Problem] for a key's text that is
-// not UTF-8; no error shows a key's content.
-func (t Tool) Eval(ctx context.Context, source Source, request Request) ([]byte, error) {
-	t.announce, t.token = request.Announce, rand.Text()
-	wish := selectExpression(request, t.token)
+// Evaluator evaluates one source, in as many processes as it is asked to. The
+// first must have told its head before the next begins.
+type Evaluator struct {
+	tool   Tool
+	source Source
+
+	said said // in all processes
+
+	mu    sync.Mutex
+	found *found // of a flake; nil until it is known
+}
+
+// NewEvaluator returns an Evaluator of the source.
+func (t Tool) NewEvaluator(source Source) *Evaluator {
 	t.hive = source.path()
-	if source.File != "" {
-		expr := fmt.Sprintf("let c = %s; in %s (c.makeHive { hermetic = false; } (import %s))",
-			nixfiles.Expression(), wish, nixfiles.Quote(source.File))
-		return t.eval(ctx, "", "--impure", "--expr", expr)
-	}
-	return t.evalFlake(ctx, source, wish)
+	return &Evaluator{tool: t, source: source, said: said{log: t.Log}}
 }
 
-// selectExpression is the function from a hive to data, of the set c.
-func selectExpression(request Request, token string) string {
-	patterns, err := json.Marshal(request.Selector.Patterns)
-	if err != nil || len(request.Selector.Patterns) == 0 {
-		patterns = []byte("[]")
-	}
-	without, err := json.Marshal(append([]string{}, request.Without...))
-	if err != nil {
-		without = []byte("[]")
-	}
-	return fmt.Sprintf("(c.select { patterns = builtins.fromJSON %s; toplevel = %t; keys = %t; guarded = %t; without = builtins.fromJSON %s; announce = %t; token = %s; })",
-		nixfiles.Quote(string(patterns)), request.Toplevel, request.Keys, request.Guarded, nixfiles.Quote(string(without)), request.Announce != nil, nixfiles.Quote(token))
-}
+// Warn logs what the evaluation warned of so far, equal warnings together, each
+// with its nodes.
+func (e *Evaluator) Warn() { e.said.warn() }
 
-// surroundings are those of an evaluation on this machine.
-func (t Tool) surroundings() surroundings {
-	return surroundings{hive: t.hive, read: readSource, exists: exists}
-}
-
-// largestSource is how much of a file is read to explain an error.
-const largestSource = 1 << 20
-
-// readSource returns the text of a file of Nix, "" if that cannot be had.
-func readSource(file string) string {
-	if info, err := os.Stat(file); err == nil && info.IsDir() {
-		file += "/default.nix"
+// Run evaluates a part in one process (and in one for every output that a flake
+// turns out not to have). It fails with [ErrNoNix], [ErrEval], [ErrNoOutput] or
+// [ErrKilled], or with a [*hive.Problem] for a key's text that is not UTF-8; what
+// was told before holds. No error shows a key's content.
+func (e *Evaluator) Run(ctx context.Context, part Part, hooks Hooks) error {
+	if e.source.File != "" {
+		return e.newProcess(part, hooks).file(ctx, e.source.File)
 	}
-	if !isFile(file) {
-		return ""
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, largestSource))
-	if err != nil {
-		return ""
-	}
-	return string(text)
-}
-
-// eval runs nix eval. What Nix says on the way, such as traces and warnings, is
-// logged at once, and kept to explain a failure. The trace is always asked for,
-// since it names the node.
-func (t Tool) eval(ctx context.Context, dir string, args ...string) ([]byte, error) {
-	all := append(append([]string{}, features...), "eval", "--json", "--show-trace", "--log-format", "internal-json")
-	cmd := t.command(ctx, "nix", append(append(all, t.optionArgs()...), args...)...)
-	cmd.Dir = dir
-	cmd.Env = heapEnv()
-	cmd.WaitDelay = killGraceEval
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	said := &journal{log: t.Log, told: t.told, trace: t.ShowTrace, announce: t.announce, token: t.token}
-	err := t.run(ctx, cmd, said.line)
-	said.warn()
-	switch {
-	case exited(err):
-		return nil, said.failure(t.surroundings())
-	case err != nil:
-		return nil, err
-	}
-	return out.Bytes(), nil
-}
-
-// exited reports whether a program ended with an error of its own.
-func exited(err error) bool {
-	var exit *exec.ExitError
-	return errors.As(err, &exit)
+	return e.flake(ctx, part, hooks)
 }

@@ -26,68 +26,138 @@ var outputs = []output{
 	{"nixosConfigurations", "false"},
 }
 
-// next is what an evaluation returns for a value that its guard refuses.
-const next = `{"next":true}`
+// refused is what an evaluation returns for a value that its guard refuses.
+const refused = `{"next":true}`
 
-func (t Tool) evalFlake(ctx context.Context, source Source, wish string) ([]byte, error) {
-	text, err := t.evalOutputs(ctx, source, wish)
-	var eval *EvalError
-	if errors.As(err, &eval) && notInStore.MatchString(eval.Message) && !t.noFlakeSource {
-		t.noFlakeSource, t.announce = true, nil // nodes were announced
-		return t.evalOutputs(ctx, source, wish)
-	}
-	return text, err
+var errRefused = errors.New("the output is not a hive")
+
+// found is where a flake's hive is.
+type found struct {
+	output
+	shadowed string // an expression for the value, "" for one that Nix finds by its name
+	// noSource: nodes are not told of the flake that nixpkgs is.
+	noSource bool
 }
 
-// notInStore: a Nix that copies inputs late does not have nixpkgs in its store.
-var notInStore = regexp.MustCompile(`path '/nix/store/[^'/]*-source' is not valid`)
-
-func (t Tool) evalOutputs(ctx context.Context, source Source, wish string) ([]byte, error) {
+// flake evaluates a part of a flake: of the output that the first process found,
+// or of the first that has a hive.
+func (e *Evaluator) flake(ctx context.Context, part Part, hooks Hooks) error {
+	e.mu.Lock()
+	at := e.found
+	e.mu.Unlock()
+	if at != nil {
+		return e.inOutput(ctx, *at, part, hooks)
+	}
 	missing := map[string]bool{}
 	for _, out := range outputs {
 		if missing[out.name] {
 			continue
 		}
-		apply := fmt.Sprintf("v: if builtins.isAttrs v && (%s) then { next = true; } else let c = %s; in %s (c.fromFlake { flakeSource = %t; } %s v)",
-			out.guard, nixfiles.Expression(), wish, !t.noFlakeSource, nixfiles.Quote(out.name))
-		args := []string{source.Flake + "#" + out.name, "--apply", apply}
-		if t.Impure {
-			args = append(args, "--impure")
-		}
-		text, err := t.eval(ctx, source.Dir, args...)
-		if absent(err, out.name) {
-			missing[out.name] = true
-			continue
-		}
-		if err != nil {
-			return nil, t.explainFlake(ctx, source, err)
-		}
-		if string(bytes.TrimSpace(text)) == next {
-			if out.name == "colmena" {
-				text, err = t.evalShadowed(ctx, source, apply)
-				if err != nil || string(bytes.TrimSpace(text)) != next {
-					return text, err
-				}
+		err := e.inOutput(ctx, found{output: out}, part, hooks)
+		if errors.Is(err, errRefused) && out.name == "colmena" {
+			var value string
+			if value, err = e.tool.shadowed(ctx, e.source, out.name); err == nil {
+				err = e.inOutput(ctx, found{output: out, shadowed: value}, part, hooks)
 			}
-			continue
 		}
-		return text, nil
+		switch {
+		case absent(err, out.name):
+			missing[out.name] = true
+		case !errors.Is(err, errRefused):
+			return err
+		}
 	}
-	return nil, fmt.Errorf("%w: %s has none of the outputs colmenaHive, colmena and nixosConfigurations", ErrNoOutput, source)
+	return fmt.Errorf("%w: %s has none of the outputs colmenaHive, colmena and nixosConfigurations", ErrNoOutput, e.source)
 }
 
-// evalShadowed reaches the output `colmena` of a flake that has a package of
-// that name, by way of the flake's copy in the store, which is pure as well.
-func (t Tool) evalShadowed(ctx context.Context, source Source, apply string) ([]byte, error) {
+// inOutput evaluates a part of one output, and remembers it once that turns out to
+// be a hive.
+func (e *Evaluator) inOutput(ctx context.Context, at found, part Part, hooks Hooks) error {
+	found := func(text []byte) {
+		e.mu.Lock()
+		if e.found == nil || at.noSource {
+			e.found = &at
+		}
+		e.mu.Unlock()
+	}
+	begun := hooks
+	begun.Head = func(text []byte) {
+		found(text)
+		if hooks.Head != nil {
+			hooks.Head(text)
+		}
+	}
+	p := e.newProcess(part, begun)
+	err := p.flake(ctx, e.source, at)
+	var eval *EvalError
+	if errors.As(err, &eval) && notInStore.MatchString(eval.Message) && !at.noSource {
+		at.noSource = true
+		p.part.Announce = false // nodes were announced
+		err = e.newProcess(p.part, begun).flake(ctx, e.source, at)
+	}
+	if err != nil && !absent(err, at.name) {
+		return e.tool.explainFlake(ctx, e.source, err)
+	}
+	return err
+}
+
+// notInStore: a Nix that copies inputs late does not have nixpkgs in its store.
+var notInStore = regexp.MustCompile(`path '/nix/store/[^'/]*-source' is not valid`)
+
+// flake evaluates a part of an output with `nix eval`, which prints when all is
+// done. So nodes are told in traces, without the texts of keys, unless those are wanted.
+func (p *process) flake(ctx context.Context, source Source, at found) error {
+	form := inTraces
+	if p.part.Texts {
+		form = atTheEnd
+	}
+	apply := fmt.Sprintf("v: if builtins.isAttrs v && (%s) then { next = true; } else let c = %s; hive = c.fromFlake { flakeSource = %t; } %s v; in %s",
+		at.guard, nixfiles.Expression(), !at.noSource, nixfiles.Quote(at.name), p.wish(form))
+	args := append(append([]string{}, features...), "eval", "--json")
+	args = append(append(args, p.options()...), "--option", "eval-cache", "false")
+	if at.shadowed != "" {
+		args = append(args, "--expr", fmt.Sprintf("let v = %s; in if v == null then { next = true; } else (%s) v", at.shadowed, apply))
+	} else {
+		args = append(args, source.Flake+"#"+at.name, "--apply", apply)
+	}
+	if p.tool.Impure {
+		args = append(args, "--impure")
+	}
+	cmd := p.tool.command(ctx, "nix", args...)
+	cmd.Dir = source.Dir
+	var whole []byte
+	if err := p.run(ctx, cmd, func(line []byte) error { whole = line; return nil }); err != nil {
+		return err
+	}
+	if string(bytes.TrimSpace(whole)) == refused {
+		return errRefused
+	}
+	if form == inTraces {
+		return nil
+	}
+	var nodes []string
+	if err := json.Unmarshal(whole, &nodes); err != nil {
+		return fmt.Errorf("%w: what Nix printed is no list of nodes", ErrEval)
+	}
+	for _, node := range nodes {
+		p.tell(p.hooks.Done, []byte(node))
+	}
+	return nil
+}
+
+// shadowed is an expression for an output of a flake that has a package of that
+// name, by way of the flake's copy in the store, which is pure as well; null if
+// the flake has no such output.
+func (t Tool) shadowed(ctx context.Context, source Source, output string) (string, error) {
 	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json", source.Flake)...)
 	cmd.Dir = source.Dir
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	said := &journal{log: t.Log, trace: t.ShowTrace}
-	if err := t.run(ctx, cmd, said.line); exited(err) {
-		return nil, said.failure(t.surroundings())
+	journal := &journal{said: &said{log: t.Log}, trace: t.ShowTrace}
+	if err := t.run(ctx, cmd, journal.line); exited(err) {
+		return "", journal.failure(t.surroundings())
 	} else if err != nil {
-		return nil, err
+		return "", err
 	}
 	var meta struct {
 		Path   string
@@ -98,18 +168,19 @@ func (t Tool) evalShadowed(ctx context.Context, source Source, apply string) ([]
 		}
 	}
 	if err := json.Unmarshal(out.Bytes(), &meta); err != nil {
-		return nil, fmt.Errorf("%w: nix flake metadata: %w", ErrEval, err)
+		return "", fmt.Errorf("%w: nix flake metadata: %w", ErrEval, err)
 	}
 	url := "path:" + meta.Path + "?narHash=" + strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(meta.Locked.NarHash)
 	if meta.Locked.Dir != "" {
 		url += "&dir=" + meta.Locked.Dir
 	}
-	expr := fmt.Sprintf("let f = builtins.getFlake %s; in if f ? colmena then (%s) f.colmena else { next = true; }", nixfiles.Quote(url), apply)
-	args := []string{"--expr", expr}
-	if t.Impure {
-		args = append(args, "--impure")
-	}
-	return t.eval(ctx, source.Dir, args...)
+	return fmt.Sprintf("((builtins.getFlake %s).%s or null)", nixfiles.Quote(url), output), nil
+}
+
+// exited reports whether a program ended with an error of its own.
+func exited(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit)
 }
 
 // absent reports whether a flake simply does not have an output.

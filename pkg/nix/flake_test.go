@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,8 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // flake writes a flake in a folder with an awkward name; outputs is the
@@ -70,19 +67,15 @@ func TestTheFirstOutputWithAHiveIsDeployed(t *testing.T) {
 			// Store paths that are not inputs are out of reach of a pure evaluation.
 			tool := Tool{Impure: strings.Contains(c.outputs, root)}
 			source := flake(t, c.outputs)
-			var announced bytes.Buffer
-			out, err := tool.Eval(t.Context(), source, Request{Keys: true, Announce: func(node []byte) { announced.Write(node) }})
+			h, err := tool.evaluated(t, source, Request{Keys: true, Announce: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.Count(announced.String(), `"name":"web"`) != 1 {
-				t.Errorf("announced is %s, want web once", &announced)
+			if strings.Count(h.announced, `"name":"web"`) != 1 {
+				t.Errorf("announced is %s, want web once", h.announced)
 			}
-			if c.want != "" && !strings.Contains(string(out), `"tags":["`+c.want+`"]`) {
-				t.Errorf("%s, want the tag %s", out, c.want)
-			}
-			if !strings.Contains(string(out), `"web"`) {
-				t.Errorf("%s has no node web", out)
+			if got := tag(h, "web"); got != c.want {
+				t.Errorf("the tag is %q, want %q", got, c.want)
 			}
 		})
 	}
@@ -170,23 +163,24 @@ func TestNodesOfAFlakeKnowTheirNixpkgs(t *testing.T) {
 // store takes it away.
 func TestTheNixpkgsOfAFlakeGoesToTheHostWithTheSystem(t *testing.T) {
 	const module = `{ imports = [ (` + told + `) ]; fileSystems."/".device = "/dev/vda1"; boot.loader.grub.enable = false; system.stateVersion = "26.05"; }`
-	outputs := func(pkgs string) string { return "colmena = { meta.nixpkgs = " + pkgs + "; web = " + module + "; };" }
+	with := func(pkgs string) string { return "colmena = { meta.nixpkgs = " + pkgs + "; web = " + module + "; };" }
 	for name, c := range map[string]struct {
-		tool Tool
-		pkgs string
-		goes bool
+		tool     Tool
+		pkgs     string
+		noSource bool
+		goes     bool
 	}{
-		"of the flake":                  {Tool{}, "pkgs", true},
-		"if Nix does not have it there": {Tool{noFlakeSource: true}, "pkgs", false},
-		"from elsewhere":                {Tool{Impure: true}, "import (/. + " + `"` + withNix(t) + `"` + ") { system = builtins.currentSystem; }", false},
-		"from a folder of the store":    {Tool{}, `pkgs // { path = "${nixpkgs}/lib/.."; }`, false},
+		"of the flake":                  {Tool{}, "pkgs", false, true},
+		"if Nix does not have it there": {Tool{}, "pkgs", true, false},
+		"from elsewhere":                {Tool{Impure: true}, "import (/. + " + `"` + withNix(t) + `"` + ") { system = builtins.currentSystem; }", false, false},
+		"from a folder of the store":    {Tool{}, `pkgs // { path = "${nixpkgs}/lib/.."; }`, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := c.tool.Eval(t.Context(), flake(t, outputs(c.pkgs)), Request{Toplevel: true})
-			if err != nil {
-				t.Fatal(err)
+			e := c.tool.NewEvaluator(flake(t, with(c.pkgs)))
+			if c.noSource {
+				e.found = &found{output: outputs[1], noSource: true}
 			}
-			h, err := hive.Decode(out)
+			h, err := all(t, e, Part{Request: Request{Toplevel: true}, Most: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,8 +211,8 @@ func TestANixpkgsThatIsNotInTheStoreIsNotTold(t *testing.T) {
 	if err := os.WriteFile(dir+"/nix", []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := (Tool{}).Eval(t.Context(), inFlake, Request{}); err != nil || strings.TrimSpace(string(out)) != evaluated {
-		t.Errorf("%s, %v after %q", out, err, calls())
+	if err := evaluateAll(t, Tool{}, inFlake); err != nil {
+		t.Errorf("%v after %q", err, calls())
 	}
 }
 
@@ -226,8 +220,8 @@ func TestANixpkgsThatIsNotInTheStoreIsNotTold(t *testing.T) {
 func TestTextsOfAFlakeStayOutOfNixsCaches(t *testing.T) {
 	const planted = "plantedSecretOfAFlake"
 	source := flake(t, `colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = "planted" + "SecretOfAFlake"; };`)
-	out, err := Tool{}.Eval(t.Context(), source, Request{Keys: true})
-	if err != nil || !strings.Contains(string(out), planted) {
+	h, err := Tool{}.evaluated(t, source, Request{Keys: true})
+	if err != nil || !strings.Contains(h.texts, planted) {
 		t.Fatalf("%v: the secret does not even arrive", err)
 	}
 	cache := os.Getenv("XDG_CACHE_HOME")

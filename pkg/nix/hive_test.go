@@ -218,7 +218,7 @@ func TestNoErrorShowsASecret(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			_, err := Tool{Log: zerolog.New(&log), Options: [][2]string{{"download-attempts", "1"}}}.Eval(t.Context(), source, Request{Keys: true, Toplevel: true})
+			_, err := Tool{Log: zerolog.New(&log), Options: [][2]string{{"download-attempts", "1"}}}.evaluated(t, source, Request{Keys: true, Toplevel: true})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -250,7 +250,7 @@ func TestTheWholeTraceIsWhatNixSays(t *testing.T) {
 		`{ web.deployment.keys.k.text = builtins.readFile "shown"; }`:                          "'shown'",
 		`{ web = { name, ... }: { deployment.keys.k.text = throw "the token of ${name}"; }; }`: "the token of web",
 	} {
-		_, err := Tool{ShowTrace: true}.Eval(t.Context(), hiveFile(t, hive), Request{Keys: true})
+		_, err := Tool{ShowTrace: true}.evaluated(t, hiveFile(t, hive), Request{Keys: true})
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), NotShown) {
 			t.Errorf("%s: %v\ndoes not say %q", hive, err, says)
 		}
@@ -292,7 +292,7 @@ func TestASystemIsBuiltAndKnown(t *testing.T) {
 	}
 }
 
-func TestTargetsAreAnnouncedBeforeAnySystemIsEvaluated(t *testing.T) {
+func TestATargetIsAnnouncedBeforeItsSystemIsEvaluated(t *testing.T) {
 	const text = `{
 		a = { deployment.targetHost = "a.example"; deployment.targetPort = 2222; networking.hostName = builtins.trace "system of a" "a";
 			deployment.keys.k.text = "s3cret"; };
@@ -306,17 +306,18 @@ func TestTargetsAreAnnouncedBeforeAnySystemIsEvaluated(t *testing.T) {
 	}
 	var log bytes.Buffer
 	var told []string
-	request := Request{Selector: selector, Toplevel: true, Keys: true, Announce: func(node []byte) {
-		name, target, err := hive.DecodeTarget(node)
-		if err != nil || strings.Contains(log.String(), "system of") || bytes.Contains(node, []byte("s3cret")) {
-			t.Errorf("%s: %v; after %s", node, err, &log)
+	request := Request{Selector: selector, Toplevel: true, Keys: true, Announce: true}
+	hooks := Hooks{Announced: func(text []byte) {
+		name, target, err := hive.DecodeTarget(text)
+		if err != nil || strings.Contains(log.String(), "system of "+name) || bytes.Contains(text, []byte("s3cret")) {
+			t.Errorf("%s: %v; after %s", text, err, &log)
 		}
 		if target != nil {
 			name += " at " + target.String()
 		}
 		told = append(told, name)
 	}}
-	if _, err := (Tool{Log: zerolog.New(&log)}).Eval(t.Context(), source, request); err != nil {
+	if err := (Tool{Log: zerolog.New(&log)}).NewEvaluator(source).Run(t.Context(), Part{Request: request, Most: 9}, hooks); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(told)
@@ -328,7 +329,7 @@ func TestTargetsAreAnnouncedBeforeAnySystemIsEvaluated(t *testing.T) {
 	}
 
 	log.Reset()
-	if _, err := (Tool{Log: zerolog.New(&log)}).Eval(t.Context(), source, Request{Toplevel: true}); err != nil {
+	if _, err := (Tool{Log: zerolog.New(&log)}).evaluated(t, source, Request{Toplevel: true}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(log.String(), "example") {
@@ -337,7 +338,7 @@ func TestTargetsAreAnnouncedBeforeAnySystemIsEvaluated(t *testing.T) {
 }
 
 func TestAnErrorInATargetNamesItsNode(t *testing.T) {
-	_, err := evaluate(t, `{ a = { }; web.deployment.targetHost = throw "ow"; }`, "", Request{Toplevel: true, Announce: func([]byte) {}})
+	_, err := evaluate(t, `{ a = { }; web.deployment.targetHost = throw "ow"; }`, "", Request{Toplevel: true, Announce: true})
 	if err == nil || !strings.Contains(err.Error(), `node "web"`) {
 		t.Errorf("%v", err)
 	}

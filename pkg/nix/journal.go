@@ -3,7 +3,6 @@ package nix
 import (
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -12,30 +11,20 @@ import (
 // journal reads what Nix says with --log-format internal-json: each line is
 // "@nix " and an object, or else comes from a program that Nix runs, like git.
 type journal struct {
-	log      zerolog.Logger
-	told     map[string]bool   // what was logged already; see [Tool.Repeating]
-	announce func(node []byte) // see [Request]; nil when not asked for
-	trace    bool              // --show-trace: what may be a secret is shown
-	token    string            // of the traces of nix/select.nix
-	node     string            // the node that is being evaluated, "" for none
-	warnings []warning         // those of nodes, in the order in which they came
-	last     *entry            // the last error
-	plain    []string          // the last lines that are no objects
-	torn     string            // the beginning of an object whose end is to come
-	built    []string          // the last lines of builders
+	*said
+	traced func(what, text string) // is told of the traces of nix/select.nix; may be nil
+	trace  bool                    // --show-trace: what may be a secret is shown
+	token  string                  // of these traces; "" if there are none
+	node   string                  // the node that is being evaluated, "" for none
+	last   *entry                  // the last error
+	plain  []string                // the last lines that are no objects
+	torn   string                  // the beginning of an object whose end is to come
+	built  []string                // the last lines of builders
 }
 
-// warning is a warning and the nodes in whose evaluation it came.
-type warning struct {
-	text  string
-	nodes []string
-}
-
-// The traces of nix/select.nix: how to reach a node, and which is being evaluated.
-// Hives, builders and git write here as well, but do not know this evaluation's
-// token.
-func announcement(token string) string { return "trace: colmena-go " + token + " node: " }
-func beginning(token string) string    { return "trace: colmena-go " + token + " at: " }
+// traceOf is how a trace of nix/select.nix begins. Hives, builders and git write
+// here as well, but do not know this evaluation's token.
+func traceOf(token string) string { return "trace: colmena-go " + token + " " }
 
 // entry is an object of the log. These fields are those of Nix 2.8 and later.
 type entry struct {
@@ -135,47 +124,25 @@ func (j *journal) entry(e *entry) {
 	if strings.HasPrefix(e.Msg, "error") && e.Level == 0 {
 		return // one that Nix ignores, with source code
 	}
-	if node, ok := strings.CutPrefix(e.Msg, announcement(j.token)); ok && j.token != "" {
-		if j.announce != nil {
-			j.announce([]byte(node))
-		}
-		return
-	}
-	if node, ok := strings.CutPrefix(e.Msg, beginning(j.token)); ok && j.token != "" {
-		j.node = ""
-		if json.Unmarshal([]byte(node), &j.node) != nil {
-			j.node = node
-		}
+	if text, ok := strings.CutPrefix(e.Msg, traceOf(j.token)); ok && j.token != "" {
+		j.ours(text)
 		return
 	}
 	j.tell(e.Msg)
 }
 
-// remember keeps a warning of the node that is being evaluated, each once.
-func (j *journal) remember(text string) {
-	for i, w := range j.warnings {
-		if w.text != text {
-			continue
+// ours takes a trace of nix/select.nix: WHAT: JSON.
+func (j *journal) ours(text string) {
+	what, value, _ := strings.Cut(text, ": ")
+	if what == "at" {
+		j.node = ""
+		if json.Unmarshal([]byte(value), &j.node) != nil {
+			j.node = value
 		}
-		if !slices.Contains(w.nodes, j.node) {
-			j.warnings[i].nodes = append(w.nodes, j.node)
-		}
-		return
 	}
-	j.warnings = append(j.warnings, warning{text, []string{j.node}})
-}
-
-// warn logs the warnings of nodes, equal ones together, when the evaluation is over.
-func (j *journal) warn() {
-	for _, w := range j.warnings {
-		slices.Sort(w.nodes)
-		entry := j.log.Warn().Strs("nodes", w.nodes)
-		if len(w.nodes) == 1 {
-			entry = entry.Str("node", w.nodes[0])
-		}
-		entry.Msg(w.text)
+	if j.traced != nil {
+		j.traced(what, value)
 	}
-	j.warnings = nil
 }
 
 // download is what Nix says of one that it tries again, by host and the rest.
@@ -187,10 +154,8 @@ func (j *journal) tell(text string) {
 	if j.node != "" && !j.trace { // perhaps for a key, whose errors show no address
 		text = download.ReplaceAllString(text, "$1/"+NotShown+"'$2")
 	}
-	if what := j.node + "\x00" + text; j.told[what] {
+	if !j.first(j, j.node+"\x00"+text) {
 		return
-	} else if j.told != nil {
-		j.told[what] = true
 	}
 	for _, kind := range []struct {
 		prefix string
@@ -205,7 +170,7 @@ func (j *journal) tell(text string) {
 			case j.node == "":
 				j.log.WithLevel(kind.level).Msg(rest)
 			case kind.level == zerolog.WarnLevel:
-				j.remember(rest)
+				j.remember(j.node, rest)
 			default:
 				j.log.WithLevel(kind.level).Str("node", j.node).Msg(rest)
 			}

@@ -27,7 +27,7 @@ func TestWhatNixSaysIsLoggedWhole(t *testing.T) {
 		`@nix {"action":"msg","level":0,"msg":"error: no","raw_msg":"no"}`:                                                        ``,
 	} {
 		var out bytes.Buffer
-		j := &journal{log: zerolog.New(&out).Level(zerolog.DebugLevel)}
+		j := &journal{said: &said{log: zerolog.New(&out).Level(zerolog.DebugLevel)}}
 		j.line(line)
 		got := strings.NewReplacer(`{"level":"`, "", `","message":"`, " ", `"}`+"\n", "").Replace(out.String())
 		if got != want {
@@ -41,7 +41,7 @@ func TestADownloadForANodeIsToldByItsHost(t *testing.T) {
 	const line = `@nix {"action":"msg","level":1,"msg":"warning: unable to download 'https://host/it's/s3cret': Couldn't connect; retrying in 2 ms"}`
 	for trace, want := range map[bool]string{false: `'https://host/[not shown]': Couldn't connect; retrying in 2 ms`, true: "s3cret"} {
 		var out bytes.Buffer
-		j := &journal{log: zerolog.New(&out), node: "web", trace: trace}
+		j := &journal{said: &said{log: zerolog.New(&out)}, node: "web", trace: trace}
 		j.line(line)
 		j.warn()
 		if !strings.Contains(out.String(), want) {
@@ -60,7 +60,7 @@ func TestAnErrorThatIsTornApartIsReadWhole(t *testing.T) {
 		"by itself": {line},
 	} {
 		var out bytes.Buffer
-		j := &journal{log: zerolog.New(&out)}
+		j := &journal{said: &said{log: zerolog.New(&out)}}
 		for _, l := range append(lines, other) {
 			j.line(l)
 		}
@@ -71,7 +71,7 @@ func TestAnErrorThatIsTornApartIsReadWhole(t *testing.T) {
 			t.Errorf("%s: the log is %s", name, &out)
 		}
 	}
-	j := &journal{}
+	j := &journal{said: &said{}}
 	j.line(line[:50])
 	j.line(`{"s3cret`)
 	if err := j.failure(surroundings{}); !strings.Contains(err.Error(), "cannot be read") || strings.Contains(err.Error(), "s3cret") {
@@ -104,7 +104,7 @@ func TestErrorsOfNewerNixAreUnderstood(t *testing.T) {
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"path '/s3cret/keys.nix' does not exist","trace":[` + text + `]}`:                                                                                           `path [not shown] does not exist`,
 		`{"action":"msg","level":0,"msg":"x","raw_msg":"no vault: log in","trace":[{"raw_msg":"while calling the 'throw' builtin","file":"/h.nix:3:4","line":3,"column":4},` + text + `]}`:                         `no vault: log in` + "\n(while evaluating the option `deployment.keys.k.text' at /h.nix:3:4)",
 	} {
-		j := &journal{}
+		j := &journal{said: &said{}}
 		j.line("@nix " + line)
 		err := j.failure(surroundings{
 			read:   func(string) string { return `{ text = throw "no vault: log in"; other = throw "${s3cret} is old"; }` },
@@ -123,15 +123,15 @@ func TestErrorsOfNewerNixAreUnderstood(t *testing.T) {
 // would have us connect where he likes.
 func TestOnlyThisEvaluationAnnouncesNodes(t *testing.T) {
 	var told []string
-	j := &journal{token: "TOKEN", announce: func(node []byte) { told = append(told, string(node)) }}
+	j := &journal{said: &said{}, token: "TOKEN", traced: func(what, text string) { told = append(told, what+" "+text) }}
 	for _, prefix := range []string{"trace: colmena-go  node: ", "trace: colmena-go: node ", "trace: colmena-go OTHER node: ", "colmena-go TOKEN node: ", "trace: colmena-go TOKEN node: "} {
 		j.line(`@nix {"action":"msg","level":0,"msg":"` + prefix + `{}"}`)
 	}
 	j.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go OTHER at: \"web\""}`)
-	if len(told) != 1 || told[0] != "{}" || j.node != "" {
+	if len(told) != 1 || told[0] != "node {}" || j.node != "" {
 		t.Errorf("told of %q at %q, want one", told, j.node)
 	}
-	none := &journal{}
+	none := &journal{said: &said{}}
 	none.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go  node: {}"}`) // nobody wants to know
 	none.line(`@nix {"action":"msg","level":0,"msg":"trace: colmena-go  at: \"web\""}`)
 	if none.node != "" {

@@ -1,6 +1,7 @@
 package nix
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ func withNix(t *testing.T) string {
 }
 
 // evaluate writes a hive and evaluates it as a command would.
-func evaluate(t *testing.T, text, on string, request Request) (*hive.Hive, error) {
+func evaluate(t *testing.T, text, on string, request Request) (*wholeHive, error) {
 	t.Helper()
 	return evalSource(t, hiveFile(t, text), on, request)
 }
@@ -42,7 +43,7 @@ func hiveFile(t *testing.T, text string) Source {
 	return Source{File: file}
 }
 
-func evalSource(t *testing.T, source Source, on string, request Request) (*hive.Hive, error) {
+func evalSource(t *testing.T, source Source, on string, request Request) (*wholeHive, error) {
 	t.Helper()
 	if on != "" {
 		var err error
@@ -50,15 +51,48 @@ func evalSource(t *testing.T, source Source, on string, request Request) (*hive.
 			t.Fatal(err)
 		}
 	}
-	out, err := Tool{}.Eval(t.Context(), source, request)
-	if err != nil {
-		return nil, err
-	}
-	return hive.Decode(out)
+	return Tool{}.evaluated(t, source, request)
+}
+
+// wholeHive is a hive with its nodes, and what was told of them.
+type wholeHive struct {
+	*hive.Hive
+	Nodes     []hive.Node
+	texts     string // what was told
+	announced string
+	begun     []string
+}
+
+// evaluated evaluates all of a request in one process.
+func (t Tool) evaluated(test *testing.T, source Source, request Request) (*wholeHive, error) {
+	test.Helper()
+	return all(test, t.NewEvaluator(source), Part{Request: request, Most: 100, Texts: true})
+}
+
+// all evaluates a part in one process.
+func all(t *testing.T, e *Evaluator, part Part) (*wholeHive, error) {
+	t.Helper()
+	all := &wholeHive{}
+	var wrong []error
+	err := e.Run(t.Context(), part, Hooks{
+		Head: func(text []byte) {
+			h, err := hive.DecodeHead(text)
+			all.Hive, wrong = h, append(wrong, err)
+		},
+		Announced: func(text []byte) { all.announced += string(text) },
+		Begun:     func(node string) { all.begun = append(all.begun, node) },
+		Done: func(text []byte) {
+			node, err := hive.DecodeNode(text)
+			all.Nodes, wrong = append(all.Nodes, node), append(wrong, err)
+			all.texts += string(text)
+		},
+	})
+	e.Warn()
+	return all, errors.Join(append(wrong, err)...)
 }
 
 // nodeNames of a hive, joined.
-func nodeNames(h *hive.Hive) string {
+func nodeNames(h *wholeHive) string {
 	var names []string
 	for _, node := range h.Nodes {
 		names = append(names, node.Name)
@@ -68,11 +102,17 @@ func nodeNames(h *hive.Hive) string {
 
 // tag is what a test's node says through its tags, the one list that every
 // evaluation returns.
-func tag(h *hive.Hive, node string) string {
+func tag(h *wholeHive, node string) string {
 	for _, n := range h.Nodes {
 		if n.Name == node {
 			return strings.Join(n.Tags, " ")
 		}
 	}
 	return "no such node"
+}
+
+// evaluateAll evaluates all nodes, and looks at none of them.
+func evaluateAll(t *testing.T, tool Tool, source Source) error {
+	t.Helper()
+	return tool.NewEvaluator(source).Run(t.Context(), Part{Most: 10}, Hooks{})
 }

@@ -28,7 +28,7 @@ func TestAnOptionThatDoesNotExistIsToldAtOnce(t *testing.T) {
 			source := hiveFile(t, strings.ReplaceAll(text, "X", endless))
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			_, err := Tool{}.Eval(ctx, source, Request{})
+			err := Tool{}.NewEvaluator(source).Run(ctx, Part{Most: 9}, Hooks{})
 			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "in the hive") {
 				t.Errorf("%v\ndoes not say %q", err, says)
 			}
@@ -40,7 +40,7 @@ func TestAnOptionThatDoesNotExistIsToldAtOnce(t *testing.T) {
 func TestAMisspeltNixpkgsIsNotLookedForElsewhere(t *testing.T) {
 	source := hiveFile(t, `{ meta.nixpgks = "/x"; web = { }; }`)
 	t.Setenv("NIX_PATH", "")
-	_, err := Tool{}.Eval(t.Context(), source, Request{})
+	_, err := Tool{}.evaluated(t, source, Request{})
 	if err == nil || !strings.Contains(err.Error(), "did you mean nixpkgs?") {
 		t.Errorf("%v", err)
 	}

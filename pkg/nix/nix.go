@@ -4,14 +4,11 @@
 package nix
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,19 +26,7 @@ type Tool struct {
 	Options   [][2]string // --nix-option NAME VALUE: for evaluation and builds
 	Log       zerolog.Logger
 
-	announce func(node []byte) // that of the evaluation's [Request]
-	token    string            // of its announcements
-	hive     string            // the file that it begins with
-
-	told map[string]bool // see Repeating; nil otherwise
-
-	noFlakeSource bool // nodes are not told of the flake that nixpkgs is
-}
-
-// Repeating returns a Tool that logs what evaluations say in common only once.
-func (t Tool) Repeating() Tool {
-	t.told = map[string]bool{}
-	return t
+	hive string // the file that the evaluation begins with
 }
 
 // ErrNoNix: there is no Nix on this machine.
@@ -51,7 +36,7 @@ var ErrNoNix = errors.New("nix is not installed, or not in PATH")
 // to lose, and some versions do not listen while they evaluate.
 const (
 	killGrace     = 5 * time.Second
-	killGraceEval = time.Second
+	killGraceEval = 800 * time.Millisecond
 )
 
 // command prepares a Nix program. Cancelling ctx ends it and all it started.
@@ -102,19 +87,25 @@ func (f *failure) Unwrap() error { return f.error }
 // run runs a command and waits for it, giving each line of stderr to output. The
 // error of one that failed is what it said, from its first "error:" on.
 func (t Tool) run(ctx context.Context, cmd *exec.Cmd, output func(string)) error {
+	return t.runAs(ctx, cmd, &lineWriter{emit: output}, nil)
+}
+
+// runAs is run, and tells the program's process id; started may be nil, and so may
+// what output tells the lines.
+func (t Tool) runAs(ctx context.Context, cmd *exec.Cmd, output *lineWriter, started func(pid int)) error {
 	t.Log.Debug().Str("program", cmd.Path).Int("arguments", len(cmd.Args)).Msg("running nix")
 	var said []string
-	lines := &lineWriter{emit: func(line string) {
+	lines := &lineWriter{most: output.most, emit: func(line string) {
 		if shown := WithoutLogins(line); len(said) > 0 || strings.HasPrefix(line, "error: ") {
 			said = append(said, shown)[:min(len(said)+1, reasonLines)]
 		}
-		if output != nil {
-			output(line)
+		if output.emit != nil {
+			output.emit(line)
 		}
 	}}
 	cmd.Stderr = crash.Writer(lines)
 	// Told to end, Nix ends its builders.
-	err := child.Run(cmd, syscall.SIGTERM)
+	err := child.Run(cmd, syscall.SIGTERM, started)
 	lines.flush()
 	if errors.Is(err, exec.ErrNotFound) {
 		return ErrNoNix
@@ -187,77 +178,4 @@ func (t Tool) Known(ctx context.Context, path string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// heapEnv gives Nix's garbage collector room, which makes evaluations up to 1.5
-// times as fast, unless the user has a wish of their own.
-func heapEnv() []string {
-	env := os.Environ()
-	if os.Getenv("GC_INITIAL_HEAP_SIZE") != "" {
-		return env
-	}
-	const smallest, largest = 384 << 20, 4 << 30
-	if room := availableMemory() / 2; room > smallest {
-		env = append(env, "GC_INITIAL_HEAP_SIZE="+strconv.FormatInt(min(room, largest), 10))
-	}
-	return env
-}
-
-// availableMemory is in bytes; 0 if it is not known (proc_meminfo(5)).
-func availableMemory() int64 {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	return 0
-}
-
-// lineWriter cuts what a program prints into lines. Of a line that is too long it
-// leaves out what is in the middle, so that an object stays one.
-type lineWriter struct {
-	emit func(string)
-	rest []byte
-}
-
-var _ io.Writer = (*lineWriter)(nil)
-
-// How many bytes of a line are kept, and how many of those are its last.
-const (
-	mostOfLine = 1 << 20
-	endOfLine  = 1 << 10
-)
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	n := len(p)
-	for {
-		i := bytes.IndexAny(p, "\n\r")
-		if i < 0 {
-			w.add(p)
-			return n, nil
-		}
-		w.add(p[:i])
-		w.flush()
-		p = p[i+1:]
-	}
-}
-
-func (w *lineWriter) add(p []byte) {
-	w.rest = append(w.rest, p...)
-	if len(w.rest) > mostOfLine {
-		copy(w.rest[mostOfLine-endOfLine:], w.rest[len(w.rest)-endOfLine:])
-		w.rest = w.rest[:mostOfLine]
-	}
-}
-
-func (w *lineWriter) flush() {
-	if len(w.rest) > 0 {
-		w.emit(string(w.rest))
-	}
-	w.rest = w.rest[:0]
 }

@@ -24,8 +24,8 @@ func TestWarningsNameTheirNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	request := Request{Selector: selector, Toplevel: true, Announce: func([]byte) {}}
-	if _, err := (Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}).Eval(t.Context(), hiveFile(t, text), request); err != nil {
+	request := Request{Selector: selector, Toplevel: true, Announce: true}
+	if _, err := (Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}).evaluated(t, hiveFile(t, text), request); err != nil {
 		t.Fatal(err)
 	}
 	for line, times := range map[string]int{
@@ -43,7 +43,7 @@ func TestWarningsNameTheirNodes(t *testing.T) {
 
 	log.Reset()
 	broken := `{ a.warnings = [ "seen" ]; b.assertions = [ { assertion = false; message = "no"; } ]; }`
-	_, err = Tool{Log: zerolog.New(&log)}.Eval(t.Context(), hiveFile(t, broken), Request{Toplevel: true})
+	_, err = Tool{Log: zerolog.New(&log)}.evaluated(t, hiveFile(t, broken), Request{Toplevel: true})
 	if err == nil || !strings.Contains(log.String(), `"node":"a","message":"seen"`) {
 		t.Errorf("%v: a warning before an error is lost:\n%s", err, &log)
 	}

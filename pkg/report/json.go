@@ -66,12 +66,12 @@ type nodeJSON struct {
 
 // NodesJSON prints a hive's nodes as one JSON document, those that cannot be used
 // with the reason.
-func NodesJSON(out io.Writer, h *hive.Hive, broken []hive.Broken) error {
-	list := make([]nodeJSON, 0, len(h.Nodes)+len(broken))
+func NodesJSON(out io.Writer, meta hive.Meta, sound []hive.Node, broken []hive.Broken) error {
+	list := make([]nodeJSON, 0, len(sound)+len(broken))
 	for _, node := range broken {
 		list = append(list, nodeJSON{Name: node.Name, Tags: []string{}, Keys: []string{}, Error: node.Err.Error()})
 	}
-	for _, node := range h.Nodes {
+	for _, node := range sound {
 		item := nodeJSON{Name: node.Name, Tags: append([]string{}, node.Tags...), Keys: []string{}}
 		if t := node.Target; t != nil {
 			item.TargetHost = &t.Host
@@ -88,7 +88,7 @@ func NodesJSON(out io.Writer, h *hive.Hive, broken []hive.Broken) error {
 		list = append(list, item)
 	}
 	slices.SortFunc(list, func(a, b nodeJSON) int { return strings.Compare(a.Name, b.Name) })
-	return write(out, map[string]any{"name": h.Meta.Name, "description": h.Meta.Description, "nodes": list})
+	return write(out, map[string]any{"name": meta.Name, "description": meta.Description, "nodes": list})
 }
 
 func write(out io.Writer, document any) error {

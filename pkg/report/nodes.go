@@ -14,9 +14,9 @@ import (
 
 // Nodes prints a hive's nodes as a table, in which those that cannot be used have
 // the reason in their row.
-func Nodes(out io.Writer, h *hive.Hive, broken []hive.Broken) {
+func Nodes(out io.Writer, sound []hive.Node, broken []hive.Broken) {
 	rows, reasons := map[string]string{}, map[string]string{}
-	for _, node := range h.Nodes {
+	for _, node := range sound {
 		rows[node.Name] = fmt.Sprintf("%s\t%s\t%d", target(node.Target), tags(node.Tags), len(node.Keys))
 	}
 	for _, node := range broken {

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// seen looks at nodes as they come, and tells what is notable of several.
+type seen struct {
+	*deployment
+
+	places map[string]string // the first node of each target
+
+	withTexts, keys []string // the nodes that have texts, and their keys
+	builtHere       []string
+}
+
+// node looks at a node. It fails for what is not there yet.
+func (s *seen) node(node *hive.Node) error {
+	s.twin(node)
+	s.texts(node)
+	if node.Target != nil && len(node.Target.SSHOptions) > 0 && s.Goal.NeedsHost() {
+		return fmt.Errorf("node %q sets deployment.sshOptions, which is not supported yet: put the options into ssh_config", node.Name)
+	}
+	if !node.BuildOnTarget || !s.Goal.NeedsToplevel() || s.buildHere {
+		return nil
+	}
+	if s.Goal.NeedsHost() {
+		return fmt.Errorf("node %q sets deployment.buildOnTarget, which is not supported yet: pass --no-build-on-target to build here", node.Name)
+	}
+	s.builtHere = append(s.builtHere, node.Name)
+	return nil
+}
+
+// twin: of nodes with one target, the last to be activated wins.
+func (s *seen) twin(node *hive.Node) {
+	if !s.Goal.NeedsHost() || node.Target == nil {
+		return
+	}
+	place := fmt.Sprintf("%s %d", node.Target.Host, node.Target.Port)
+	if other, ok := s.places[place]; ok {
+		first, second := min(other, node.Name), max(other, node.Name)
+		s.tool.Log.Warn().Msgf("nodes %q and %q have one target, %s: each replaces what the other deploys there", first, second, node.Target)
+		return
+	}
+	if s.places == nil {
+		s.places = map[string]string{}
+	}
+	s.places[place] = node.Name
+}
+
+// texts: the text of a key in a flake can come from nowhere but the flake, all of
+// which Nix copies into the store when it evaluates.
+func (s *seen) texts(node *hive.Node) {
+	if s.source.File != "" || s.tool.Impure {
+		return
+	}
+	for _, key := range node.Keys {
+		if key.Text == nil && !key.TextLater {
+			continue
+		}
+		if !slices.Contains(s.withTexts, node.Name) {
+			s.withTexts = append(s.withTexts, node.Name)
+		}
+		if name := fmt.Sprintf("%q", key.Attr); !slices.Contains(s.keys, name) {
+			s.keys = append(s.keys, name)
+		}
+	}
+}
+
+// all tells what was seen, once there are no more nodes.
+func (s *seen) all() {
+	slices.Sort(s.withTexts)
+	slices.Sort(s.keys)
+	if len(s.keys) > 0 {
+		s.tool.Log.Warn().Strs("nodes", s.withTexts).Msgf("texts of keys that are written in a flake are in the Nix store, where every user of this machine can read them (%s): for what is secret, set keyFile to a quoted absolute path, or keyCommand", hive.FirstFew(s.keys))
+	}
+	slices.Sort(s.builtHere)
+	if len(s.builtHere) > 0 {
+		s.tool.Log.Warn().Strs("nodes", s.builtHere).Msg("deployment.buildOnTarget is not supported yet: the systems are built here")
+	}
+}

@@ -1,0 +1,270 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// double stands in for Nix: it "evaluates" nodes, each in some time, and is told
+// which go wrong. What real processes do is tested in tests/cli and pkg/nix.
+type double struct {
+	names []string
+	each  time.Duration
+	wrong map[string]error // by node, once each
+	late  bool             // the texts of keys come apart
+	head  error
+
+	mu    sync.Mutex
+	parts []nix.Part
+	now   int // processes
+	most  int
+}
+
+func (d *double) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+	d.mu.Lock()
+	d.parts = append(d.parts, part)
+	d.now++
+	d.most = max(d.most, d.now)
+	d.mu.Unlock()
+	defer func() { d.mu.Lock(); d.now--; d.mu.Unlock() }()
+	if d.head != nil {
+		return d.head
+	}
+	nodes := part.Only
+	if hooks.Head != nil {
+		nodes = slices.DeleteFunc(slices.Clone(d.names), func(n string) bool { return slices.Contains(part.Without, n) })
+		if err := d.takeWrong("head"); err != nil {
+			return err
+		}
+		hooks.Head(fmt.Appendf(nil, `{"names":["%s"],"selected":["%[1]s"]}`, strings.Join(nodes, `","`)))
+	}
+	for _, node := range nodes[:min(len(nodes), part.Most)] {
+		if hooks.Begun != nil {
+			hooks.Begun(node)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(d.each):
+		}
+		if err := d.takeWrong(node); err != nil {
+			return err
+		}
+		key := `"text":"s3cret of ` + node + `"`
+		if d.late && !part.Texts {
+			key = `"textLater":true`
+		}
+		hooks.Done(fmt.Appendf(nil, `{"name":%q,"deployment":{"targetHost":"h","keys":{"k":{"name":"k","destDir":"/run/keys","user":"root","group":"root","permissions":"0600","uploadAt":"pre-activation",%s}}}}`, node, key))
+	}
+	return nil
+}
+
+func (d *double) takeWrong(node string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.wrong[node]
+	delete(d.wrong, node)
+	return err
+}
+
+// outcome is what became of each node: "ok" or its error.
+func (d *double) outcome(t *testing.T, limits Limits) (map[string]string, *Evaluation) {
+	t.Helper()
+	e := Start(t.Context(), d, nix.Request{}, limits, nil, zerolog.Nop())
+	if _, err := e.Hive(); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for node := range e.Nodes() {
+		if _, twice := got[node.Name]; twice {
+			t.Errorf("%s came twice", node.Name)
+		}
+		got[node.Name] = "ok"
+		if node.Err != nil {
+			got[node.Name] = node.Err.Error()
+		}
+	}
+	return got, e
+}
+
+func TestEachNodeIsHandedOutWhenItIsDone(t *testing.T) {
+	d := &double{names: all(6), each: 50 * time.Millisecond}
+	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	h, err := e.Hive()
+	if err != nil || len(h.Selected) != 6 {
+		t.Fatal(h, err)
+	}
+	first := <-e.Nodes()
+	d.mu.Lock()
+	if d.now != 1 {
+		t.Errorf("%s came after the end", first.Name)
+	}
+	d.mu.Unlock()
+	for range e.Nodes() {
+	}
+}
+
+func TestDearNodesAreEvaluatedSideBySideAndOnce(t *testing.T) {
+	d := &double{names: all(40), each: 30 * time.Millisecond}
+	got, e := d.outcome(t, Limits{Workers: 3})
+	if len(got) != 40 || e.Err() != nil {
+		t.Errorf("%d nodes, %v", len(got), e.Err())
+	}
+	if d.most != 3 {
+		t.Errorf("%d processes at most, want 3", d.most)
+	}
+}
+
+func TestANodeThatIsBrokenStopsOnlyItself(t *testing.T) {
+	d := &double{names: all(8), wrong: map[string]error{
+		"n02": &nix.EvalError{Node: "n02", Message: "no such thing"},
+		"n05": &nix.EvalError{Message: "stack overflow"}, // which is how Nix says it: of no node
+	}}
+	got, e := d.outcome(t, Limits{Workers: 1})
+	if e.Err() != nil || len(got) != 8 {
+		t.Errorf("%v: %v", e.Err(), got)
+	}
+	for _, node := range all(8) {
+		want := map[string]string{"n02": `node "n02" cannot be evaluated: no such thing`, "n05": `node "n05" cannot be evaluated: stack overflow`}[node]
+		if want == "" {
+			want = "ok"
+		}
+		if got[node] != want {
+			t.Errorf("%s: %s, want %s", node, got[node], want)
+		}
+	}
+}
+
+func TestANodeWhoseTagsCannotBeReadStopsOnlyItself(t *testing.T) {
+	d := &double{names: all(4), wrong: map[string]error{"head": &nix.EvalError{Node: "n03", Message: "no such thing"}}}
+	got, e := d.outcome(t, Limits{Workers: 1})
+	if e.Err() != nil || got["n03"] != `node "n03" cannot be evaluated: no such thing` || got["n00"] != "ok" || len(got) != 4 {
+		t.Errorf("%v: %v", e.Err(), got)
+	}
+	if h, _ := e.Hive(); !slices.Equal(h.Selected, all(4)) {
+		t.Errorf("selected are %q", h.Selected)
+	}
+}
+
+func TestWhatTheKernelKillsIsTriedAgainByItself(t *testing.T) {
+	d := &double{names: all(12), each: 20 * time.Millisecond, wrong: map[string]error{"n03": nix.ErrKilled}}
+	got, e := d.outcome(t, Limits{Workers: 2})
+	if len(got) != 12 || got["n03"] != "ok" || e.Err() != nil {
+		t.Errorf("%v: %v", e.Err(), got)
+	}
+	if last := d.parts[len(d.parts)-1]; !slices.Equal(last.Only, []string{"n03"}) {
+		t.Errorf("the last process had %q", last.Only)
+	}
+	again := &stubborn{double{names: all(3)}}
+	got, e = again.outcome(t)
+	if got["n01"] == "ok" || !strings.Contains(got["n01"], "most likely it needs more memory") || got["n02"] != "ok" || e.Err() != nil {
+		t.Errorf("%v: %v", e.Err(), got)
+	}
+}
+
+// stubborn is killed whenever it evaluates n01.
+type stubborn struct{ double }
+
+func (s *stubborn) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+	s.mu.Lock()
+	s.wrong = map[string]error{"n01": nix.ErrKilled}
+	s.mu.Unlock()
+	return s.double.Run(ctx, part, hooks)
+}
+
+func (s *stubborn) outcome(t *testing.T) (map[string]string, *Evaluation) {
+	e := Start(t.Context(), s, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	got := map[string]string{}
+	for node := range e.Nodes() {
+		got[node.Name] = "ok"
+		if node.Err != nil {
+			got[node.Name] = node.Err.Error()
+		}
+	}
+	return got, e
+}
+
+func TestAnErrorOfTheHiveAsAWholeIsTold(t *testing.T) {
+	whole := &nix.EvalError{Message: "meta is broken"}
+	e := Start(t.Context(), &double{head: whole}, nix.Request{}, Limits{}, nil, zerolog.Nop())
+	if h, err := e.Hive(); h != nil || !errors.Is(err, nix.ErrEval) {
+		t.Errorf("%v, %v", h, err)
+	}
+	for node := range e.Nodes() {
+		t.Errorf("and a node %s", node.Name)
+	}
+}
+
+func TestNodesThatFailAlikeAreKnownAsThat(t *testing.T) {
+	d := &double{names: all(3), wrong: map[string]error{}}
+	for _, node := range all(3) {
+		d.wrong[node] = &nix.EvalError{Node: node, Message: "the defaults are broken"}
+	}
+	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	others := map[string]string{}
+	for node := range e.Nodes() {
+		var alike *Alike
+		if errors.As(node.Err, &alike) {
+			others[node.Name] = alike.Other
+		}
+	}
+	if len(others) != 2 || others["n01"] != "n00" || others["n02"] != "n00" {
+		t.Errorf("%v", others)
+	}
+}
+
+func TestAnInterruptEndsAllProcesses(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	d := &double{names: all(50), each: 50 * time.Millisecond}
+	e := Start(ctx, d, nix.Request{}, Limits{Workers: 3}, nil, zerolog.Nop())
+	<-e.Nodes()
+	stop(errors.New("interrupted"))
+	for range e.Nodes() {
+	}
+	if e.Err() == nil || e.Err().Error() != "interrupted" {
+		t.Errorf("%v", e.Err())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.now != 0 {
+		t.Errorf("%d processes are left", d.now)
+	}
+}
+
+func TestTextsThatCameLaterAreEvaluatedForAllWhoWait(t *testing.T) {
+	d := &double{names: all(5), late: true}
+	e := Start(t.Context(), d, nix.Request{Keys: true, Toplevel: true}, Limits{Workers: 1}, nil, zerolog.Nop())
+	var wait sync.WaitGroup
+	for node := range e.Nodes() {
+		wait.Go(func() {
+			full, err := e.WithTexts(t.Context(), node.Node)
+			if err != nil || string(full.Keys[0].Text.Reveal()) != "s3cret of "+node.Name || full.Keys[0].TextLater {
+				t.Errorf("%s: %v", node.Name, err)
+			}
+			if node.Keys[0].Text != nil {
+				t.Error("the node itself has changed")
+			}
+		})
+	}
+	wait.Wait()
+	if before := len(d.parts); before > 6 {
+		t.Errorf("%d processes", before)
+	}
+	if _, err := e.WithTexts(t.Context(), hive.Node{Name: "none"}); err != nil {
+		t.Errorf("who has no such key needs nothing: %v", err)
+	}
+}

@@ -1,0 +1,133 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+// texts evaluates the texts of keys that came without them, those of all nodes that
+// wait for theirs in one process.
+type texts struct {
+	evaluator Evaluator
+	request   nix.Request
+
+	mu    sync.Mutex
+	asked []string               // nodes whose texts nobody has evaluated
+	got   map[string]textsOfNode // by node
+	turn  chan struct{}          // closed when the process that runs has ended; nil if none does
+}
+
+type textsOfNode struct {
+	keys []hive.Key
+	err  error
+}
+
+// expect is told of a node whose texts will be needed.
+func (t *texts) expect(node string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked = append(t.asked, node)
+}
+
+// WithTexts is the node with the texts of its keys, which are evaluated if they
+// came without. It fails as [Node.Err] does, or with the cause of ctx.
+func (e *Evaluation) WithTexts(ctx context.Context, node hive.Node) (hive.Node, error) {
+	if !slices.ContainsFunc(node.Keys, func(k hive.Key) bool { return k.TextLater }) {
+		return node, nil
+	}
+	found, err := e.texts.of(ctx, node.Name)
+	if err != nil {
+		return node, err
+	}
+	keys := slices.Clone(node.Keys)
+	for i, key := range keys {
+		if !key.TextLater {
+			continue
+		}
+		at := slices.IndexFunc(found, func(k hive.Key) bool { return k.Attr == key.Attr && k.Text != nil })
+		if at < 0 {
+			return node, fmt.Errorf("key %q has no text any more: the hive was changed while it was evaluated; run the command again", key.Attr)
+		}
+		keys[i].Text, keys[i].TextLater = found[at].Text, false
+	}
+	node.Keys = keys
+	return node, nil
+}
+
+// of are the keys of a node, with their texts.
+func (t *texts) of(ctx context.Context, node string) ([]hive.Key, error) {
+	for {
+		t.mu.Lock()
+		if found, ok := t.got[node]; ok {
+			t.mu.Unlock()
+			return found.keys, found.err
+		}
+		turn := t.turn
+		if turn == nil {
+			turn = make(chan struct{})
+			t.turn = turn
+			nodes := t.asked
+			if !slices.Contains(nodes, node) {
+				nodes = append(nodes, node)
+			}
+			t.asked = nil
+			t.mu.Unlock()
+			t.run(ctx, nodes)
+			continue
+		}
+		t.mu.Unlock()
+		select {
+		case <-turn:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// run evaluates the texts of nodes, again without one that is broken.
+func (t *texts) run(ctx context.Context, nodes []string) {
+	got := map[string]textsOfNode{}
+	for len(nodes) > 0 {
+		request := nix.Request{Keys: true}
+		err := t.evaluator.Run(ctx, nix.Part{Request: request, Only: nodes, Most: len(nodes), Texts: true}, nix.Hooks{Done: func(text []byte) {
+			node, err := hive.DecodeNode(text)
+			got[node.Name] = textsOfNode{node.Keys, err}
+		}})
+		nodes = slices.DeleteFunc(nodes, func(node string) bool { _, done := got[node]; return done })
+		if err == nil {
+			err = errNoTexts
+		}
+		var eval *nix.EvalError
+		var problem *hive.Problem
+		switch {
+		case len(nodes) == 0:
+		case errors.As(err, &eval) && slices.Contains(nodes, eval.Node):
+			got[eval.Node] = textsOfNode{err: err}
+		case errors.As(err, &problem) && slices.Contains(nodes, problem.Node):
+			got[problem.Node] = textsOfNode{err: err}
+		default:
+			for _, node := range nodes {
+				got[node] = textsOfNode{err: err}
+			}
+		}
+		nodes = slices.DeleteFunc(nodes, func(node string) bool { _, done := got[node]; return done })
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.got == nil {
+		t.got = map[string]textsOfNode{}
+	}
+	for node, found := range got {
+		t.got[node] = found
+	}
+	close(t.turn)
+	t.turn = nil
+}
+
+var errNoTexts = errors.New("the evaluation ended without the texts of the keys")
