@@ -31,7 +31,7 @@ func onHost(t *testing.T) *host {
 	t.Helper()
 	f := fleet.Require(t, 1)
 	h := &host{t: t, fleet: f, real: f.Hosts[0]}
-	h.to("{ }")
+	h.activates(h.builtAs("{ }"))
 	h.sh("find /run/keys /srv -mindepth 1 -delete")
 	return h
 }
@@ -64,8 +64,18 @@ func evaluated(t *testing.T, program, module, attribute string, more ...string) 
 	return strings.TrimSpace(out.String()), errs.String(), err
 }
 
-// built is a system of a module's, built and copied to the host.
+// sentinel is a key of every system that is built: its unit tells that the watcher
+// has looked.
+const sentinel = "zz-sentinel"
+
+// built is a system of a module's and of the sentinel, built and copied to the host.
 func (h *host) built(module string) string {
+	h.t.Helper()
+	return h.builtAs("{ imports = [ (" + module + `) { deployment.keys.` + sentinel + ` = { text = "v"; destDir = "/run/sentinel"; }; } ]; }`)
+}
+
+// builtAs is a system of a module's alone.
+func (h *host) builtAs(module string) string {
 	h.t.Helper()
 	path, stderr, err := evaluated(h.t, "nix-build", module, "system.build.toplevel", "--no-out-link")
 	if err != nil {
@@ -94,7 +104,13 @@ func (h *host) activate(system, action string) (int, string) {
 // to switches to a module's system, which must succeed.
 func (h *host) to(module string) string {
 	h.t.Helper()
-	exit, output := h.activate(h.built(module), "switch")
+	return h.activates(h.built(module))
+}
+
+// activates switches to a system, which must succeed.
+func (h *host) activates(system string) string {
+	h.t.Helper()
+	exit, output := h.activate(system, "switch")
 	if exit != 0 {
 		h.t.Fatalf("switch-to-configuration ended with %d:\n%s", exit, output)
 	}
@@ -116,10 +132,37 @@ func (h *host) becomes(unit, want string) time.Duration {
 	return 0
 }
 
-// settled waits for the watcher to have looked at what was done.
+// settled waits for the watcher to have looked at what was done: the look that sees
+// the sentinel go began after the one that saw it come, and that saw it after all else.
 func (h *host) settled() {
 	h.t.Helper()
-	time.Sleep(500 * time.Millisecond)
+	h.sh("mkdir -p /run/sentinel; echo v >/run/sentinel/" + sentinel)
+	h.becomes(unit(sentinel), "active")
+	h.sh("rm /run/sentinel/" + sentinel)
+	h.becomes(unit(sentinel), "inactive")
+	h.looked()
+}
+
+// looked waits for the end of a look that is under way, and for what it asked of systemd.
+func (h *host) looked() {
+	h.t.Helper()
+	h.sh("systemctl start colmena-go-keys")
+}
+
+// mounted runs a script that mounts something on the way to a key, and waits for
+// the watcher to have been told.
+func (h *host) mounted(script string) {
+	h.t.Helper()
+	const hook = "colmena-go-keys-mounted.service"
+	before := h.invocation(hook)
+	h.sh(script)
+	for begin := time.Now(); h.invocation(hook) == before; time.Sleep(10 * time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			h.t.Fatalf("%s: nobody is told", script)
+		}
+	}
+	h.becomes(hook, "inactive")
+	h.looked()
 }
 
 func (h *host) invocation(unit string) string {
