@@ -56,22 +56,19 @@ type evaluating struct {
 func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
 	e.tool.Log.Info().Msgf("evaluating %s", e.source)
 	request.Selector = e.on
-	stop := deploy.Remind("evaluating", func(text string) { e.tool.Log.Info().Msg(text) })
 	run, err := e.start(c, request, announced)
 	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
 		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
 		e.source = beside
 		run, err = e.start(c, request, announced)
 	}
-	if err == nil {
-		err = e.look(run.Hive, request)
-	}
 	if err != nil {
-		stop()
 		return nil, err
 	}
-	warn := run.end
-	run.end = func() { stop(); warn() }
+	if err := e.look(run.Hive, request); err != nil {
+		run.end()
+		return nil, err
+	}
 	return run, nil
 }
 
@@ -79,12 +76,14 @@ func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(t
 func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
 	evaluator := e.tool.NewEvaluator(e.source)
 	run := evaluate.Start(c.Context, evaluator, request, e.limits, announced, e.tool.Log)
+	stop := deploy.Remind(run.Progress, func(text string) { e.tool.Log.Info().Msg(text) })
+	end := func() { stop(); evaluator.Warn() }
 	h, err := run.Hive()
 	if err != nil {
-		evaluator.Warn()
+		end()
 		return nil, err
 	}
-	return &evaluating{run, h, evaluator.Warn}, nil
+	return &evaluating{run, h, end}, nil
 }
 
 // look tells what is notable of a hive. It fails where no node is left.

@@ -58,7 +58,7 @@ func (n *nodeRun) build(ctx context.Context) error {
 	n.begin(text)
 	if n.tools.BuildWaitsFor != nil {
 		n.stopWaiting()
-		n.waiting = remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
+		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
 	}
 	// The error has the lines that matter, others concern other nodes as well.
 	return n.tools.Build(ctx, n.node, func(line string) { n.emit(event.Output, line) })

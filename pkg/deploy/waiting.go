@@ -12,14 +12,10 @@ import (
 // each time that twice as long has gone by.
 var firstWait = 10 * time.Second
 
-// Remind tells note "still TEXT" while what the text says takes long. Nothing is
-// told any more when stop returns, which may be called again.
-func Remind(text string, note func(text string)) (stop func()) {
-	return remind(func() string { return text }, note)
-}
-
-// remind is [Remind] with a text that is asked for each time.
-func remind(text func() string, note func(text string)) (stop func()) {
+// Remind tells note "still TEXT" while what the text says takes long; the text is
+// asked for each time. Nothing is told any more when stop returns, which may be
+// called again.
+func Remind(text func() string, note func(text string)) (stop func()) {
 	var mu sync.Mutex
 	mu.Lock()
 	defer mu.Unlock()
@@ -47,7 +43,7 @@ func remind(text func() string, note func(text string)) (stop func()) {
 // waitFor starts the clock of a step, which is told as text.
 func (n *nodeRun) waitFor(text string) {
 	n.stopWaiting()
-	n.waiting = Remind(text, n.note)
+	n.waiting = Remind(func() string { return text }, n.note)
 }
 
 // stopWaiting ends the clock; nothing is said any more when it returns.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -61,6 +62,7 @@ type Evaluation struct {
 	hive  *hive.Hive
 	nodes chan Node
 	err   error
+	done  atomic.Int64 // nodes
 	texts texts
 
 	// Of the loop's goroutine alone:
@@ -159,6 +161,19 @@ func (e *Evaluation) Hive() (*hive.Hive, error) {
 // Nodes are the selected nodes, as they are done. The channel is closed when there
 // are no more.
 func (e *Evaluation) Nodes() <-chan Node { return e.nodes }
+
+// Progress says for people how far the evaluation is.
+func (e *Evaluation) Progress() string {
+	select {
+	case <-e.head:
+	default:
+		return "evaluating the hive"
+	}
+	if e.hive == nil || len(e.hive.Selected) < 2 {
+		return "evaluating"
+	}
+	return fmt.Sprintf("evaluating, %d of %d nodes done", e.done.Load(), len(e.hive.Selected))
+}
 
 // Err is why not every node was told; valid once the channel of Nodes is closed.
 func (e *Evaluation) Err() error { return e.err }
@@ -356,6 +371,7 @@ func (e *Evaluation) give(node Node) {
 		return
 	}
 	e.told[node.Name] = true
+	e.done.Add(1)
 	for _, key := range node.Keys {
 		if key.TextLater {
 			e.texts.expect(node.Name)

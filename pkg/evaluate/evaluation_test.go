@@ -109,6 +109,9 @@ func TestEachNodeIsHandedOutWhenItIsDone(t *testing.T) {
 		t.Fatal(h, err)
 	}
 	first := <-e.Nodes()
+	if got := e.Progress(); !strings.HasPrefix(got, "evaluating, ") || !strings.HasSuffix(got, " of 6 nodes done") {
+		t.Errorf("it says %q", got)
+	}
 	d.mu.Lock()
 	if d.now != 1 {
 		t.Errorf("%s came after the end", first.Name)
