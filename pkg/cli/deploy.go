@@ -35,8 +35,8 @@ type deployment struct {
 
 	json, keepResult, substitute, buildHere bool
 
-	report *report.Run  // as people or programs see it
-	ahead  remote.Ahead // connections that are made while Nix evaluates
+	report *report.Run // as people or programs see it
+	hosts  remote.Hosts
 }
 
 // runDeployment takes the selected nodes to a goal.
@@ -45,7 +45,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return err
 	}
-	defer d.ahead.Close()
+	defer d.hosts.Close()
 	if goal.NeedsHost() {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
@@ -124,7 +124,7 @@ func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
 		// What is wrong with it is told by the evaluation's result.
 		if name, target, err := hive.DecodeTarget(text); err == nil && target != nil && len(target.SSHOptions) == 0 {
 			begin.Do(func() { d.tool.Log.Info().Msg("connecting to the hosts meanwhile") })
-			d.ahead.Dial(ctx, name, d.connection(name, target))
+			d.hosts.Prepare(ctx, name, d.connection(name, target))
 		}
 	}
 }
@@ -206,10 +206,10 @@ func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 // tools wires the packages to what a deployment asks for.
 func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver, withTexts func(context.Context, hive.Node) (hive.Node, error)) deploy.Tools {
 	return deploy.Tools{
-		Dial: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
+		Open: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
 			cfg := d.connection(node.Name, node.Target)
 			cfg.Note = note
-			host, err := d.ahead.Take(ctx, node.Name, cfg)
+			host, err := d.hosts.Open(ctx, node.Name, cfg)
 			if err != nil {
 				return nil, err // not a *remote.Host that is nil
 			}
@@ -222,8 +222,8 @@ func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver, w
 			})
 		},
 		BuildWaitsFor: func(node hive.Node) string { return builder.WaitsFor(node.Name) },
-		Copy: func(ctx context.Context, outPath, socket string, output func(string)) error {
-			return d.tool.Copy(ctx, outPath, socket, nix.CopyOptions{Substitute: d.substitute, Output: output})
+		Copy: func(ctx context.Context, outPath, store string, output func(string)) error {
+			return d.tool.Copy(ctx, outPath, store, nix.CopyOptions{Substitute: d.substitute, Output: output})
 		},
 		Known: d.tool.Known,
 		CheckSources: func(ctx context.Context, node hive.Node) error {

@@ -31,7 +31,7 @@ func TestWhatCannotBeDeployedToIsNotDialled(t *testing.T) {
 		d.Goal = hive.Switch
 		d.dialAhead(t.Context())(fmt.Appendf(nil,
 			`{"name":"web","deployment":{"targetHost":"127.0.0.1","targetPort":%d%s}}`, l.Addr().(*net.TCPAddr).Port, more))
-		defer d.ahead.Close()
+		defer d.hosts.Close()
 		l.(*net.TCPListener).SetDeadline(time.Now().Add(2 * time.Second))
 		conn, err := l.Accept()
 		if err == nil {

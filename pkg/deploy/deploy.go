@@ -21,22 +21,22 @@ import (
 // Host is one open connection to a node's host; pkg/remote's Host is one.
 type Host interface {
 	hostscript.Runner
-	// Forward serves a unix socket whose connections become channels that run
-	// command on the host, until stop.
-	Forward(ctx context.Context, dir, command string) (socket string, stop func() error, err error)
+	// Store gives the host's store a URL for Nix here, until stop. What went wrong on
+	// the host is the error of stop.
+	Store(ctx context.Context) (url string, stop func() error, err error)
 	Close() error
 }
 
 // Tools are what a deployment works with on this machine.
 type Tools struct {
-	// Dial connects to the node's host and tells what is worth knowing of that.
-	Dial func(ctx context.Context, node hive.Node, note func(text string)) (Host, error)
+	// Open connects to the node's host and tells what is worth knowing of that.
+	Open func(ctx context.Context, node hive.Node, note func(text string)) (Host, error)
 	// Build realises the node's toplevel.
 	Build func(ctx context.Context, node hive.Node, output func(line string)) error
 	// BuildWaitsFor says what a node's build waits for, "" if that is not known. It may be nil.
 	BuildWaitsFor func(node hive.Node) string
-	// Copy copies a closure to the store whose daemon listens on socket.
-	Copy func(ctx context.Context, outPath, socket string, output func(line string)) error
+	// Copy copies a closure to the store of that URL.
+	Copy func(ctx context.Context, outPath, store string, output func(line string)) error
 	// Known reports whether a store path is valid on this machine.
 	Known func(ctx context.Context, path string) (bool, error)
 	// CheckSources tells which keys of the node can have no content, and runs nothing.

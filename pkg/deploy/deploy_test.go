@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -36,7 +35,7 @@ type double struct {
 	commands []string
 	closed   bool
 	cut      chan struct{} // closed when ctx is done, unless nil
-	socket   string        // the folder of the last socket
+	stores   int           // those that were not stopped
 }
 
 // called takes a command apart: the mark that the host has to say first, and
@@ -68,12 +67,9 @@ func (d *double) Run(ctx context.Context, command string, stdin io.Reader, stdou
 	return errors.New("a double runs nothing else")
 }
 
-func (d *double) Forward(_ context.Context, dir, _ string) (string, func() error, error) {
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		return "", nil, fmt.Errorf("whoever reaches the socket in %s is root on the host: %v, %v", dir, info.Mode(), err)
-	}
-	d.socket = dir
-	return "/socket", func() error { return nil }, nil
+func (d *double) Store(context.Context) (string, func() error, error) {
+	d.stores++
+	return "unix:///socket", func() error { d.stores--; return nil }, nil
 }
 
 func (d *double) Close() error {
@@ -108,7 +104,7 @@ func node(name string) hive.Node {
 
 func tools(j *journal, hosts map[string]*double) Tools {
 	return Tools{
-		Dial: func(_ context.Context, n hive.Node, _ func(string)) (Host, error) {
+		Open: func(_ context.Context, n hive.Node, _ func(string)) (Host, error) {
 			j.add("dial " + n.Name)
 			return hosts[n.Name], nil
 		},
@@ -138,12 +134,12 @@ func atOnce(most int) Schedule {
 func TestStepsComeInOrderAndOnlyThoseOfTheGoal(t *testing.T) {
 	for goal, want := range map[hive.Goal]string{
 		hive.Build: "build web",
-		hive.Push:  "dial web; build web; copy /out-web to /socket",
+		hive.Push:  "dial web; build web; copy /out-web to unix:///socket",
 	} {
 		j, host := &journal{}, &double{}
 		results := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: goal}}, tools(j, map[string]*double{"web": host}), j)
-		if _, err := os.Stat(host.socket); goal == hive.Push && (host.socket == "" || !os.IsNotExist(err)) {
-			t.Errorf("the folder of the socket, %q, is left: %v", host.socket, err)
+		if host.stores != 0 {
+			t.Error("the host's store is left open")
 		}
 		if results[0].Status != event.Succeeded || j.String() != want {
 			t.Errorf("%s: %s, %v; %s, want %s", goal, results[0].Status, results[0].Err, j, want)
@@ -194,8 +190,8 @@ func TestANodeThatIsDialledHoldsNoSlot(t *testing.T) {
 	j := &journal{}
 	ts := tools(j, map[string]*double{"quick": {}})
 	release := make(chan struct{})
-	dial := ts.Dial
-	ts.Dial = func(ctx context.Context, n hive.Node, _ func(string)) (Host, error) {
+	dial := ts.Open
+	ts.Open = func(ctx context.Context, n hive.Node, _ func(string)) (Host, error) {
 		if n.Name == "dead" {
 			<-release
 			return nil, errors.New("no answer")

@@ -61,7 +61,7 @@ func TestALimitThatTwoKindsShareIsKeptFromOneToTheOther(t *testing.T) {
 	with := tools(j, map[string]*double{"a": {}, "b": {}})
 	with.Copy = func(_ context.Context, out, _ string, _ func(string)) error { j.add("copy"); return nil }
 	with.Build = func(context.Context, hive.Node, func(string)) error { return nil }
-	with.Dial = func(_ context.Context, n hive.Node, _ func(string)) (Host, error) { return &double{}, nil }
+	with.Open = func(_ context.Context, n hive.Node, _ func(string)) (Host, error) { return &double{}, nil }
 	with.CheckSources = func(context.Context, hive.Node) error { return nil }
 	Run(t.Context(), Evaluated([]hive.Node{a, b}), Options{Want: plan.Want{Goal: hive.Switch}, Schedule: atOnce(1)}, with, j)
 	if got, want := j.String(), "copy; resolve; copy; resolve"; got != want {

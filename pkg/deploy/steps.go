@@ -10,14 +10,13 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
-	"github.com/colmena-go/colmena-go/pkg/scratch"
 )
 
 // The steps that are not about keys alone; those are in keys.go.
 
 func (n *nodeRun) connect(ctx context.Context) (err error) {
 	n.begin("connecting to " + n.node.Target.String())
-	n.host, err = n.tools.Dial(ctx, n.node, n.note)
+	n.host, err = n.tools.Open(ctx, n.node, n.note)
 	return err
 }
 
@@ -64,21 +63,14 @@ func (n *nodeRun) build(ctx context.Context) error {
 	return n.tools.Build(ctx, n.node, func(line string) { n.emit(event.Output, line) })
 }
 
-// push copies the closure through the host's one connection: nix talks to a
-// unix socket here, whose other end is nix-daemon on the host.
+// push copies the closure through the host's one connection.
 func (n *nodeRun) push(ctx context.Context) error {
 	n.begin("copying " + n.node.Toplevel.OutPath)
-	// Of its own, as whoever reaches the socket is root on the host.
-	dir, remove, err := scratch.Dir()
+	store, stop, err := n.host.Store(ctx)
 	if err != nil {
 		return err
 	}
-	defer remove()
-	socket, stop, err := n.host.Forward(ctx, dir, "nix-daemon --stdio")
-	if err != nil {
-		return err
-	}
-	err = n.tools.Copy(ctx, n.node.Toplevel.OutPath, socket, n.output)
+	err = n.tools.Copy(ctx, n.node.Toplevel.OutPath, store, n.output)
 	// What went wrong on the host is why Nix here lost its connection.
 	return errors.Join(stop(), err)
 }

@@ -88,7 +88,7 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 	}
 	copying := func(opts CopyOptions) func(*testing.T, Tool) error {
 		return func(t *testing.T, tool Tool) error {
-			return tool.Copy(t.Context(), "/nix/store/x", "/tmp/a b/socket", opts)
+			return tool.Copy(t.Context(), "/nix/store/x", "unix:///tmp/a b/socket", opts)
 		}
 	}
 	for _, c := range []struct {

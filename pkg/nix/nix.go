@@ -140,12 +140,11 @@ type CopyOptions struct {
 	Output     func(line string)
 }
 
-// Copy copies the closure of outPath to the store whose daemon listens on a
-// unix socket. The user's --nix-option does not apply: options travel to the
+// Copy copies the closure of outPath to the store of a URL. The user's --nix-option does not apply: options travel to the
 // daemon, where root would obey them. It fails with [ErrNoNix] or with what Nix
 // said.
-func (t Tool) Copy(ctx context.Context, outPath, socket string, opts CopyOptions) error {
-	args := append(append([]string{}, features...), "copy", "--no-check-sigs", "--to", "unix://"+socket)
+func (t Tool) Copy(ctx context.Context, outPath, store string, opts CopyOptions) error {
+	args := append(append([]string{}, features...), "copy", "--no-check-sigs", "--to", store)
 	if opts.Substitute {
 		args = append(args, "--substitute-on-destination")
 	}

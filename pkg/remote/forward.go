@@ -17,13 +17,13 @@ import (
 // maxSocketPath is what fits into sockaddr_un with its final NUL (unix(7)).
 const maxSocketPath = 107
 
-// Forward listens on a unix socket in dir, which must be a directory of mode
+// forward listens on a unix socket in dir, which must be a directory of mode
 // 0700: whoever reaches the socket is root on the host. Every connection to it
 // becomes a channel that runs command, a program with its arguments,
 // with the connection's bytes as its input and output. A command that stands
 // still is ended with [ErrStalled]. stop ends all of it, waits, and returns what
 // went wrong on the host, with the last it said on stderr.
-func (h *Host) Forward(ctx context.Context, dir, command string) (socket string, stop func() error, err error) {
+func (h *Host) forward(ctx context.Context, dir, command string) (socket string, stop func() error, err error) {
 	socket = filepath.Join(dir, "s")
 	if len(socket) > maxSocketPath {
 		return "", nil, fmt.Errorf("the path of the socket %s is too long: set TMPDIR to a shorter one", socket)
@@ -82,7 +82,7 @@ func (f *forward) pipe(ctx context.Context, conn net.Conn) (err error) {
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	var moving flow
+	moving := flow{traffic: &f.host.traffic}
 	f.tasks.Go(crash.Guarded(func() { moving.watch(ctx, cancel) }))
 	said := &tail{}
 	err = hostscript.Run(ctx, f.host, hostscript.Call{

@@ -54,9 +54,11 @@ type Host struct {
 	channels  chan struct{} // sshd opens only so many at once
 	log       zerolog.Logger
 
-	ended chan struct{} // closed when the connection is gone
-	close sync.Once
-	tasks sync.WaitGroup
+	traffic traffic       // that of its Stores
+	ended   chan struct{} // closed when the connection is gone
+	close   sync.Once
+	forget  func() // called when it is closed; may be nil
+	tasks   sync.WaitGroup
 }
 
 // maxChannels is below sshd's default MaxSessions of 10 (sshd_config(5)).
@@ -210,6 +212,9 @@ func (h *Host) Close() error {
 	h.close.Do(func() {
 		err = h.client.Client.Close()
 		h.tasks.Wait()
+		if h.forget != nil {
+			h.forget()
+		}
 	})
 	if errors.Is(err, net.ErrClosed) {
 		return nil

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -136,10 +138,49 @@ func TestPrivilegesAreRaisedForOtherUsers(t *testing.T) {
 	}
 }
 
+// What goes through a Store is counted while it goes, and nobody but us can go
+// through.
+func TestAStoreCountsWhatMovesAndLeavesNothingBehind(t *testing.T) {
+	s := serve(t)
+	h := mustDial(t, s.config(t))
+	url, stop, err := h.store(t.Context(), "sed -u s/ask/answered/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := strings.TrimPrefix(url, "unix://")
+	if info, err := os.Stat(filepath.Dir(socket)); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("whoever reaches the socket in %s is root on the host: %v, %v", socket, info.Mode(), err)
+	}
+	for i := range int64(2) {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(conn, "ask")
+		answer := make([]byte, len("answered\n"))
+		if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "answered\n" {
+			t.Errorf("%q, %v", answer, err)
+		}
+		if sent, received := h.Traffic(); sent != 4*(i+1) || received != 9*i && received != 9*(i+1) {
+			t.Errorf("%d sent and %d received after %d questions", sent, received, i+1)
+		}
+		conn.Close()
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if sent, received := h.Traffic(); sent != 8 || received != 18 {
+		t.Errorf("%d sent and %d received in the end", sent, received)
+	}
+	if _, err := os.Stat(filepath.Dir(socket)); !os.IsNotExist(err) {
+		t.Errorf("the socket's folder is left behind: %v", err)
+	}
+}
+
 func TestForwardJoinsASocketAndACommand(t *testing.T) {
 	s := serve(t)
 	h := mustDial(t, s.config(t))
-	socket, stop, err := h.Forward(t.Context(), t.TempDir(), "cat")
+	socket, stop, err := h.forward(t.Context(), t.TempDir(), "cat")
 	if err != nil {
 		t.Fatal(err)
 	}

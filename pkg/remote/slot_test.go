@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,8 +21,8 @@ type daemon struct {
 	command string
 }
 
-func (d daemon) Forward(ctx context.Context, dir, _ string) (string, func() error, error) {
-	return d.Host.Forward(ctx, dir, d.command)
+func (d daemon) Store(ctx context.Context) (string, func() error, error) {
+	return d.store(ctx, d.command)
 }
 
 type nowhere struct{}
@@ -34,7 +35,7 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 	cfg := s.config(t)
 	copying := make(chan struct{})
 	tools := deploy.Tools{
-		Dial: func(ctx context.Context, n hive.Node, _ func(string)) (deploy.Host, error) {
+		Open: func(ctx context.Context, n hive.Node, _ func(string)) (deploy.Host, error) {
 			command := "wc -c" // takes all, says nothing, and ends with its input
 			if n.Name == "honest" {
 				command = "cat"
@@ -45,11 +46,11 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 		},
 		Build: func(context.Context, hive.Node, func(string)) error { return nil },
 		// As nix does, it greets and waits for an answer.
-		Copy: func(_ context.Context, out, socket string, _ func(string)) error {
+		Copy: func(_ context.Context, out, store string, _ func(string)) error {
 			if out == "/nix/store/silent" {
 				close(copying)
 			}
-			conn, err := net.Dial("unix", socket)
+			conn, err := net.Dial("unix", strings.TrimPrefix(store, "unix://"))
 			if err != nil {
 				return err
 			}

@@ -24,7 +24,11 @@ type flow struct {
 	begun    atomic.Bool // the program runs: what is to go in is read
 	answered atomic.Bool
 	moves    atomic.Int64
+	traffic  *traffic
 }
+
+// traffic counts bytes in both directions.
+type traffic struct{ sent, received atomic.Int64 }
 
 // watch ends what goes through when it stands still, until ctx is done. It
 // counts looks and not time, so that to be stopped (^Z) is not to stand still.
@@ -61,6 +65,7 @@ type flowReader struct {
 func (r flowReader) Read(p []byte) (int, error) {
 	r.begun.Store(true)
 	n, err := r.next.Read(p)
+	r.traffic.sent.Add(int64(n))
 	r.moves.Add(1)
 	return n, err
 }
@@ -76,6 +81,7 @@ type flowWriter struct {
 func (w flowWriter) Write(p []byte) (int, error) {
 	w.answered.Store(true)
 	n, err := w.next.Write(p)
+	w.traffic.received.Add(int64(n))
 	w.moves.Add(1)
 	return n, err
 }

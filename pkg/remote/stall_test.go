@@ -17,7 +17,7 @@ func TestAForwardThatStandsStillIsEnded(t *testing.T) {
 	set(t, &moveWithin, 600*time.Millisecond)
 	for command, echo := range map[string]bool{"sleep 60": false, "cat": true} {
 		h := mustDial(t, s.config(t)) // a command that does not end takes it along
-		socket, stop, err := h.Forward(t.Context(), t.TempDir(), command)
+		socket, stop, err := h.forward(t.Context(), t.TempDir(), command)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestAForwardThatMovesIsNotEnded(t *testing.T) {
 	h := mustDial(t, s.config(t))
 	set(t, &answerWithin, 500*time.Millisecond)
 	set(t, &moveWithin, 3*time.Second)
-	socket, stop, err := h.Forward(t.Context(), t.TempDir(), "cat")
+	socket, stop, err := h.forward(t.Context(), t.TempDir(), "cat")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func newSite(t *testing.T, bad behaviour) *site {
 		})
 	}
 	s.tools = deploy.Tools{
-		Dial: func(ctx context.Context, n hive.Node, note func(string)) (deploy.Host, error) {
+		Open: func(ctx context.Context, n hive.Node, note func(string)) (deploy.Host, error) {
 			h, err := remote.Dial(ctx, remote.Config{Host: n.Target.Host, SSHConfigFile: s.config, Note: note})
 			if err != nil {
 				return nil, err

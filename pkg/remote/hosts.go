@@ -4,19 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
-// Ahead holds connections that are made before they are needed, one for each
-// node. The zero value is ready for use.
-type Ahead struct {
+// Hosts are the connections of a deployment, one for each node: they can be made
+// before they are needed, and again. The zero value is ready for use.
+type Hosts struct {
 	mu       sync.Mutex
 	closed   bool
-	attempts map[string]*attempt // by node
+	attempts map[string]*attempt // by node; nobody has opened them yet
 	places   chan struct{}       // for those that are under way
+	open     map[string]*Host    // by node; in use
 }
 
 // aheadLimit is how many connections are made at once before they are needed, so
@@ -34,7 +37,7 @@ type attempt struct {
 	err    error
 }
 
-// errNotWanted ends the attempts that nobody has taken.
+// errNotWanted ends what nobody has opened, and what comes after Close.
 var errNotWanted = errors.New("the connection is not needed after all")
 
 // target tells connections apart.
@@ -42,29 +45,29 @@ func (cfg Config) target() string {
 	return fmt.Sprintf("%q %d %q %q %q", cfg.Host, cfg.Port, cfg.User, cfg.Escalate, cfg.SSHConfigFile)
 }
 
-// Dial begins to connect for a node and returns at once. Nothing is run on the
+// Prepare begins to connect for a node and returns at once. Nothing is run on the
 // host. What there is to note is told at once, whether or not the connection is
-// taken later.
-func (a *Ahead) Dial(ctx context.Context, node string, cfg Config) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed || a.attempts[node] != nil {
+// opened later.
+func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.closed || all.attempts[node] != nil {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &attempt{target: cfg.target(), cancel: cancel, needed: make(chan struct{}), done: make(chan struct{})}
-	if a.attempts == nil {
-		a.attempts = map[string]*attempt{}
-		a.places = make(chan struct{}, aheadLimit)
+	if all.attempts == nil {
+		all.attempts = map[string]*attempt{}
+		all.places = make(chan struct{}, aheadLimit)
 	}
-	a.attempts[node] = t
+	all.attempts[node] = t
 	go func() {
 		defer crash.Guard()
 		defer close(t.done)
 		defer cancel(nil)
 		select {
-		case a.places <- struct{}{}:
-			defer func() { <-a.places }()
+		case all.places <- struct{}{}:
+			defer func() { <-all.places }()
 		case <-t.needed:
 		case <-ctx.Done(): // connect says so
 		}
@@ -73,12 +76,56 @@ func (a *Ahead) Dial(ctx context.Context, node string, cfg Config) {
 	}()
 }
 
-// Take returns the connection that was begun for the node, if its target is the
-// same still and the host answers; it is then the caller's to close. Otherwise
-// it connects anew, also where the first attempt did not reach the host, which
-// may be back, or nobody saw that the agent waited. It fails like the function [Dial].
-func (a *Ahead) Take(ctx context.Context, node string, cfg Config) (*Host, error) {
-	t := a.claim(node, cfg.target())
+// Open returns the connection that was prepared for the node, if its target is the
+// same still and the host answers. Otherwise it connects anew, also where the first
+// attempt did not reach the host, which may be back, or nobody saw that the agent
+// waited. It fails like [Dial]. Who needs the host no more may close it.
+func (all *Hosts) Open(ctx context.Context, node string, cfg Config) (*Host, error) {
+	h, err := all.take(ctx, node, cfg)
+	return all.keep(node, h, err)
+}
+
+// Reopen closes the node's connection, if it has one, and makes it again: the host
+// was rebooted, or is to show that it still lets us in. It fails like [Dial].
+func (all *Hosts) Reopen(ctx context.Context, node string, cfg Config) (*Host, error) {
+	all.mu.Lock()
+	old := all.open[node]
+	all.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+	h, err := Dial(ctx, cfg)
+	return all.keep(node, h, err)
+}
+
+// keep has Close end a connection that is still open by then.
+func (all *Hosts) keep(node string, h *Host, err error) (*Host, error) {
+	if err != nil {
+		return nil, err
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.closed {
+		h.Close()
+		return nil, errNotWanted
+	}
+	if all.open == nil {
+		all.open = map[string]*Host{}
+	}
+	all.open[node] = h
+	h.forget = func() {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		if all.open[node] == h {
+			delete(all.open, node)
+		}
+	}
+	return h, nil
+}
+
+// take is the connection that was prepared, or else a new one.
+func (all *Hosts) take(ctx context.Context, node string, cfg Config) (*Host, error) {
+	t := all.claim(node, cfg.target())
 	if t == nil {
 		return Dial(ctx, cfg)
 	}
@@ -112,24 +159,27 @@ func (a *Ahead) Take(ctx context.Context, node string, cfg Config) (*Host, error
 }
 
 // claim takes an attempt out, so that nobody else ends it.
-func (a *Ahead) claim(node, target string) *attempt {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	t := a.attempts[node]
+func (all *Hosts) claim(node, target string) *attempt {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	t := all.attempts[node]
 	if t == nil || t.target != target {
 		return nil
 	}
-	delete(a.attempts, node)
+	delete(all.attempts, node)
 	return t
 }
 
-// Close ends the connections that nobody has taken, and waits for that.
-func (a *Ahead) Close() {
-	a.mu.Lock()
-	a.closed = true
-	attempts := a.attempts
-	a.attempts = nil
-	a.mu.Unlock()
+// Close ends every connection and waits for that.
+func (all *Hosts) Close() {
+	all.mu.Lock()
+	all.closed = true
+	attempts, open := all.attempts, slices.Collect(maps.Values(all.open))
+	all.attempts = nil
+	all.mu.Unlock()
+	for _, h := range open {
+		h.Close()
+	}
 	for _, t := range attempts {
 		t.cancel(errNotWanted)
 	}

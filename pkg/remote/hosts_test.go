@@ -12,11 +12,11 @@ import (
 const node = "web"
 
 // take is bounded like dial.
-func take(t *testing.T, a *Ahead, cfg Config) (*Host, error) {
+func take(t *testing.T, a *Hosts, cfg Config) (*Host, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	h, err := a.Take(ctx, node, cfg)
+	h, err := a.Open(ctx, node, cfg)
 	if err == nil {
 		t.Cleanup(func() { h.Close() })
 	}
@@ -24,9 +24,9 @@ func take(t *testing.T, a *Ahead, cfg Config) (*Host, error) {
 }
 
 // begun dials ahead and waits for the end of that.
-func begun(t *testing.T, a *Ahead, cfg Config) *attempt {
+func begun(t *testing.T, a *Hosts, cfg Config) *attempt {
 	t.Helper()
-	a.Dial(t.Context(), node, cfg)
+	a.Prepare(t.Context(), node, cfg)
 	attempt := a.attempts[node]
 	<-attempt.done
 	return attempt
@@ -41,11 +41,11 @@ func mustRun(t *testing.T, h *Host) {
 
 func TestAConnectionMadeAheadIsTheOneThatIsTaken(t *testing.T) {
 	s := serve(t)
-	var a Ahead
+	var a Hosts
 	defer a.Close()
 	cfg := s.config(t)
 	first := begun(t, &a, cfg)
-	a.Dial(t.Context(), node, cfg) // once is enough
+	a.Prepare(t.Context(), node, cfg) // once is enough
 	if a.attempts[node] != first {
 		t.Error("a node is dialled twice")
 	}
@@ -61,10 +61,10 @@ func TestAConnectionMadeAheadIsTheOneThatIsTaken(t *testing.T) {
 
 func TestAConnectionThatIsBeingMadeIsWaitedFor(t *testing.T) {
 	s := serve(t)
-	var a Ahead
+	var a Hosts
 	defer a.Close()
 	cfg := s.config(t, `Match exec "sleep 0.3"`)
-	a.Dial(t.Context(), node, cfg)
+	a.Prepare(t.Context(), node, cfg)
 	first := a.attempts[node]
 	h, err := take(t, &a, cfg)
 	if err != nil || h != first.host {
@@ -81,7 +81,7 @@ func TestAConnectionElsewhereIsNotTaken(t *testing.T) {
 		"escalation":    func(c *Config) { c.Escalate = []string{"env"} },
 		"configuration": func(c *Config) { c.SSHConfigFile = "/dev/null" },
 	} {
-		var a Ahead
+		var a Hosts
 		cfg := s.config(t)
 		first := begun(t, &a, cfg)
 		change(&cfg)
@@ -98,7 +98,7 @@ func TestAConnectionElsewhereIsNotTaken(t *testing.T) {
 // A host's key that is accepted before anybody knows whether it is needed.
 func TestANoteIsToldThoughTheConnectionIsNotTaken(t *testing.T) {
 	s := serve(t)
-	var a Ahead
+	var a Hosts
 	cfg := s.config(t)
 	var notes []string
 	cfg.Note = func(text string) { notes = append(notes, text) }
@@ -111,7 +111,7 @@ func TestANoteIsToldThoughTheConnectionIsNotTaken(t *testing.T) {
 
 func TestAHostThatWasOutOfReachIsTriedAgain(t *testing.T) {
 	s := serve(t)
-	var a Ahead
+	var a Hosts
 	defer a.Close()
 	if first := begun(t, &a, s.configAt(t, freePort(t))); !errors.Is(first.err, ErrUnreachable) {
 		t.Fatal(first.err)
@@ -126,7 +126,7 @@ func TestAHostThatWasOutOfReachIsTriedAgain(t *testing.T) {
 // Each refusal counts: for a server that locks out, a sudo that sends mail.
 func TestAHostThatRefusedIsNotAskedAgain(t *testing.T) {
 	s := serve(t)
-	var a Ahead
+	var a Hosts
 	defer a.Close()
 	first := begun(t, &a, s.config(t, "User no-such-user"))
 	if !errors.Is(first.err, ErrAuth) {
@@ -145,8 +145,8 @@ func TestAnAgentThatWaitedInVainIsAskedAgain(t *testing.T) {
 		u := undecided{keyring(t, s.path("id")), make(chan struct{})}
 		socket := serveAgent(t, u)
 		t.Cleanup(func() { close(u.end) })
-		var a Ahead
-		a.Dial(t.Context(), node, s.config(t, "IdentityAgent "+socket, "ConnectTimeout 1"))
+		var a Hosts
+		a.Prepare(t.Context(), node, s.config(t, "IdentityAgent "+socket, "ConnectTimeout 1"))
 		first := a.attempts[node]
 		if early {
 			<-first.done
@@ -173,7 +173,7 @@ func TestAConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProxy(t, "127.0.0.1:"+s.port)
-			var a Ahead
+			var a Hosts
 			defer a.Close()
 			first := begun(t, &a, s.configAt(t, p.port))
 			if first.err != nil {
@@ -196,9 +196,9 @@ func TestAConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
 func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 	s := serve(t)
 	mute, port := silent(t)
-	var a Ahead
+	var a Hosts
 	first := begun(t, &a, s.config(t))
-	a.Dial(t.Context(), "mute", s.configAt(t, port)) // this one would take long
+	a.Prepare(t.Context(), "mute", s.configAt(t, port)) // this one would take long
 	if conn, err := mute.Accept(); err != nil {
 		t.Fatal(err)
 	} else {
@@ -212,7 +212,7 @@ func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 	if !first.host.lost() {
 		t.Error("a connection is still there")
 	}
-	a.Dial(t.Context(), node, s.config(t)) // nobody would end it
+	a.Prepare(t.Context(), node, s.config(t)) // nobody would end it
 	if len(a.attempts) > 0 {
 		t.Error("a connection is made after the end")
 	}
@@ -221,11 +221,11 @@ func TestConnectionsThatNobodyTakesAreEnded(t *testing.T) {
 func TestWhoIsNeededWaitsForNoneThatAreNot(t *testing.T) {
 	s := serve(t)
 	mute, port := silent(t)
-	var a Ahead
+	var a Hosts
 	defer a.Close()
 	slow := s.configAt(t, port)
 	for i := range aheadLimit {
-		a.Dial(t.Context(), fmt.Sprint("mute", i), slow)
+		a.Prepare(t.Context(), fmt.Sprint("mute", i), slow)
 		conn, err := mute.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -233,7 +233,7 @@ func TestWhoIsNeededWaitsForNoneThatAreNot(t *testing.T) {
 		defer conn.Close()
 	}
 	cfg := s.config(t)
-	a.Dial(t.Context(), node, cfg)
+	a.Prepare(t.Context(), node, cfg)
 	first := a.attempts[node]
 	time.Sleep(300 * time.Millisecond)
 	select {
@@ -250,15 +250,62 @@ func TestWhoIsNeededWaitsForNoneThatAreNot(t *testing.T) {
 
 func TestWhoWaitsForAConnectionCanBeStopped(t *testing.T) {
 	s := serve(t)
-	var a Ahead
+	var a Hosts
 	defer a.Close()
 	cfg := s.config(t, `Match exec "sleep 8"`)
-	a.Dial(t.Context(), node, cfg)
+	a.Prepare(t.Context(), node, cfg)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	time.AfterFunc(200*time.Millisecond, func() { cancel(why) })
 	begin := time.Now()
-	if _, err := a.Take(ctx, node, cfg); !errors.Is(err, why) || time.Since(begin) > 5*time.Second {
+	if _, err := a.Open(ctx, node, cfg); !errors.Is(err, why) || time.Since(begin) > 5*time.Second {
 		t.Errorf("%v after %v, want %v at once", err, time.Since(begin), why)
+	}
+}
+
+func TestAConnectionIsMadeAgain(t *testing.T) {
+	s := serve(t)
+	var a Hosts
+	defer a.Close()
+	first, err := take(t, &a, s.config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, before := range map[string]func(){"in use": func() {}, "closed": func() { first.Close() }} {
+		before()
+		again, err := a.Reopen(t.Context(), node, s.config(t))
+		if err != nil || again == first {
+			t.Fatalf("%s: %v, or it is the same", name, err)
+		}
+		if err := first.Run(t.Context(), "true", nil, nil, nil); err == nil {
+			t.Errorf("%s: the earlier connection can be used still", name)
+		}
+		mustRun(t, again)
+		first = again
+	}
+}
+
+func TestNoConnectionOutlivesTheDeployment(t *testing.T) {
+	s := serve(t)
+	var a Hosts
+	opened, err := take(t, &a, s.config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed, err := a.Open(t.Context(), "mail", s.config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	if len(a.open) != 1 {
+		t.Errorf("%d connections are open, not 1", len(a.open))
+	}
+	a.Close()
+	if !opened.lost() || len(a.open) > 0 {
+		t.Errorf("%d connections are left", len(a.open))
+	}
+	if h, err := a.Reopen(t.Context(), node, s.config(t)); err == nil {
+		h.Close()
+		t.Error("a connection is made after the end")
 	}
 }
