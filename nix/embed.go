@@ -12,6 +12,10 @@ var (
 	eval string
 	//go:embed select.nix
 	selection string
+	//go:embed introspect.nix
+	introspect string
+	//go:embed repl.nix
+	repl string
 	//go:embed configuration.nix
 	configuration string
 	//go:embed options.nix
@@ -28,12 +32,16 @@ var (
 
 // Expression is all of it as one Nix expression, which imports nothing and so
 // needs neither a file in a store nor an input of a flake: a set with makeHive,
-// fromFlake and select. Its length leaves room in one argument of a program,
-// which ends at 128 KiB (execve(2)).
+// fromFlake, fromOutputs, select and introspect. Its length leaves room in one
+// argument of a program, which ends at 128 KiB (execve(2)).
 func Expression() string {
 	scripts := "own-keys = " + Quote(ownKeys) + ";\nawait-key = " + Quote(awaitKey) + ";\nwatch-keys = " + Quote(watchKeys) + ";\n"
-	return "(\n" + eval + ") {\noptions =\n" + options + ";\nselect =\n" + selection + ";\nconfiguration =\n" + configuration + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
+	return "(\n" + eval + ") {\noptions =\n" + options + ";\nselect =\n" + selection + ";\nintrospect =\n" + introspect + ";\nconfiguration =\n" + configuration + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
 }
+
+// Repl is a file for `nix repl`: a function of the string file or flake, which says
+// where the hive is.
+func Repl() string { return "let c = " + Expression() + "; in\n" + repl }
 
 // Quote writes a string of Nix; its lines stay lines.
 func Quote(text string) string {

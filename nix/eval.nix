@@ -1,11 +1,13 @@
 # A hive -> data. `makeHive` evaluates the nodes of a hive, `fromFlake` takes
-# those of other flake outputs, and `select` picks what a command asks for.
+# those of other flake outputs, `select` picks what a command asks for, and
+# `introspect` calls an expression of the user's.
 # embed.go puts the files of this folder into one expression, so that nothing is
 # imported.
 {
   options ? import ./options.nix,
   keys ? import ./keys.nix { },
   select ? import ./select.nix,
+  introspect ? import ./introspect.nix,
   configuration ? import ./configuration.nix,
 }:
 let
@@ -174,7 +176,8 @@ let
       );
 
       # Where every node has a nixpkgs of its own, meta.nixpkgs may be missing.
-      inherit (if rawMeta.nixpkgs or null == null && own != { } then ofNode (builtins.head (attrNames own)) else nixpkgs) lib;
+      pkgs = if rawMeta.nixpkgs or null == null && own != { } then ofNode (builtins.head (attrNames own)) else nixpkgs;
+      inherit (pkgs) lib;
 
       own = rawMeta.nodeNixpkgs or { };
       ofNode = name: instantiate "meta.nodeNixpkgs.${name}" own.${name};
@@ -320,11 +323,18 @@ let
       nodes = genAttrs names checked;
       # Without being kept: it takes hundreds of megabytes.
       nodeOf = checked;
+      # Of the same meaning in Colmena's hives.
+      introspect =
+        f:
+        f {
+          inherit lib pkgs;
+          nodes = unchecked;
+        };
       notes = builtins.concatMap strangers [ "nodeNixpkgs" "nodeSpecialArgs" ];
     };
 
   # The nodes of `nixosConfigurations`, each with the deployment options.
-  fromConfigurations = set: {
+  fromConfigurations = set: rec {
     __schema = schema;
     meta = {
       name = "hive";
@@ -333,6 +343,13 @@ let
       allowApplyAll = true;
     };
     nodes = mapAttrs (configuration { inherit options keys; }) set;
+    introspect =
+      f:
+      f rec {
+        inherit nodes;
+        inherit (nodes.${builtins.head (attrNames nodes ++ [ (throw "colmena-go: nixosConfigurations has no nodes, and so no pkgs and no lib") ])}) pkgs;
+        inherit (pkgs) lib;
+      };
   };
 
   # The value of a flake's output, whichever it is -> a hive. See makeHive for
@@ -349,7 +366,7 @@ let
     else if value ? nodes && value ? metaConfig then
       {
         meta = value.metaConfig;
-        inherit (value) nodes;
+        inherit (value) introspect nodes;
         notes = [
           "the flake's output colmenaHive was made by Colmena, so the hosts get Colmena's units and owners of keys, not ours"
         ];
@@ -358,7 +375,32 @@ let
       throw "colmena-go: the flake's output `colmenaHive` has an attribute ${builtins.head (systemsOf value)}: a hive is not made for each system, so make it one output for all"
     else
       throw "colmena-go: the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
+
+  # All outputs of a flake -> a hive, for who need not be pure (pkg/nix/flake.go
+  # tries the same, one after the other).
+  fromOutputs =
+    { flakeSource }:
+    outputs:
+    let
+      take = output: fromFlake { inherit flakeSource; } output outputs.${output};
+    in
+    if outputs.colmenaHive.__schema or null == schema then
+      take "colmenaHive"
+    else
+      take (builtins.head (
+        filter (output: outputs ? ${output}) [
+          "colmena"
+          "colmenaHive"
+        ]
+        ++ [ "nixosConfigurations" ]
+      ));
 in
 {
-  inherit fromFlake makeHive select;
+  inherit
+    fromFlake
+    fromOutputs
+    introspect
+    makeHive
+    select
+    ;
 }

@@ -25,10 +25,7 @@ type evaluation struct {
 
 // newEvaluation reads the flags.
 func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
-	e := evaluation{tool: nix.Tool{ShowTrace: c.Bool("show-trace"), Impure: c.Bool("impure"), Log: log}}
-	if options, ok := c.Generic(pairFlag).(*nixOptions); ok {
-		e.tool.Options = options.list
-	}
+	e := evaluation{tool: tool(c, log)}
 	warnOfNoEffect(c, func(text string) { log.Warn().Msg(text) })
 	var err error
 	if e.on, err = selector(c); err != nil {
@@ -39,6 +36,15 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 	}
 	e.source, err = source(c)
 	return e, err
+}
+
+// tool is Nix as the global flags want it.
+func tool(c *cli.Context, log zerolog.Logger) nix.Tool {
+	t := nix.Tool{ShowTrace: c.Bool("show-trace"), Impure: c.Bool("impure"), Log: log}
+	if options, ok := c.Generic(pairFlag).(*nixOptions); ok {
+		t.Options = options.list
+	}
+	return t
 }
 
 // errNobodyLeft: every pattern matches something, but together they select nothing.

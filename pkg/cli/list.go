@@ -24,7 +24,7 @@ func listCommand() *cli.Command {
 }
 
 func list(c *cli.Context) error {
-	log := newLog(report.NewSink(report.View{Screen: screen(c.App), Style: style(c)}), false)
+	log := plainLog(c)
 	e, err := newEvaluation(c, log)
 	if err != nil {
 		return err

@@ -52,10 +52,13 @@ func interruptible(screen *report.Terminal, run *atomic.Pointer[report.Run]) (co
 	done := make(chan struct{})
 	go func() {
 		defer crash.Guard()
-		select {
-		case <-done:
-			return
-		case <-signals:
+		for ignored := true; ignored; {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				ignored = s == os.Interrupt && handedOver.Load()
+			}
 		}
 		cancel(errInterrupted)
 		screen.Tell(zerolog.WarnLevel, "interrupted: nothing new begins"+whatGoesOn(run.Load(), ", hosts that are being changed are finished")+"; once more to leave at once")

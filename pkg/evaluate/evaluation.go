@@ -287,6 +287,10 @@ func (e *Evaluation) heap() int64 {
 	return min(e.share*6/10, bestHeap)
 }
 
+// HeapAlone is what the garbage collector of a process may begin with that evaluates
+// alone, in bytes; 0 if that is not known.
+func HeapAlone() int64 { return min(PartOfFree(ofFree)*6/10, bestHeap) }
+
 // costsNow are the costs, with what is known of nodes that are not yet done.
 func (e *Evaluation) costsNow() costs {
 	c := e.costs

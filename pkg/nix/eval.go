@@ -63,6 +63,8 @@ type Evaluator struct {
 
 	said said // in all processes
 
+	question // of the user; without an expression, parts are evaluated
+
 	mu    sync.Mutex
 	found *found // of a flake; nil until it is known
 }

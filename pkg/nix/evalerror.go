@@ -13,12 +13,16 @@ import (
 // secret (see withoutSecrets) unless the whole trace was asked for.
 type EvalError struct {
 	Node    string // "" when it is not about one node
+	What    string // what was evaluated; "" for the hive, or the node
 	Message string
 }
 
 func (e *EvalError) Error() string {
 	if e.Node != "" {
 		return fmt.Sprintf("node %q cannot be evaluated: %s", e.Node, e.Message)
+	}
+	if e.What != "" {
+		return fmt.Sprintf("%s cannot be evaluated: %s", e.What, e.Message)
 	}
 	return fmt.Sprintf("%v: %s", ErrEval, e.Message)
 }
@@ -134,7 +138,7 @@ func (p place) String() string {
 // path is the file, "" for what is none.
 func (p place) path() string {
 	file := lineEnd.ReplaceAllString(p.File, "") // 2.26 has the line there as well
-	if !strings.HasPrefix(file, "/") {
+	if !strings.HasPrefix(file, "/") && file != commandLine {
 		return ""
 	}
 	return file

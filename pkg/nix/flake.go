@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	nixfiles "github.com/colmena-go/colmena-go/nix"
 )
@@ -116,9 +117,9 @@ func (p *process) flake(ctx context.Context, source Source, at found) error {
 	args := append(append([]string{}, features...), "eval", "--json")
 	args = append(append(args, p.options()...), "--option", "eval-cache", "false")
 	if at.shadowed != "" {
-		args = append(args, "--expr", fmt.Sprintf("let v = %s; in if v == null then { next = true; } else (%s) v", at.shadowed, apply))
+		args = append(args, "--expr", p.expression.before(fmt.Sprintf("let v = %s; in if v == null then { next = true; } else (%s) v", at.shadowed, apply)))
 	} else {
-		args = append(args, source.Flake+"#"+at.name, "--apply", apply)
+		args = append(args, source.Flake+"#"+at.name, "--apply", p.expression.before(apply))
 	}
 	if p.tool.Impure {
 		args = append(args, "--impure")
@@ -134,6 +135,9 @@ func (p *process) flake(ctx context.Context, source Source, at found) error {
 	}
 	if form == inTraces {
 		return nil
+	}
+	if p.expression != nil && !utf8.Valid(whole) {
+		return errNotJSON
 	}
 	var nodes []string
 	if err := json.Unmarshal(whole, &nodes); err != nil {

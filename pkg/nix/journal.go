@@ -20,6 +20,8 @@ type journal struct {
 	plain  []string                // the last lines that are no objects
 	torn   string                  // the beginning of an object whose end is to come
 	built  []string                // the last lines of builders
+
+	expression *ownText // the user's, nil for none
 }
 
 // traceOf is how a trace of nix/select.nix begins. Hives, builders and git write
@@ -117,6 +119,7 @@ func (j *journal) entry(e *entry) {
 		return
 	}
 	e.uncolor()
+	j.expression.rename(e)
 	if e.Raw != nil && e.Level == 0 {
 		j.last = e
 		return

@@ -24,12 +24,14 @@ type process struct {
 	part  Part
 	token string // in its traces, and nowhere else
 
+	question // of the user, in place of the part
+
 	mu    sync.Mutex // what it prints comes through two pipes
 	hooks Hooks
 }
 
 func (e *Evaluator) newProcess(part Part, hooks Hooks) *process {
-	return &process{tool: e.tool, said: &e.said, part: part, token: rand.Text(), hooks: hooks}
+	return &process{tool: e.tool, said: &e.said, part: part, token: rand.Text(), question: e.question, hooks: hooks}
 }
 
 // The forms in which nix/select.nix gives what it is asked for.
@@ -42,6 +44,9 @@ const (
 // wish is an expression for a part of a hive in a form; both name what the
 // expression around it defines.
 func (p *process) wish(form string) string {
+	if p.expression != nil {
+		return p.question.wish()
+	}
 	return fmt.Sprintf("(c.select { patterns = %s; toplevel = %t; keys = %t; guarded = %t; without = %s; only = %s; most = %d; announce = %t; token = %s; } hive).%s",
 		inJSON(append([]hive.Pattern{}, p.part.Selector.Patterns...)), p.part.Toplevel, p.part.Keys, p.part.Guarded,
 		inJSON(append([]string{}, p.part.Without...)), inJSON(p.part.Only), p.part.Most, p.part.Announce, nixfiles.Quote(p.token), form)
@@ -149,7 +154,7 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 		}
 	}}
 	cmd.Stdout = out
-	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced}
+	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced, expression: p.expression}
 	err := p.tool.runAs(ctx, cmd, &lineWriter{emit: journal.line, most: longestTrace}, p.hooks.Started)
 	var exit *exec.ExitError
 	switch {
@@ -165,7 +170,9 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && journal.last == nil {
 		return fmt.Errorf("%w by signal %d (%s)", ErrKilled, status.Signal(), status.Signal())
 	}
-	return journal.failure(p.tool.surroundings())
+	about := p.tool.surroundings()
+	about.read = p.expression.read
+	return journal.failure(about)
 }
 
 // killNow ends a program, with its process group if it has one.

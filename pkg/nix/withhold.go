@@ -77,7 +77,7 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	if assertion.MatchString(message) || e.inCondition() && unequal.MatchString(message) {
 		return "assertion " + NotShown + " failed"
 	}
-	if found := undefined.FindStringSubmatch(message); found != nil && !commonNames.MatchString(found[1]) {
+	if found := undefined.FindStringSubmatch(message); found != nil && !commonNames.MatchString(found[1]) && e.path() != commandLine {
 		return "undefined variable " + NotShown
 	}
 	if ofKey := e.ofKey(); !ofKey && ours.MatchString(message) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 func TestCommandLine(t *testing.T) {
 	nixpkgs := nixenv.Nixpkgs(t)
 	environment := nixenv.Env(t)
+	ours, err := filepath.Abs("../../nix")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: ".",
 		Setup: func(env *testscript.Env) error {
@@ -35,6 +40,7 @@ func TestCommandLine(t *testing.T) {
 				}
 			}
 			env.Setenv("NIX_PATH", "nixpkgs="+nixpkgs)
+			env.Setenv("OURS", ours)
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},

@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/plan"},
-	"pkg/cli":        {"pkg/child", "pkg/crash", "pkg/deploy", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/nix", "pkg/plan", "pkg/remote", "pkg/report", "pkg/secret"},
+	"pkg/cli":        {"pkg/child", "pkg/crash", "pkg/deploy", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/nix", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret"},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }

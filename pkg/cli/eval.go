@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/evaluate"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+func evalCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "eval",
+		Aliases:   []string{"introspect"},
+		Usage:     "evaluate an expression over the hive and print its value as JSON",
+		ArgsUsage: "[FILE]",
+		Description: `The expression is a function, as in
+'{ nodes, pkgs, lib, ... }: lib.mapAttrs (_: node: node.config.deployment.tags) nodes'.
+It is the argument of -E, or what FILE holds. What it asks for is printed, the
+texts of keys included.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "expr", Aliases: []string{"E"}, Usage: "the `EXPRESSION`, which finds what is in builtins without that word"},
+			&cli.BoolFlag{Name: "instantiate", Usage: "write the derivations that the value is, or holds, to the store and print their paths"},
+		},
+		OnUsageError: onUsageError,
+		Action:       evalExpression,
+	}
+}
+
+// expression reads what is to be evaluated.
+func expression(c *cli.Context) (x nix.Expression, err error) {
+	switch file := c.Args().First(); {
+	case c.Args().Len() > 1:
+		return x, usage("eval takes one file, not %d: an expression of several words needs quotes", c.Args().Len())
+	case c.IsSet("expr") && file != "":
+		return x, usage("eval takes -E EXPRESSION or a file, not both")
+	case c.IsSet("expr") && strings.TrimSpace(c.String("expr")) == "":
+		return x, usage("the expression is empty: it is a function, as in -E '{ nodes, ... }: attrNames nodes'")
+	case c.IsSet("expr"):
+		return nix.Expression{Text: c.String("expr")}, nil
+	case file == "":
+		return x, usage("there is no expression: pass -E EXPRESSION, or a FILE that holds one")
+	default:
+		x.File, err = filepath.Abs(file)
+		return x, err
+	}
+}
+
+func evalExpression(c *cli.Context) error {
+	x, err := expression(c)
+	if err != nil {
+		return err
+	}
+	e, err := newEvaluation(c, plainLog(c))
+	if err != nil {
+		return err
+	}
+	stop := e.reminding()
+	defer stop()
+	if !c.Bool("instantiate") {
+		var value []byte
+		err := e.withHive(func(source nix.Source) (err error) {
+			value, err = e.tool.NewEvaluator(source).Introspect(c.Context, x, evaluate.HeapAlone())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.App.Writer, "%s\n", value)
+		return err
+	}
+	var paths []string
+	err = e.withHive(func(source nix.Source) (err error) {
+		paths, err = e.tool.NewEvaluator(source).Instantiate(c.Context, x, evaluate.HeapAlone())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if _, err := io.WriteString(c.App.Writer, path+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reminding tells while an evaluation lasts.
+func (e *evaluation) reminding() (stop func()) {
+	return deploy.Remind(func() string { return "evaluating" }, e.note)
+}
+
+func (e *evaluation) note(text string) { e.tool.Log.Info().Msg(text) }
+
+// withHive does something with the hive: with the hive.nix beside a flake that has
+// none.
+func (e *evaluation) withHive(do func(nix.Source) error) error {
+	err := do(e.source)
+	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
+		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
+		e.source = beside
+		err = do(e.source)
+	}
+	return err
+}
