@@ -467,44 +467,29 @@ func (a *armed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Only what nobody else can swap under our eyes, or have open, is read in its place.
-func TestFilesThatOthersMayChangeAreReadInTheStage(t *testing.T) {
-	for _, c := range []struct {
-		dir, file os.FileMode
-		owner     int
-		staged    bool
-	}{
-		{0o700, 0o600, 0, false}, {0o755, 0o644, 0, false}, {0o750 | os.ModeSetgid, 0o755 | os.ModeSetuid, 0, false},
-		{0o775, 0o600, 0, true}, {0o757, 0o600, 0, true}, {0o777 | os.ModeSticky, 0o600, 0, true}, {0o770 | os.ModeSetgid, 0o600, 0, true},
-		{0o700, 0o600, 1000, true}, {0o700, 0o620, 0, true}, {0o700, 0o602, 0, true},
+// Only where nobody else can swap a file under our eyes is it read in its place.
+func TestFilesThatOthersMaySwapAreReadInTheStage(t *testing.T) {
+	for mode, staged := range map[os.FileMode]bool{
+		0o700: false, 0o755: false, 0o750 | os.ModeSetgid: false,
+		0o775: true, 0o757: true, 0o777 | os.ModeSticky: true, 0o770 | os.ModeSetgid: true,
 	} {
 		fresh(t)
-		mustUpload(t, local{}, item("k", "v", in("/srv/d")), item("root's", "v", in("/srv/d")))
-		if err := errors.Join(os.Chown("/srv/d/k", c.owner, 0), os.Chmod("/srv/d/k", c.file), os.Chmod("/srv/d", c.dir)); err != nil {
+		mustUpload(t, local{}, item("k", "v", in("/srv/d")))
+		if err := os.Chmod("/srv/d", mode); err != nil {
 			t.Fatal(err)
 		}
-		req := Request{Keys: []Item{item("k", "v", in("/srv/d")), item("root's", "v", in("/srv/d"))}, Who: "test"}
+		req := Request{Keys: []Item{item("k", "v", in("/srv/d"))}, Who: "test"}
 		wanted, _, _ := contents(req.Keys)
 		dirs := byDirectory(wanted)
-		host := start(t.Context(), local{}, time.Minute)
-		host.send(lookList(req, hostscript.ID(), dirs).bytes())
-		seen, err := readLook(host.out, dirs, nil, nil)
-		if err != nil {
-			t.Fatal(host.explain(err, dirs))
+		c := start(t.Context(), local{}, time.Minute)
+		c.send(lookList(req, hostscript.ID(), dirs).bytes())
+		if _, err := readLook(c.out, dirs, nil, nil); err != nil {
+			t.Fatal(c.explain(err, dirs))
 		}
-		for path, file := range seen.Files {
-			if !file.Digest.Equal(wanted[0].Digest) {
-				t.Errorf("%s was not read, with %+v", path, c)
-			}
+		if list, _ := filepath.Glob("/srv/d/.colmena-go*"); (len(list) > 0) != staged {
+			t.Errorf("in a directory of mode %v there is %v", mode, list)
 		}
-		if list, _ := filepath.Glob("/srv/d/.colmena-go*"); (len(list) > 0) != c.staged {
-			t.Errorf("%+v: there is %v", c, list)
-		}
-		// No copy of a secret stays while the deployer thinks.
-		if list, _ := filepath.Glob("/srv/d/.colmena-go*/n/*"); len(list) > 0 {
-			t.Errorf("%+v: there is %v", c, list)
-		}
-		host.finish()
+		c.finish()
 		tidy(t, "/srv/d")
 	}
 }

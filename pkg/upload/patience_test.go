@@ -4,7 +4,6 @@ package upload
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -18,7 +17,8 @@ import (
 // The lock of a host is everybody's: no owner of a file or directory may hold it
 // for long.
 
-// Who opens a file on which its owner has a lease waits for 45 s (fcntl(2)).
+// Who opens a file on which its owner has a lease waits for 45 s (fcntl(2)). What is
+// not read is replaced, and nothing else.
 func TestALeaseHoldsNobodyUp(t *testing.T) {
 	defer func() {
 		for _, file := range held {
@@ -30,8 +30,8 @@ func TestALeaseHoldsNobodyUp(t *testing.T) {
 		for _, dirOwner := range []int{0, 1000} {
 			fresh(t)
 			set := []Item{item("root's", "v", in("/srv/d"))}
-			for i := range 4 {
-				set = append(set, item(fmt.Sprint("k", i), "v", in("/srv/d"), owned("1000", "1000", 0o600)))
+			for _, name := range []string{"k0", `back\slash \n`, "k2", "ключ 3"} {
+				set = append(set, item(name, "v", in("/srv/d"), owned("1000", "1000", 0o600)))
 			}
 			mustUpload(t, local{shell: shell}, set...)
 			if err := os.Chown("/srv/d", dirOwner, 0); err != nil {
@@ -47,7 +47,7 @@ func TestALeaseHoldsNobodyUp(t *testing.T) {
 			if took := time.Since(begin); took > 20*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			want := map[string]plan.Change{"root's": plan.Unchanged, "k0": plan.Changed, "k1": plan.Unchanged, "k2": plan.Changed, "k3": plan.Unchanged}
+			want := map[string]plan.Change{"root's": plan.Unchanged, "k0": plan.Changed, `back\slash \n`: plan.Unchanged, "k2": plan.Changed, "ключ 3": plan.Unchanged}
 			for _, step := range steps {
 				if step.Change != want[step.Key.Attr] {
 					t.Errorf("directory of user %d: %s is %s, want %s", dirOwner, step.Key.Attr, step.Change, want[step.Key.Attr])

@@ -163,8 +163,9 @@ func addDir(seen plan.Observed, dir directory, words []string) error {
 // addFile reads one of
 //
 //	blocked INDEX WHAT
-//	file INDEX MODE UID GID SIZE ACL (SIZE is -1 if it could not be read at once)
-//	sums (then a line per hashed file, in order, and `end`)
+//	file INDEX MODE UID GID SIZE ACL
+//	sums (then a line per hashed file, in order, and `end`; a dash is for one that
+//	could not be read, which counts as another content)
 func addFile(l *lines, seen plan.Observed, dir directory, words []string) error {
 	if words[0] == "sums" {
 		return addSums(l, seen, dir)
@@ -205,6 +206,9 @@ func addSums(l *lines, seen plan.Observed, dir directory) error {
 		words, err := l.next(2)
 		if err != nil {
 			return err
+		}
+		if words[0] == "-" {
+			continue
 		}
 		// sha256sum marks a line whose file name it had to escape.
 		digest, err := secret.ParseDigest(strings.TrimPrefix(words[0], `\`))

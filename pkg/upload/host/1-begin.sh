@@ -23,6 +23,7 @@ dir= at= path= own= made= # what was just taken from a variable with a number
 stage=                    # what the names of this run's stages begin with
 blocks=                   # the second list
 block= k=                 # of it: the directory under way, how many files it gets
+one_by_one=               # somebody keeps a file of his from being read
 undo= mended=             # blocks in which something was done
 torn=                     # some of that cannot be undone
 keep=                     # all is done: directories that were made stay
@@ -31,7 +32,7 @@ fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
 
 # What is not there must not be taken for a failure of something else.
 missing=
-for name in cat chgrp chmod chown flock head id ln ls mkdir mv readlink rm rmdir sha256sum stat sync tar; do
+for name in cat chgrp chmod chown flock head id ln ls mkdir mv readlink rm rmdir sha256sum stat sync tar timeout; do
   command -v $name >/dev/null || missing="$missing $name"
 done
 [ -z "$missing" ] || fail tools 0 "${missing# }"

@@ -21,38 +21,16 @@ look() {
     fi
     shift 2
   done
-  if [ -n "$names" ] && root_only "$here" && tell && all_roots; then
-    # Nobody can change the files: they are read where they are, and linked only
+  if [ -n "$names" ] && root_only "$here"; then
+    # Nobody can swap the files: they are read where they are, and linked only
     # if there is something to do.
     eval "old_$walking=\$names"
-    report
   else
     open_stage "${here%% *}"
     if [ -n "$names" ]; then link_old; fi
-    if [ -n "$names" ]; then
-      tell
-      copy
-      report
-      rm -f -- $hash
-    fi
   fi
+  if [ -n "$names" ]; then report; fi
   walking=
-}
-
-# tell asks what the files `names` are.
-tell() {
-  stats=$(stat -c '%f %u %g %s' $names) && lists=$(ls -dnU $names)
-}
-
-# all_roots: only root can have changed one of the files or have it open.
-all_roots() {
-  for stat in $stats; do
-    case ${stat#* } in '0 '*) ;; *) return 1 ;; esac
-    [ $((0x${stat%% *} & 022)) = 0 ] || return 1
-  done
-  for list in $lists; do
-    case ${list%% *} in *+) return 1 ;; esac
-  done
 }
 
 # link ./NAME... links files of the directory above into o.
@@ -80,44 +58,49 @@ link_old() {
   names=$linked
 }
 
-# copy has what is in the files `names`, whose `found` is (INDEX SIZE)*, read into
-# n, if the size is the wanted one: what others may have open is not read in place,
-# where its owner could have us wait (fcntl(2), F_SETLEASE: 45 s by default) or read
-# for ever. tar waits for nothing, and what it cannot read at once is left out.
-copy() {
-  left=$stats hash='' room=10240
-  set -- $found
-  for name in $names; do
-    stat=${left%%"$IFS"*} left=${left#*"$IFS"}
-    # The file, and what tar puts around it.
-    [ "${stat##* }" != "$2" ] || hash="$hash$name$IFS" room=$((room + $2 + 4096))
-    shift 2
-  done
-  cd -P ../n
-  [ -n "$hash" ] || return 0
-  tar -c --hard-dereference -C ../o -f - $hash 2>/dev/null | head -c "$room" |
-    tar -x --no-same-owner --no-same-permissions -f - || :
-}
-
 # report says what the files `names` are, a + for those that an ACL opens to
-# others. Those whose size is the wanted one are hashed; it is -1 where that file
-# is not here.
+# others; their `found` is (INDEX SIZE)*. Those whose size is the wanted one are
+# hashed.
 report() {
-  hash=
+  stats=$(stat -c '%f %u %g %s' $names)
+  lists=$(ls -dnU $names)
+  hash='' room=10240
   set -- $found
   for name in $names; do
     stat=${stats%%"$IFS"*} stats=${stats#*"$IFS"}
     acl=-
     case ${lists%% *} in *+) acl=+ ;; esac
     lists=${lists#*"$IFS"}
-    if [ "${stat##* }" != "$2" ]; then :
-    elif [ -f "$name" ]; then hash="$hash$name$IFS"
-    else stat="${stat% *} -1"
-    fi
     echo "file $1 $stat $acl"
+    # With what tar puts around a file.
+    [ "${stat##* }" != "$2" ] || hash="$hash$name$IFS" room=$((room + $2 + 4096))
     shift 2
   done
-  [ -z "$hash" ] || { echo sums; sha256sum $hash; echo end; }
+  [ -z "$hash" ] || { echo sums && sums; echo end; }
+}
+
+# sums prints a line for each file of `hash`: its sum, or a dash for one that cannot
+# be read at once. Its owner may have us wait for it (fcntl(2), F_SETLEASE: 45 s by
+# default) or have it grow for ever; then, once in a run, each is asked for by itself.
+sums() {
+  if [ -z "$one_by_one" ] && lines=$(timeout --foreground -k 1 2 sha256sum $hash); then
+    printf '%s\n' "$lines"
+    return
+  fi
+  one_by_one=yes
+  # tar waits for no file, and no more is read than the sizes that were told.
+  lines=$(tar -c --no-unquote --hard-dereference -f - $hash 2>/dev/null | head -c "$room" |
+    tar -x --to-command='sum=$(sha256sum) && printf "%s %s\n" "${sum%% *}" "$TAR_FILENAME"' -f - 2>/dev/null) || :
+  lines=$lines$IFS
+  for name in $hash; do
+    line=${lines%%"$IFS"*}
+    if [ "${line#* }" = "$name" ]; then
+      echo "${line%% *}"
+      lines=${lines#*"$IFS"}
+    else
+      echo -
+    fi
+  done
 }
 
 # stage_late opens the stage of a directory that could be looked at without.
