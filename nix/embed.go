@@ -20,6 +20,8 @@ var (
 	configuration string
 	//go:embed options.nix
 	options string
+	//go:embed quick-submodule.nix
+	quickSubmodule string
 	//go:embed keys.nix
 	keys string
 	//go:embed own-keys.sh
@@ -36,7 +38,7 @@ var (
 // argument of a program, which ends at 128 KiB (execve(2)).
 func Expression() string {
 	scripts := "own-keys = " + Quote(ownKeys) + ";\nawait-key = " + Quote(awaitKey) + ";\nwatch-keys = " + Quote(watchKeys) + ";\n"
-	return "(\n" + eval + ") {\noptions =\n" + options + ";\nselect =\n" + selection + ";\nintrospect =\n" + introspect + ";\nconfiguration =\n" + configuration + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
+	return "(\n" + eval + ") {\noptions = (\n" + options + ") { quickSubmodule =\n" + quickSubmodule + "; };\nselect =\n" + selection + ";\nintrospect =\n" + introspect + ";\nconfiguration =\n" + configuration + ";\nkeys = (\n" + keys + ") { scriptText = name: {\n" + scripts + "}.${name}; };\n}\n"
 }
 
 // Repl is a file for `nix repl`: a function of the string file or flake, which says

@@ -4,7 +4,7 @@
 # embed.go puts the files of this folder into one expression, so that nothing is
 # imported.
 {
-  options ? import ./options.nix,
+  options ? import ./options.nix { },
   keys ? import ./keys.nix { },
   select ? import ./select.nix,
   introspect ? import ./introspect.nix,

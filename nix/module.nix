@@ -3,7 +3,7 @@
 { config, lib, ... }:
 {
   imports = [
-    (import ./options.nix).deployment
+    (import ./options.nix { }).deployment
     (import ./keys.nix { })
   ];
 

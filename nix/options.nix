@@ -1,7 +1,16 @@
 # The options of a hive, with Colmena's names, types and defaults:
 #   deployment  a NixOS module with deployment.*
 #   meta        a module with the hive-wide meta.*
+{
+  quickSubmodule ? import ./quick-submodule.nix,
+}:
 let
+  # Defaults that differ from key to key.
+  own = name: config: {
+    inherit name;
+    path = "${config.destDir}/${config.name}";
+  };
+
   key =
     {
       lib,
@@ -16,7 +25,7 @@ let
       options = {
         name = mkOption {
           type = types.str;
-          default = name;
+          default = (own name config).name;
           description = "The key's file name on the host.";
         };
         text = mkOption {
@@ -56,7 +65,7 @@ let
         };
         path = mkOption {
           type = types.path;
-          default = "${config.destDir}/${config.name}";
+          default = (own name config).path;
           readOnly = true;
           internal = true;
           description = "Where the key is on the host.";
@@ -129,7 +138,10 @@ in
           description = "Tags by which --on can select the node, with an @ before them.";
         };
         keys = mkOption {
-          type = types.attrsOf (types.submodule key);
+          type = types.attrsOf (quickSubmodule {
+            inherit lib own;
+            module = key;
+          });
           default = { };
           description = "Secrets that are delivered to the host and never enter the Nix store.";
         };

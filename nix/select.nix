@@ -178,7 +178,6 @@ let
             buildOnTarget
             replaceUnknownProfiles
             ;
-          allowLocalDeployment = d.allowLocalDeployment or false;
           keys = mapAttrs (keyData later) d.keys;
         };
       toplevel =

@@ -17,7 +17,7 @@ func TestConfigurationsMayDeclareDeploymentThemselves(t *testing.T) {
 		return string(text)
 	}
 	clash := `{ environment.etc.k.text = "x"; deployment.keys.k = { text = "v"; destDir = "/etc"; }; }` // which keys.nix refuses
-	theirs := "(" + read("options.nix") + ").deployment"
+	theirs := "((" + read("options.nix") + ") { quickSubmodule = " + read("quick-submodule.nix") + "; }).deployment"
 	ours := "((" + read("keys.nix") + ") { scriptText = name: name; })"
 	path := `{ systemd.paths.k-key.pathConfig.PathExists = "/etc/k"; }`
 	own := func(option string) string {

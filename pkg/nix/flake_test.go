@@ -50,7 +50,7 @@ func TestTheFirstOutputWithAHiveIsDeployed(t *testing.T) {
 	plain := "colmena = " + fmt.Sprintf(raw, "plain") + ";"
 	theirs := `colmenaHive = { __schema = "v0.5"; metaConfig = { name = "t"; description = ""; machinesFile = null; allowApplyAll = true; };
 		nodes.web = nixpkgs.lib.nixosSystem { system = "x86_64-linux"; specialArgs.name = "web"; modules = [ ` +
-		"(import " + root + `/nix/options.nix).deployment { deployment.tags = [ "theirs" ]; } ]; }; };`
+		"(import " + root + `/nix/options.nix { }).deployment { deployment.tags = [ "theirs" ]; } ]; }; };`
 	systems := `nixosConfigurations.web = nixpkgs.lib.nixosSystem { system = "x86_64-linux"; modules = [ { networking.hostName = "w"; } ]; };`
 	shadow := `packages.x86_64-linux.colmena = pkgs.writeText "colmena" "the program"; legacyPackages.x86_64-linux.colmenaHive = pkgs.writeText "x" "y";`
 	cases := []struct{ name, outputs, want string }{
