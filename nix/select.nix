@@ -178,6 +178,7 @@ let
             buildOnTarget
             replaceUnknownProfiles
             ;
+          allowLocalDeployment = d.allowLocalDeployment or false;
           keys = mapAttrs (keyData later) d.keys;
         };
       toplevel =

@@ -23,7 +23,9 @@ func again(c *cli.Context, program string, nodes []string) string {
 		program = c.App.Name // from PATH, or as `nix run` found it
 	}
 	words := append([]string{program, c.Command.Name}, c.Args().Slice()...)
-	words = append(words, "--on", strings.Join(patterns, ","))
+	if named(c.Command.Flags, "on") != nil {
+		words = append(words, "--on", strings.Join(patterns, ","))
+	}
 	for _, flag := range slices.Concat(c.App.Flags, c.Command.Flags) {
 		if name := flag.Names()[0]; c.IsSet(name) && !slices.Contains(choosing, name) {
 			words = append(words, written(c, flag)...)

@@ -149,7 +149,11 @@ func (a *arrangement) words(program string) ([]string, error) {
 		case command == nil:
 			return nil, usage("%s needs a command; `%s --help` lists them", flag.word, a.app.Name)
 		default:
-			return nil, usage("`%s` has no flag %s", command.Name, flag.word)
+			hint := ""
+			if what := remotely[flag.word]; what != "" && named(command.Flags, "on") != nil {
+				hint = didYouMean(what)
+			}
+			return nil, usage("`%s` has no flag %s%s", command.Name, flag.word, hint)
 		}
 	}
 	if command == nil {

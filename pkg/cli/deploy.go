@@ -35,6 +35,7 @@ type deployment struct {
 
 	json, keepResult, substitute, buildHere bool
 
+	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it
 	hosts  remote.Hosts
 }
@@ -46,7 +47,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return err
 	}
 	defer d.hosts.Close()
-	if goal.NeedsHost() {
+	if goal.NeedsHost() && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
 		}
@@ -54,7 +55,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	evaluated, err := d.begin(c, d.request(), d.dialAhead(c.Context))
 	if err != nil {
-		return err
+		return d.here.explain(err)
 	}
 	nodes, err := d.nodes(c, evaluated)
 	if err != nil {
@@ -97,13 +98,22 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if goal == hive.Keys && d.NoKeys {
 		return nil, usage("--no-keys leaves nothing to do for the goal keys")
 	}
-	parallel, err := count(c, "parallel")
-	if err != nil {
+	var err error
+	if d.here, err = newHere(c); err != nil {
 		return nil, err
 	}
-	atWork := deploy.NewLimit(parallel, "--parallel")
-	d.Schedule = deploy.Schedule{Push: atWork, Change: atWork}
-	d.evaluation, err = newEvaluation(c, log)
+	if d.here == nil {
+		parallel, err := count(c, "parallel")
+		if err != nil {
+			return nil, err
+		}
+		atWork := deploy.NewLimit(parallel, "--parallel")
+		d.Schedule = deploy.Schedule{Push: atWork, Change: atWork}
+	}
+	if d.evaluation, err = newEvaluation(c, log); err == nil && d.here != nil {
+		d.Local = true
+		d.on, err = d.here.selector()
+	}
 	return d, err
 }
 
@@ -116,7 +126,7 @@ func (d *deployment) request() nix.Request {
 
 // dialAhead connects to the host of each node while its system is being evaluated.
 func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
-	if !d.Goal.NeedsToplevel() || !d.Goal.NeedsHost() {
+	if !d.Goal.NeedsToplevel() || !d.Goal.NeedsHost() || d.here != nil {
 		return nil
 	}
 	var begin sync.Once
@@ -207,6 +217,9 @@ func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver, withTexts func(context.Context, hive.Node) (hive.Node, error)) deploy.Tools {
 	return deploy.Tools{
 		Open: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
+			if d.here != nil {
+				return d.here.open(ctx, node, d.Goal)
+			}
 			cfg := d.connection(node.Name, node.Target)
 			cfg.Note = note
 			host, err := d.hosts.Open(ctx, node.Name, cfg)

@@ -15,18 +15,21 @@ import (
 // older one, and what it is here.
 var elsewhere = map[string]string{
 	"--limit": "--parallel", "--jobs": "--parallel", // Colmena's manual has --limit still
-	"--node": "--on", "--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on",
+	"--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on",
 	"--tag": "--on @TAG", "--tags": "--on @TAG", "--skip": "--exclude", "--all": "--on '*'",
 	"--file": "--config", "--flake": "--config", "--hive": "--config",
 	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--dry": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
 	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
 	"--option": "--nix-option", "--max-jobs": "--nix-option max-jobs N", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
 	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config": "the variable SSH_CONFIG_FILE",
-	"--sudo": "deployment.privilegeEscalationCommand", "--use-remote-sudo": "deployment.privilegeEscalationCommand",
+	"--use-remote-sudo": "deployment.privilegeEscalationCommand",
 
 	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys", "keys": "upload-keys",
 	"ls": "list", "nodes": "list", "show": "list", "status": "list", "version": "--version",
 }
+
+// remotely is what flags of apply-local are called where there are other hosts.
+var remotely = map[string]string{"--sudo": "deployment.privilegeEscalationCommand", "--node": "--on"}
 
 func didYouMean(what string) string { return "; did you mean " + what + "?" }
 

@@ -19,6 +19,11 @@ type seen struct {
 
 // node looks at a node. It fails for what is not there yet.
 func (s *seen) node(node *hive.Node) error {
+	if s.here != nil {
+		if err := s.here.take(node); err != nil {
+			return err
+		}
+	}
 	s.twin(node)
 	s.texts(node)
 	if node.Target != nil && len(node.Target.SSHOptions) > 0 && s.Goal.NeedsHost() {

@@ -52,6 +52,7 @@ type nodeInEval struct {
 		Tags                       []string             `json:"tags"`
 		BuildOnTarget              bool                 `json:"buildOnTarget"`
 		ReplaceUnknownProfiles     bool                 `json:"replaceUnknownProfiles"`
+		AllowLocalDeployment       bool                 `json:"allowLocalDeployment"`
 		PrivilegeEscalationCommand []string             `json:"privilegeEscalationCommand"`
 		SSHOptions                 []string             `json:"sshOptions"`
 		Keys                       map[string]keyInEval `json:"keys"`
@@ -192,7 +193,8 @@ func (in nodeInEval) node() (Node, error) {
 	d := in.Deployment
 	node := Node{
 		Name: in.Name, Tags: d.Tags, BuildOnTarget: d.BuildOnTarget,
-		ReplaceUnknownProfiles: d.ReplaceUnknownProfiles,
+		ReplaceUnknownProfiles: d.ReplaceUnknownProfiles, AllowLocalDeployment: d.AllowLocalDeployment,
+		Escalate: d.PrivilegeEscalationCommand,
 	}
 	if in.Toplevel != nil {
 		node.Toplevel = &Toplevel{DrvPath: in.Toplevel.DrvPath, OutPath: in.Toplevel.OutPath}

@@ -39,6 +39,8 @@ type Node struct {
 
 	BuildOnTarget          bool
 	ReplaceUnknownProfiles bool
+	AllowLocalDeployment   bool     // apply-local may make this machine the node
+	Escalate               []string // deployment.privilegeEscalationCommand
 
 	Keys []Key // sorted by attribute name
 

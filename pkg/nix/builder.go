@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type Builder struct {
 	all   sync.WaitGroup // every goroutine of the Builder
 	more  chan struct{}  // another build waits for the next process
 	store *keeper
+	jobs  *jobs
 
 	mu      sync.Mutex
 	nodes   map[string]*request // the last of each node
@@ -56,6 +58,7 @@ func (t Tool) NewBuilder(opts BuilderOptions) *Builder {
 	b := &Builder{tool: t, opts: opts, more: make(chan struct{}, 1), nodes: map[string]*request{}}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.store = &keeper{tool: t, ctx: b.ctx, all: &b.all}
+	b.jobs = newJobs()
 	return b
 }
 
@@ -107,8 +110,12 @@ func (b *Builder) WaitsFor(node string) string {
 	if request != nil {
 		round = request.round
 	}
+	wanted := slices.Contains(b.wanted, request)
 	b.mu.Unlock()
-	if round == nil {
+	switch {
+	case round == nil && wanted:
+		return "other nodes' builds, as many at a time as max-jobs says"
+	case round == nil:
 		return ""
 	}
 	return round.waitsFor(request)
@@ -221,6 +228,9 @@ const (
 
 // next collects for one process and then runs it.
 func (b *Builder) next() {
+	b.jobs.ask.Do(func() {
+		b.all.Go(crash.Guarded(func() { b.jobs.limit(b.tool.maxJobs(b.ctx)) }))
+	})
 	longest := time.After(longestWait)
 	for waiting := true; waiting; {
 		select {
@@ -236,17 +246,31 @@ func (b *Builder) next() {
 			b.mu.Unlock()
 		}
 	}
+	jobs, err := b.jobs.take(b.ctx, b.haveAllAsked)
 	b.mu.Lock()
 	requests := b.wanted
 	b.wanted = nil
 	b.mu.Unlock()
+	if err != nil {
+		finishAll(requests, err)
+		return
+	}
 	slices.SortFunc(requests, func(x, y *request) int { return strings.Compare(x.Node, y.Node) })
+	var batches sync.WaitGroup
 	for len(requests) > 0 {
 		n := min(len(requests), mostPaths)
 		batch := requests[:n:n]
 		requests = requests[n:]
-		b.all.Go(crash.Guarded(func() { safely(batch, func() { b.build(batch) }) }))
+		batches.Go(crash.Guarded(func() { safely(batch, func() { b.build(batch, jobs) }) }))
 	}
+	batches.Wait()
+	b.jobs.give(jobs)
+}
+
+func (b *Builder) haveAllAsked() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asked >= b.opts.Nodes
 }
 
 // mostPaths is how many store paths one command line has room for: Linux gives
@@ -280,13 +304,17 @@ func outPaths(requests []*request) (paths []string) {
 	return paths
 }
 
-// realise builds derivations, as many as it can whatever else fails; log gets
-// each line of what Nix says in its internal-json.
-func (b *Builder) realise(ctx context.Context, drvPaths []string, log func(string)) error {
+// realise builds derivations, so many at a time (0: as many as Nix likes), and as
+// many as it can whatever else fails; log gets each line of what Nix says in its
+// internal-json.
+func (b *Builder) realise(ctx context.Context, drvPaths []string, jobs int, log func(string)) error {
 	args := []string{"--realise", "--keep-going", "--log-format", "internal-json", "--no-gc-warning"}
 	args = append(append(args, soonUnlocked...), b.tool.optionArgs()...)
 	if b.opts.MachinesFile != "" {
 		args = append(args, "--option", "builders", "@"+b.opts.MachinesFile)
+	}
+	if jobs > 0 {
+		args = append(args, "--option", "max-jobs", strconv.Itoa(jobs))
 	}
 	// nix-store takes a plain .drv path in every version; `nix build` wants
 	// drv^* since 2.13 and does not know it before.

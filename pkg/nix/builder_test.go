@@ -182,7 +182,7 @@ func TestNothingIsSaidOfWaitsBeforeItIsKnownWhoNeedsWhat(t *testing.T) {
 }
 
 func TestALateNodeWaitsForNoProcessOfOthers(t *testing.T) {
-	b := building(t, nil, `{ slow = drv "slow" "read x <${DIR}/gate; : >$out" [ ]; late = drv "late" ": >$out" [ ]; }`)
+	b := building(t, [][2]string{{"max-jobs", "2"}}, `{ slow = drv "slow" "read x <${DIR}/gate; : >$out" [ ]; late = drv "late" ": >$out" [ ]; }`)
 	open := b.gate("gate")
 	slow := b.start(t.Context(), "slow")
 	until(t, "slow is being built", func() bool { return b.heard("building slow") == 1 })
@@ -195,8 +195,27 @@ func TestALateNodeWaitsForNoProcessOfOthers(t *testing.T) {
 	}
 }
 
+// Two processes would each do as many builds as Nix may.
+func TestALateNodeWaitsWhereNixMayDoNoMoreBuilds(t *testing.T) {
+	b := building(t, [][2]string{{"max-jobs", "1"}}, `{ slow = drv "slow" "read x <${DIR}/gate; : >$out" [ ]; late = drv "late" "echo ran >${DIR}/ran; : >$out" [ ]; }`)
+	open := b.gate("gate")
+	slow := b.start(t.Context(), "slow")
+	until(t, "slow is being built", func() bool { return b.heard("building slow") == 1 })
+	late := b.start(t.Context(), "late")
+	until(t, "it is known what late waits for", func() bool { return strings.Contains(b.WaitsFor("late"), "max-jobs") })
+	if _, err := os.Stat(b.dir + "/ran"); err == nil {
+		t.Error("two builds were done at once")
+	}
+	open()
+	for _, result := range []<-chan error{slow, late} {
+		if err := <-result; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestALateNodeMayNeedWhatIsBeingBuilt(t *testing.T) {
-	b := building(t, nil, `let kernel = drv "kernel" "echo built >>${DIR}/built; read x <${DIR}/gate; : >$out" [ ]; in
+	b := building(t, [][2]string{{"max-jobs", "2"}}, `let kernel = drv "kernel" "echo built >>${DIR}/built; read x <${DIR}/gate; : >$out" [ ]; in
 		{ slow = drv "slow" ": >$out" [ kernel ]; late = drv "late" ": >$out" [ kernel ]; }`)
 	open := b.gate("gate")
 	slow := b.start(t.Context(), "slow")

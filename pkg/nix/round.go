@@ -17,6 +17,7 @@ type round struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	requests []*request
+	jobs     int
 	moved    chan struct{} // a path may have become valid
 
 	mu    sync.Mutex
@@ -37,10 +38,11 @@ type toldLine struct{ path, text string }
 const mostHeld = 500
 
 // build builds for the requests. A process that ends because of one derivation
-// says nothing about who does not need that: for those another one is run.
-func (b *Builder) build(requests []*request) {
+// says nothing about who does not need that: for those another one is run. jobs
+// are how many builds it may do at a time.
+func (b *Builder) build(requests []*request, jobs int) {
 	for len(requests) > 0 {
-		r := &round{Builder: b, requests: requests, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]bool{}}
+		r := &round{Builder: b, requests: requests, jobs: jobs, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]bool{}}
 		r.ctx, r.cancel = context.WithCancel(b.ctx)
 		b.mu.Lock()
 		for _, request := range requests {
@@ -81,7 +83,7 @@ func (r *round) run() (again []*request) {
 		})
 		r.someoneLeft()
 	})
-	err := r.realise(r.ctx, drvPaths(r.requests), r.line)
+	err := r.realise(r.ctx, drvPaths(r.requests), r.jobs, r.line)
 	close(ended)
 	others.Wait()
 

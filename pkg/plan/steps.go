@@ -49,6 +49,7 @@ type Want struct {
 	NoKeys      bool
 	AlwaysBuild bool // even what the host has already, for --keep-result
 	BuildOn     Where
+	Local       bool     // the host is this machine, whose store has what is built here
 	Caches      []string // URLs of stores that get the closure before the host does
 }
 
@@ -98,7 +99,7 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	for _, url := range w.Caches {
 		add(system && !f.Has, Step{Kind: Cache, To: url})
 	}
-	add(host && system && !f.Has && !onHost, Step{Kind: Push})
+	add(host && system && !f.Has && !onHost && !w.Local, Step{Kind: Push})
 	add(keys, Step{Kind: Resolve})
 	if !w.Goal.Activates() {
 		add(keys, Step{Kind: Upload, Changes: true})

@@ -55,6 +55,8 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"late keys that the switch waited for", web(), Want{Goal: hive.Switch}, Facts{Done: append(activated, LateKeys), Has: true}, ""},
 		{"an owner that the activation makes", early, Want{Goal: hive.Switch}, Facts{Done: activated[:5], Has: true, Owed: true}, "activate! upload:post!"},
 
+		{"this machine needs no copy", web(), Want{Goal: hive.Switch, Local: true}, Facts{}, "keys? connect inspect build keys upload:pre! activate! upload:post!"},
+		{"nor a push more than a build", web(), Want{Goal: hive.Push, Local: true}, Facts{}, "connect inspect build"},
 		{"built on the host", there, Want{Goal: hive.Push}, Facts{}, "connect inspect build@host"},
 		{"unless it is told otherwise", there, Want{Goal: hive.Push, BuildOn: Here}, Facts{}, "connect inspect build push"},
 		{"for all nodes", web(), Want{Goal: hive.Push, BuildOn: OnHost}, Facts{}, "connect inspect build@host"},

@@ -61,7 +61,12 @@ type nodeJSON struct {
 	TargetUser *string  `json:"targetUser"`
 	Tags       []string `json:"tags"`
 	Keys       []string `json:"keys"` // attribute names
-	Error      string   `json:"error,omitempty"`
+
+	BuildOnTarget          bool `json:"buildOnTarget"`
+	ReplaceUnknownProfiles bool `json:"replaceUnknownProfiles"`
+	AllowLocalDeployment   bool `json:"allowLocalDeployment"`
+
+	Error string `json:"error,omitempty"`
 }
 
 // NodesJSON prints a hive's nodes as one JSON document, those that cannot be used
@@ -72,7 +77,8 @@ func NodesJSON(out io.Writer, meta hive.Meta, sound []hive.Node, broken []hive.B
 		list = append(list, nodeJSON{Name: node.Name, Tags: []string{}, Keys: []string{}, Error: node.Err.Error()})
 	}
 	for _, node := range sound {
-		item := nodeJSON{Name: node.Name, Tags: append([]string{}, node.Tags...), Keys: []string{}}
+		item := nodeJSON{Name: node.Name, Tags: append([]string{}, node.Tags...), Keys: []string{},
+			BuildOnTarget: node.BuildOnTarget, ReplaceUnknownProfiles: node.ReplaceUnknownProfiles, AllowLocalDeployment: node.AllowLocalDeployment}
 		if t := node.Target; t != nil {
 			item.TargetHost = &t.Host
 			if t.Port != 0 {

@@ -106,7 +106,7 @@ func TestAFlakeUsesMakeHiveAndDeployApp(t *testing.T) {
       meta = { name = "ours"; nixpkgs = nixpkgs.legacyPackages.x86_64-linux; };
       web = { deployment.targetHost = null; deployment.tags = [ "edge" ]; deployment.keys.token.text = "v"; };
     };`)
-	want := `"name":"ours","nodes":[{"name":"web","targetHost":null,"targetPort":null,"targetUser":null,"tags":["edge"],"keys":["token"]}]`
+	want := `"name":"ours","nodes":[{"name":"web","targetHost":null,"targetPort":null,"targetUser":null,"tags":["edge"],"keys":["token"],`
 	if got := nodes(t, dir); !strings.Contains(got, want) {
 		t.Errorf("%s\nhas not %s", got, want)
 	}
@@ -131,7 +131,7 @@ func TestAConfigurationOfAFlakeUsesTheModule(t *testing.T) {
       ];
     };`)
 	// Without a name from a hive, the host is that of networking.hostName.
-	want := `"nodes":[{"name":"db","targetHost":"database","targetPort":2222,"targetUser":"root","tags":[],"keys":["token"]}]`
+	want := `"nodes":[{"name":"db","targetHost":"database","targetPort":2222,"targetUser":"root","tags":[],"keys":["token"],`
 	if got := nodes(t, dir); !strings.Contains(got, want) {
 		t.Errorf("%s\nhas not %s", got, want)
 	}

@@ -32,11 +32,12 @@ var allowed = map[string][]string{
 	"pkg/keysource":  {"pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/remote":     {"pkg/crash", "pkg/hostscript", "pkg/scratch"},
 	"pkg/hostscript": {"pkg/crash"},
+	"pkg/local":      {"pkg/crash"},
 	"pkg/upload":     {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/plan"},
-	"pkg/cli":        {"pkg/child", "pkg/crash", "pkg/deploy", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/nix", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret"},
+	"pkg/cli":        {"pkg/child", "pkg/crash", "pkg/deploy", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret"},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }

@@ -1,0 +1,74 @@
+package nix
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+)
+
+func TestJobsAreDividedAmongProcesses(t *testing.T) {
+	yes, no := func() bool { return true }, func() bool { return false }
+	for _, c := range []struct {
+		total int
+		last  []func() bool // for each process
+		want  []int
+	}{
+		{8, []func() bool{no, no, no, no}, []int{4, 2, 1, 1}},
+		{8, []func() bool{no, yes}, []int{4, 4}},
+		{8, []func() bool{yes}, []int{8}},
+		{1, []func() bool{no}, []int{1}},
+		{0, []func() bool{no, no, no}, []int{0, 0, 0}}, // remote builders have limits of their own
+	} {
+		j := newJobs()
+		j.limit(c.total)
+		var got []int
+		for _, last := range c.last {
+			n, err := j.take(t.Context(), last)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, n)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("of %d: %v, want %v", c.total, got, c.want)
+		}
+		if c.total == 0 {
+			continue
+		}
+		waits := make(chan int)
+		go func() { n, _ := j.take(t.Context(), yes); waits <- n }()
+		j.give(c.want[0])
+		if n := <-waits; n < 1 || n > c.total {
+			t.Errorf("who waited got %d", n)
+		}
+	}
+}
+
+func TestWhoWaitsForJobsHearsOfTheEnd(t *testing.T) {
+	j := newJobs() // the limit is never known
+	ctx, stop := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	go func() { _, err := j.take(ctx, func() bool { return true }); ended <- err }()
+	why := errors.New("enough")
+	stop(why)
+	if err := <-ended; !errors.Is(err, why) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMaxJobsIsWhatNixAndTheUserSay(t *testing.T) {
+	withNix(t)
+	for value, want := range map[string]int{"": 1, "3": 3, "0": 0} {
+		tool := Tool{}
+		if value != "" {
+			tool.Options = [][2]string{{"max-jobs", value}}
+		}
+		if got := tool.maxJobs(t.Context()); got != want {
+			t.Errorf("%q: %d, want %d", value, got, want)
+		}
+	}
+	if got := (Tool{Options: [][2]string{{"max-jobs", "auto"}}}).maxJobs(t.Context()); got < 1 {
+		t.Errorf("auto: %d", got)
+	}
+}
