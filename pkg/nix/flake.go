@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	nixfiles "github.com/colmena-go/colmena-go/nix"
 )
@@ -136,15 +135,16 @@ func (p *process) flake(ctx context.Context, source Source, at found) error {
 	if form == inTraces {
 		return nil
 	}
-	if p.expression != nil && !utf8.Valid(whole) {
-		return errNotJSON
-	}
-	var nodes []string
+	var nodes []json.RawMessage // which replaces no byte that is not UTF-8
 	if err := json.Unmarshal(whole, &nodes); err != nil {
 		return fmt.Errorf("%w: what Nix printed is no list of nodes", ErrEval)
 	}
 	for _, node := range nodes {
-		p.tell(p.hooks.Done, []byte(node))
+		text, err := unquoted(node) // JSON inside of JSON has no other escapes than Nix's
+		if err != nil {
+			return err
+		}
+		p.tell(p.hooks.Done, text)
 	}
 	return nil
 }

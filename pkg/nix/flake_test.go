@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // flake writes a flake in a folder with an awkward name; outputs is the
@@ -213,6 +215,29 @@ func TestANixpkgsThatIsNotInTheStoreIsNotTold(t *testing.T) {
 	}
 	if err := evaluateAll(t, Tool{}, inFlake); err != nil {
 		t.Errorf("%v after %q", err, calls())
+	}
+}
+
+// What comes at the end comes in JSON inside of JSON.
+func TestATextOfAFlakeIsItselfOrAnError(t *testing.T) {
+	for text, says := range map[string]string{"a\"b\\c\n\t\x01${x}é\u2028\\u0041\\": "", "pa\xffss": hive.BadText} {
+		source := flake(t, `colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = builtins.readFile ./key; };`)
+		if err := os.WriteFile(filepath.Join(source.Dir, "key"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var node hive.Node
+		var wrong error
+		part := Part{Request: Request{Keys: true}, Texts: true, Only: []string{"web"}, Most: 1}
+		err := Tool{}.NewEvaluator(source).Run(t.Context(), part, Hooks{Done: func(text []byte) { node, wrong = hive.DecodeNode(text) }})
+		if says != "" {
+			if err = errors.Join(err, wrong); err == nil || !strings.Contains(err.Error(), `node "web": deployment.keys."k".text `+says) {
+				t.Errorf("%q: %v", text, err)
+			}
+			continue
+		}
+		if err != nil || wrong != nil || string(node.Keys[0].Text.Reveal()) != text {
+			t.Errorf("%q: %v, %v, %q", text, err, wrong, node.Keys[0].Text.Reveal())
+		}
 	}
 }
 
