@@ -355,17 +355,27 @@ func listed(t *testing.T, command string, stdin io.Reader) []string {
 	return strings.Split(string(list), "\n")
 }
 
-// switchWithLateKey switches a node that has one post-activation key.
-func switchWithLateKey(t *testing.T, host *double) event.Result {
+// lateNode has one post-activation key.
+func lateNode() hive.Node {
 	n := node("web")
 	n.Toplevel.OutPath = "/nix/store/system"
 	n.Keys = []hive.Key{{Attr: "late", Name: "late", DestDir: "/run/keys", User: "root", Group: "root", Mode: 0o600, UploadAt: hive.PostActivation}}
-	j := &journal{}
+	return n
+}
+
+// lateTools have its content.
+func lateTools(j *journal, host *double) Tools {
 	with := tools(j, map[string]*double{"web": host})
 	with.Resolve = func(context.Context, hive.Node, func(string)) (map[string]secret.Secret, error) {
 		return map[string]secret.Secret{"late": secret.New([]byte("v"))}, nil
 	}
-	return Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch}}, with, j)[0]
+	return with
+}
+
+// switchWithLateKey switches a node that has one post-activation key.
+func switchWithLateKey(t *testing.T, host *double) event.Result {
+	j := &journal{}
+	return Run(t.Context(), Evaluated([]hive.Node{lateNode()}), Options{Want: plan.Want{Goal: hive.Switch}}, lateTools(j, host), j)[0]
 }
 
 // A switch may end well although the key it waited for was not ours: then the

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
@@ -23,7 +24,6 @@ type keySet struct {
 	before phase // pre-activation
 	after  phase // post-activation
 
-	early   bool          // the post-activation phase ran while the switch waited for it
 	pending []upload.Item // from before, held by root until their owner exists
 }
 
@@ -70,16 +70,6 @@ func (s *keySet) units() []string {
 	return units
 }
 
-// due is what is left to do after activation: the post-activation keys, and
-// those whose owner was absent before it.
-func (s *keySet) due() phase {
-	left := phase{policy: s.after.policy, items: append([]upload.Item{}, s.pending...)}
-	if !s.early {
-		left.items = append(left.items, s.after.items...)
-	}
-	return left
-}
-
 // owe remembers the keys that root holds for an owner who is yet to be made.
 func (s *keySet) owe(steps plan.KeyPlan) {
 	absent := map[string]bool{}
@@ -93,15 +83,25 @@ func (s *keySet) owe(steps plan.KeyPlan) {
 	}
 }
 
-// of is the keys of a phase, "" being all at once.
-func (s *keySet) of(at hive.UploadAt) phase {
+// keysOf is the keys that a phase has to bring, "" being all at once.
+func (n *nodeRun) keysOf(at hive.UploadAt) phase {
 	switch at {
 	case hive.PreActivation:
-		return s.before
+		return n.keys.before
 	case hive.PostActivation:
-		return s.due()
+		return n.lateKeys()
 	}
-	return s.all()
+	return n.keys.all()
+}
+
+// lateKeys is what is left to do after activation: the post-activation keys, and
+// those whose owner was absent before it.
+func (n *nodeRun) lateKeys() phase {
+	left := phase{policy: n.keys.after.policy, items: slices.Clone(n.keys.pending)}
+	if !n.known.Early {
+		left.items = append(left.items, n.keys.after.items...)
+	}
+	return left
 }
 
 // sendEarly uploads the post-activation keys while switch-to-configuration
@@ -109,14 +109,14 @@ func (s *keySet) of(at hive.UploadAt) phase {
 func (n *nodeRun) sendEarly(ctx context.Context) (err error) {
 	defer crash.Recover(&err)
 	_, err = n.deliver(ctx, n.keys.after)
-	n.keys.early = err == nil // or else they are still due
+	n.known.Early = err == nil // or else they are still due
 	return err
 }
 
 // skipLateKeys records the post-activation keys of a system that takes effect only
 // with the next boot.
 func (n *nodeRun) skipLateKeys() {
-	if n.keys.early {
+	if n.known.Early {
 		return
 	}
 	var steps plan.KeyPlan
@@ -136,7 +136,7 @@ func count[T any](keys []T) string {
 
 // upload brings one phase's keys to the host.
 func (n *nodeRun) upload(ctx context.Context, at hive.UploadAt) error {
-	p := n.keys.of(at)
+	p := n.keysOf(at)
 	n.begin("bringing " + count(p.items) + " up to date")
 	steps, err := n.deliver(ctx, p)
 	// With boot, owners come with the reboot.

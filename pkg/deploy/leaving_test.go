@@ -65,3 +65,20 @@ func TestAHostIsNotLeftWhileKeysAreOnTheirWayToIt(t *testing.T) {
 		<-delivered
 	}
 }
+
+// Once the host is being changed, what belongs to the change is done.
+func TestAnInterruptDuringASwitchKeepsNoLateKeyBack(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	uploads := make(chan struct{}, 2)
+	host := switching(t, 4, uploads)
+	run := host.run
+	host.run = func(command string, stdin io.Reader, stdout io.Writer) error {
+		cancel(errors.New("interrupted"))
+		return run(command, stdin, stdout)
+	}
+	n, j := lateNode(), &journal{}
+	r := Run(ctx, Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Switch}}, lateTools(j, host), j)[0]
+	if r.Status != event.Failed || len(uploads) != 1 {
+		t.Errorf("%s with %d uploads: %v", r.Status, len(uploads), r.Err)
+	}
+}

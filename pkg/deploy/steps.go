@@ -9,7 +9,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
-	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // The steps that are not about keys alone; those are in keys.go.
@@ -80,7 +79,7 @@ func (n *nodeRun) push(ctx context.Context) error {
 func (n *nodeRun) activate(ctx context.Context) error {
 	n.changing = true
 	outcome, err := n.switchTo(context.WithoutCancel(ctx))
-	if errors.Is(err, activation.ErrGoesOn) && len(n.keys.due().items) > 0 {
+	if errors.Is(err, activation.ErrGoesOn) && len(n.lateKeys().items) > 0 {
 		return fmt.Errorf("%w; keys that come after it are not sent yet: run upload-keys when it has ended", err)
 	}
 	if err != nil {
@@ -90,9 +89,6 @@ func (n *nodeRun) activate(ctx context.Context) error {
 	n.known.NoEffect = !outcome.TookEffect()
 	if outcome.RebootNeeded() {
 		n.skipLateKeys()
-	}
-	if n.keys.early && !n.known.Owed {
-		n.known.Learn(plan.LateKeys)
 	}
 	if err := outcome.Err(); err != nil {
 		n.fail(err)

@@ -66,6 +66,7 @@ type Facts struct {
 	Done     []Step // those that went well, and need not be done again
 	Has      bool   // the host has the system with its closure: it runs or boots it
 	Owed     bool   // root holds early keys for owners that the activation makes
+	Early    bool   // late keys were sent while the activation waited for one of them
 	NoEffect bool   // the activation ended, but the system that wants the late keys is not the host's
 }
 
@@ -109,14 +110,10 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	early := func(k hive.Key) bool { return !late(k) }
 	add(keys && slices.ContainsFunc(n.Keys, early), Step{Kind: Upload, Phase: hive.PreActivation, Changes: true})
 	add(true, Step{Kind: Activate, Changes: true})
-	after := slices.ContainsFunc(n.Keys, late) || f.Owed
-	add(keys && after && !f.NoEffect, LateKeys)
+	after := slices.ContainsFunc(n.Keys, late) && !f.Early || f.Owed
+	add(keys && after && !f.NoEffect, Step{Kind: Upload, Phase: hive.PostActivation, Changes: true})
 	return all
 }
-
-// LateKeys is the step of the keys that come after the activation. It may be done
-// early, while the activation waits for one of them.
-var LateKeys = Step{Kind: Upload, Phase: hive.PostActivation, Changes: true}
 
 // String is the step in a word: a ? for one that only looks, a ! for one that
 // changes the host.

@@ -52,7 +52,8 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"a system that is there", web(), Want{Goal: hive.Switch}, Facts{Done: activated[:3], Has: true}, "keys upload:pre! activate! upload:post!"},
 		{"is built all the same for --keep-result", web(), Want{Goal: hive.Push, AlwaysBuild: true}, Facts{Done: activated[:3], Has: true}, "build"},
 		{"a switch without effect gets no late key", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, NoEffect: true}, ""},
-		{"late keys that the switch waited for", web(), Want{Goal: hive.Switch}, Facts{Done: append(activated, LateKeys), Has: true}, ""},
+		{"late keys that the switch waited for", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, Early: true}, ""},
+		{"but not those of an owner that the activation made", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, Early: true, Owed: true}, "upload:post!"},
 		{"an owner that the activation makes", early, Want{Goal: hive.Switch}, Facts{Done: activated[:5], Has: true, Owed: true}, "activate! upload:post!"},
 
 		{"this machine needs no copy", web(), Want{Goal: hive.Switch, Local: true}, Facts{}, "keys? connect inspect build keys upload:pre! activate! upload:post!"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
@@ -84,6 +85,18 @@ func TestEveryLineHasItsNodeBeforeIt(t *testing.T) {
 				t.Errorf("printed\n%q\nwant\n%q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestARunMakesRoomForTheNamesItExpects(t *testing.T) {
+	got := printed(t, func(screen *Terminal) {
+		run := NewRun(View{Screen: screen}, hive.Switch)
+		run.Emit(event.Event{Kind: event.Diagnostic, Text: `{"level":"info","message":"evaluating"}`})
+		run.Expect(nodesOf)
+		run.Emit(events()[0])
+	})
+	if want := "INF evaluating\n   web | building it\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
