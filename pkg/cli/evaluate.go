@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/evalcache"
 	"github.com/colmena-go/colmena-go/pkg/evaluate"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
@@ -81,15 +83,26 @@ func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(t
 // start is begin for one source.
 func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
 	evaluator := e.tool.NewEvaluator(e.source)
-	run := evaluate.Start(c.Context, evaluator, request, e.limits, announced, e.tool.Log)
+	cached, save := e.cached(c, evaluator)
+	run := evaluate.Start(c.Context, cached, request, e.limits, announced, e.tool.Log)
 	stop := deploy.Remind(run.Progress, func(text string) { e.tool.Log.Info().Msg(text) })
-	end := func() { stop(); evaluator.Warn() }
+	end := func() { stop(); evaluator.Warn(); save() }
 	h, err := run.Hive()
 	if err != nil {
 		end()
 		return nil, err
 	}
 	return &evaluating{run, h, end}, nil
+}
+
+// cached is the evaluator with what was evaluated before, where that may be used.
+func (e *evaluation) cached(c *cli.Context, evaluator *nix.Evaluator) (_ evaluate.Evaluator, save func()) {
+	dir, err := os.UserCacheDir()
+	if err != nil || c.Bool("no-eval-cache") || e.source.File != "" {
+		return evaluator, func() {}
+	}
+	cache := evalcache.New(evaluator, filepath.Join(dir, "colmena-go", "evaluations"), e.tool.Log)
+	return cache, cache.Save
 }
 
 // look tells what is notable of a hive. It fails where no node is left.

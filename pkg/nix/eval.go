@@ -37,6 +37,8 @@ type Hooks struct {
 	// Announced gets a text for [hive.DecodeTarget], without secrets.
 	Announced func(text []byte)
 	Begun     func(node string)
+	// Warned is told of a warning of a node's, which is logged by [Evaluator.Warn].
+	Warned func(node, text string)
 	// Done gets a text for [hive.DecodeNode] of each node in turn. It may hold
 	// secrets, but the texts of a flake's keys only if the part says so.
 	Done func(text []byte)
@@ -78,6 +80,9 @@ func (t Tool) NewEvaluator(source Source) *Evaluator {
 // Warn logs what the evaluation warned of so far, equal warnings together, each
 // with its nodes.
 func (e *Evaluator) Warn() { e.said.warn() }
+
+// Remember has Warn log a warning of a node's, as if it had been evaluated.
+func (e *Evaluator) Remember(node, text string) { e.said.remember(node, text) }
 
 // Run evaluates a part in one process (and in one for every output that a flake
 // turns out not to have). It fails with [ErrNoNix], [ErrEval], [ErrNoOutput] or

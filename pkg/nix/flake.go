@@ -153,14 +153,8 @@ func (p *process) flake(ctx context.Context, source Source, at found) error {
 // name, by way of the flake's copy in the store, which is pure as well; null if
 // the flake has no such output.
 func (t Tool) shadowed(ctx context.Context, source Source, output string) (string, error) {
-	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json", source.Flake)...)
-	cmd.Dir = source.Dir
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	journal := &journal{said: &said{log: t.Log}, trace: t.ShowTrace}
-	if err := t.run(ctx, cmd, journal.line); exited(err) {
-		return "", journal.failure(t.surroundings())
-	} else if err != nil {
+	text, err := t.metadata(ctx, source)
+	if err != nil {
 		return "", err
 	}
 	var meta struct {
@@ -171,7 +165,7 @@ func (t Tool) shadowed(ctx context.Context, source Source, output string) (strin
 			Dir          string
 		}
 	}
-	if err := json.Unmarshal(out.Bytes(), &meta); err != nil {
+	if err := json.Unmarshal(text, &meta); err != nil {
 		return "", fmt.Errorf("%w: nix flake metadata: %w", ErrEval, err)
 	}
 	url := "path:" + meta.Path + "?narHash=" + strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(meta.Locked.NarHash)

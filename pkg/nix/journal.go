@@ -13,6 +13,7 @@ import (
 type journal struct {
 	*said
 	traced func(what, text string) // is told of the traces of nix/select.nix; may be nil
+	warned func(node, text string) // is told of warnings of nodes; may be nil
 	trace  bool                    // --show-trace: what may be a secret is shown
 	token  string                  // of these traces; "" if there are none
 	node   string                  // the node that is being evaluated, "" for none
@@ -174,6 +175,9 @@ func (j *journal) tell(text string) {
 				j.log.WithLevel(kind.level).Msg(rest)
 			case kind.level == zerolog.WarnLevel:
 				j.remember(j.node, rest)
+				if j.warned != nil {
+					j.warned(j.node, rest)
+				}
 			default:
 				j.log.WithLevel(kind.level).Str("node", j.node).Msg(rest)
 			}

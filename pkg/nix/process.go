@@ -127,6 +127,12 @@ func (p *process) traced(what, text string) {
 	}
 }
 
+func (p *process) warned(node, text string) {
+	if p.hooks.Warned != nil {
+		p.tell(func(text []byte) { p.hooks.Warned(node, string(text)) }, []byte(text))
+	}
+}
+
 // options are those of every evaluation. The trace is always asked for, since it
 // names the node. Processes that run at once and build do not wait for each other long.
 func (p *process) options() []string {
@@ -154,7 +160,7 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 		}
 	}}
 	cmd.Stdout = out
-	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced, expression: p.expression}
+	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced, warned: p.warned, expression: p.expression}
 	err := p.tool.runAs(ctx, cmd, &lineWriter{emit: journal.line, most: longestTrace}, p.hooks.Started)
 	var exit *exec.ExitError
 	switch {

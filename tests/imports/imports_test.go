@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"pkg/plan":       {"pkg/hive", "pkg/secret"},
 	"pkg/event":      {"pkg/hive", "pkg/plan"},
 	"pkg/nix":        {"nix", "pkg/child", "pkg/crash", "pkg/hive"},
+	"pkg/evalcache":  {"pkg/nix"},
 	"pkg/evaluate":   {"pkg/crash", "pkg/hive", "pkg/nix"},
 	"pkg/scratch":    {},
 	"pkg/child":      {},
@@ -37,7 +38,7 @@ var allowed = map[string][]string{
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/plan"},
-	"pkg/cli":        {"pkg/child", "pkg/crash", "pkg/deploy", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret"},
+	"pkg/cli":        {"pkg/child", "pkg/crash", "pkg/deploy", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret"},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }
@@ -50,7 +51,7 @@ var alone = map[string][]string{
 
 	"github.com/skeema/knownhosts":       {"pkg/remote"},
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
-	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evaluate", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
+	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive"},
 	"golang.org/x/sys/unix":              {"pkg/child"},
 	"golang.org/x/term":                  {"pkg/cli"},

@@ -1,0 +1,200 @@
+package evalcache
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+// double stands in for Nix, and counts. tests/cli has the real one.
+type double struct {
+	identity  string
+	drv       string // of every node; "" without one
+	text      string // of a key
+	evaluated []string
+	warned    []string
+}
+
+func (d *double) Identity(context.Context) string { return d.identity }
+func (d *double) Remember(node, text string)      { d.warned = append(d.warned, node+": "+text) }
+
+func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
+	nodes := part.Only
+	if nodes == nil {
+		nodes = []string{"a", "b"}
+	}
+	if hooks.Head != nil {
+		hooks.Head([]byte(`{"names":["a","b"],"selected":["a","b"]}`))
+	}
+	for _, name := range nodes {
+		d.evaluated = append(d.evaluated, name)
+		if hooks.Warned != nil {
+			hooks.Warned(name, "old")
+		}
+		key := `"textLater":true`
+		if d.text != "" {
+			key = fmt.Sprintf(`"text":%q`, d.text)
+		}
+		hooks.Done(fmt.Appendf(nil, `{"name":%q,"toplevel":{"drvPath":%q,"outputPath":"/nix/store/x"},"deployment":{"targetHost":"h","keys":{"k":{"name":"k","destDir":"/run/keys","user":"root","group":"root","permissions":"0600","uploadAt":"pre-activation",%s}}}}`, name, d.drv, key))
+	}
+	return nil
+}
+
+// run evaluates all nodes, as a command of its own would, and returns what was told.
+func run(t *testing.T, d *double, dir string, part nix.Part) (told []string) {
+	t.Helper()
+	c := New(d, dir, zerolog.Nop())
+	part.Most = 10
+	err := c.Run(t.Context(), part, nix.Hooks{
+		Head:      func([]byte) { told = append(told, "head") },
+		Announced: func(text []byte) { name, _, _ := hive.DecodeTarget(text); told = append(told, "way to "+name) },
+		Done: func(text []byte) {
+			node, err := hive.DecodeNode(text)
+			if err != nil {
+				t.Error(err)
+			}
+			told = append(told, node.Name)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Save()
+	return told
+}
+
+// drv is a derivation that is there.
+func drv(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.drv")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestWhatIsKnownIsNotEvaluatedAgain(t *testing.T) {
+	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
+	if told := run(t, d, dir, nix.Part{}); !slices.Equal(told, []string{"head", "a", "b"}) || len(d.evaluated) != 2 {
+		t.Fatalf("told %q, evaluated %q", told, d.evaluated)
+	}
+	d.evaluated = nil
+	if told := run(t, d, dir, nix.Part{}); !slices.Equal(told, []string{"head", "way to a", "a", "way to b", "b"}) || d.evaluated != nil {
+		t.Errorf("told %q, evaluated %q", told, d.evaluated)
+	}
+	if want := []string{"a: old", "b: old"}; !slices.Equal(d.warned, want) {
+		t.Errorf("warned of %q, want %q", d.warned, want)
+	}
+	for name, change := range map[string]func(*double, *nix.Part){
+		"another content":      func(d *double, _ *nix.Part) { d.identity = "two" },
+		"nothing that is sure": func(d *double, _ *nix.Part) { d.identity = "" },
+		"another request":      func(_ *double, p *nix.Part) { p.Keys = true },
+		"another selection":    func(_ *double, p *nix.Part) { p.Guarded = true },
+		"a drv that is gone":   func(d *double, _ *nix.Part) { os.Remove(d.drv) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed, part := &double{identity: "one", drv: drv(t)}, nix.Part{}
+			run(t, changed, dir, part)
+			changed.evaluated = nil
+			change(changed, &part)
+			if run(t, changed, dir, part); len(changed.evaluated) == 0 {
+				t.Error("nothing was evaluated")
+			}
+		})
+	}
+}
+
+func TestOnlyWhatIsMissingIsEvaluated(t *testing.T) {
+	dir, d := t.TempDir(), &double{identity: "one", drv: drv(t)}
+	os.Chmod(dir, 0o700)
+	run(t, d, dir, nix.Part{Only: []string{"a"}})
+	d.evaluated = nil
+	run(t, d, dir, nix.Part{Only: []string{"a", "b"}})
+	if !slices.Equal(d.evaluated, []string{"b"}) {
+		t.Errorf("evaluated %q", d.evaluated)
+	}
+}
+
+func TestTextsOfKeysAreNeverKept(t *testing.T) {
+	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), text: "plantedS3cret"}
+	run(t, d, dir, nix.Part{Texts: true})
+	run(t, d, dir, nix.Part{})
+	files, _ := filepath.Glob(dir + "/*")
+	if len(files) != 1 {
+		t.Fatalf("%q", files)
+	}
+	if text, _ := os.ReadFile(files[0]); strings.Contains(string(text), "S3cret") || !strings.Contains(string(text), "names") {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestFilesOfOthersAndTornOnesAreNotBelieved(t *testing.T) {
+	for name, spoil := range map[string]func(dir, file string) error{
+		"torn":                func(_, file string) error { return os.Truncate(file, 40) },
+		"open to others":      func(_, file string) error { return os.Chmod(file, 0o644) },
+		"a folder for others": func(dir, _ string) error { return os.Chmod(dir, 0o777) },
+		"of another user":     func(_, file string) error { return os.Chown(file, 1234, 1234) },
+		"a link": func(dir, file string) error {
+			return rename(file, dir+"/elsewhere", func() error { return os.Symlink(dir+"/elsewhere", file) })
+		},
+		"a pipe": func(_, file string) error {
+			return rename(file, file+".old", func() error { return mkfifo(file) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
+			run(t, d, dir, nix.Part{})
+			files, _ := filepath.Glob(dir + "/*")
+			if err := spoil(dir, files[0]); err != nil {
+				t.Skip(err) // who is not root gives nothing away
+			}
+			d.evaluated = nil
+			if run(t, d, dir, nix.Part{}); len(d.evaluated) != 2 {
+				t.Errorf("evaluated %q", d.evaluated)
+			}
+		})
+	}
+}
+
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	s := store{filepath.Join(t.TempDir(), "cache")}
+	for i := range 10 {
+		if err := s.write(fmt.Sprintf("%d.json", i), make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(time.Duration(i-100) * time.Minute)
+		os.Chtimes(filepath.Join(s.dir, fmt.Sprintf("%d.json", i)), old, old)
+	}
+	os.WriteFile(filepath.Join(s.dir, "new-123"), nil, 0o600)
+	old := time.Now().Add(-2 * time.Hour)
+	os.Chtimes(filepath.Join(s.dir, "new-123"), old, old)
+	s.prune(6, 450)
+	entries, _ := os.ReadDir(s.dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{"6.json", "7.json", "8.json", "9.json"}; !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
+	}
+	if err := s.write("large.json", make([]byte, largestFile+1)); err == nil {
+		t.Error("a file of any size is kept")
+	}
+}
+
+func rename(from, to string, then func() error) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return then()
+}

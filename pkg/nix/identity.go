@@ -1,0 +1,127 @@
+package nix
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	nixfiles "github.com/colmena-go/colmena-go/nix"
+)
+
+// Identity is the same for two evaluations that cannot differ: a digest of the flake
+// with all its inputs, our expression, Nix and its settings. It is "" where that
+// cannot be told: of a hive.nix, of an impure evaluation, of inputs that are
+// not locked, and where asking fails, which the evaluation itself explains better.
+func (e *Evaluator) Identity(ctx context.Context) string {
+	if e.source.File != "" || e.tool.Impure || e.tool.mayBeImpure() {
+		return ""
+	}
+	metadata, err := e.tool.metadata(ctx, e.source)
+	if err != nil || !locked(metadata) {
+		return ""
+	}
+	sum := sha256.New()
+	for _, part := range []any{string(metadata), nixfiles.Expression(), e.tool.Options, e.source.Flake, program(), settings()} {
+		text, err := json.Marshal(part)
+		if err != nil {
+			return ""
+		}
+		fmt.Fprintf(sum, "%d:%s", len(text), text)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// mayBeImpure reports whether the user's options let an evaluation see more than
+// the flake (nix.conf(5)).
+func (t Tool) mayBeImpure() bool {
+	return slices.ContainsFunc(t.Options, func(option [2]string) bool {
+		return slices.Contains([]string{"pure-eval", "impure-env", "plugin-files", "extra-plugin-files", "allow-unsafe-native-code-during-evaluation", "allow-dirty-locks"}, option[0])
+	})
+}
+
+// metadata is what Nix says of a flake: where it is, what was locked, and how its
+// content is called. It locks inputs first, as an evaluation does.
+func (t Tool) metadata(ctx context.Context, source Source) ([]byte, error) {
+	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json", source.Flake)...)
+	cmd.Dir = source.Dir
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	journal := &journal{said: &said{log: t.Log}, trace: t.ShowTrace}
+	if err := t.run(ctx, cmd, journal.line); exited(err) {
+		return nil, journal.failure(t.surroundings())
+	} else if err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// locked reports whether the content of a flake and of all its inputs is known by
+// its hash.
+func locked(metadata []byte) bool {
+	type hashed struct{ NarHash string }
+	var of struct {
+		Locked hashed
+		Locks  struct {
+			Root  string
+			Nodes map[string]struct{ Locked *hashed }
+		}
+	}
+	if json.Unmarshal(metadata, &of) != nil || of.Locked.NarHash == "" {
+		return false
+	}
+	for name, node := range of.Locks.Nodes {
+		if name != of.Locks.Root && (node.Locked == nil || node.Locked.NarHash == "") {
+			return false
+		}
+	}
+	return true
+}
+
+// program tells one Nix from another without running it.
+func program() string {
+	path, err := exec.LookPath("nix")
+	if err != nil {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return path
+	}
+	return fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano())
+}
+
+// settings are the variables that Nix reads its own from, and how its files look
+// (nix.conf(5), nix-env(1)).
+func settings() (list []string) {
+	conf := os.Getenv("NIX_CONF_DIR")
+	if conf == "" {
+		conf = "/etc/nix"
+	}
+	files := []string{filepath.Join(conf, "nix.conf")}
+	if home, err := os.UserConfigDir(); err == nil {
+		files = append(files, filepath.Join(home, "nix/nix.conf"))
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil {
+			list = append(list, fmt.Sprintf("%s %d %d", file, info.Size(), info.ModTime().UnixNano()))
+		}
+	}
+	for _, v := range os.Environ() {
+		if strings.HasPrefix(v, "NIX_") && !strings.HasPrefix(v, "NIX_PATH=") && !strings.HasPrefix(v, "NIX_SSHOPTS=") {
+			list = append(list, v)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
