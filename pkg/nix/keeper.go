@@ -3,10 +3,11 @@ package nix
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,41 +23,86 @@ type keeper struct {
 	all  *sync.WaitGroup
 
 	mu  sync.Mutex
-	nix *serving // nil when none runs
+	nix *server // nil when none runs
+
+	known map[string]pathInfo // what the store told of paths
 }
 
-// serving is a Nix that speaks the protocol of ssh:// stores.
-type serving struct {
-	in    io.WriteCloser
-	out   *bufio.Reader
+// server is the Nix of a keeper.
+type server struct {
+	serving
+	in    io.Closer
 	end   context.CancelFunc
 	ended chan error
-
-	greeted bool
 }
 
-// What is said to it (Nix, serve-protocol.hh). The first version of the protocol
-// has all that is needed here.
-const (
-	serveHello      = 0x390c9deb
-	serveAnswer     = 0x5452eecb
-	serveVersion    = 0x200
-	serveValidPaths = 1
-	longestPath     = 4096
-)
-
 // invalid returns which of the paths are not valid.
-func (k *keeper) invalid(paths []string) (map[string]bool, error) {
+func (k *keeper) invalid(paths []string) (invalid map[string]bool, err error) {
+	err = k.ask(func(s *serving) error {
+		invalid, err = s.invalid(paths)
+		return err
+	})
+	return invalid, err
+}
+
+// closure is what a valid path needs, itself among it, with the size of each in
+// bytes. Most of it is known from closures before.
+func (k *keeper) closure(path string) (sizes map[string]int64, err error) {
+	err = k.ask(func(s *serving) error {
+		sizes = map[string]int64{}
+		for next := []string{path}; len(next) > 0; {
+			if err := k.learn(s, next); err != nil {
+				return err
+			}
+			var further []string
+			for _, p := range next {
+				info, ok := k.known[p]
+				if !ok {
+					return fmt.Errorf("the path %s is not valid", p)
+				}
+				if _, met := sizes[p]; !met {
+					sizes[p] = info.size
+					further = append(further, info.references...)
+				}
+			}
+			next = slices.DeleteFunc(further, func(p string) bool { _, met := sizes[p]; return met })
+		}
+		return nil
+	})
+	return sizes, err
+}
+
+// learn asks about those of the paths that are not known yet.
+func (k *keeper) learn(s *serving, paths []string) error {
+	unknown := map[string]bool{}
+	for _, path := range paths {
+		if _, ok := k.known[path]; !ok {
+			unknown[path] = true
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	infos, err := s.infos(slices.Sorted(maps.Keys(unknown)))
+	if k.known == nil {
+		k.known = map[string]pathInfo{}
+	}
+	maps.Copy(k.known, infos)
+	return err
+}
+
+// ask has a Nix there for a question, one at a time.
+func (k *keeper) ask(question func(*serving) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.nix == nil {
 		if err := k.start(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	invalid, err := k.nix.invalid(paths)
+	err := question(&k.nix.serving)
 	if err == nil {
-		return invalid, nil
+		return nil
 	}
 	// What it said is the reason; another one may have more luck.
 	if ended := k.nix.stop(); ended != nil {
@@ -64,9 +110,9 @@ func (k *keeper) invalid(paths []string) (map[string]bool, error) {
 	}
 	k.nix = nil
 	if errors.Is(err, ErrNoNix) || k.ctx.Err() != nil {
-		return nil, err
+		return err
 	}
-	return nil, fmt.Errorf("looking for what is built: %w", err)
+	return fmt.Errorf("looking for what is built: %w", err)
 }
 
 func (k *keeper) start() error {
@@ -82,7 +128,7 @@ func (k *keeper) start() error {
 		end()
 		return err
 	}
-	k.nix = &serving{in: in, out: bufio.NewReader(out), end: end, ended: make(chan error, 1)}
+	k.nix = &server{serving: serving{in: in, out: bufio.NewReader(out)}, in: in, end: end, ended: make(chan error, 1)}
 	nix := k.nix
 	k.all.Go(crash.Guarded(func() { nix.ended <- k.tool.run(ctx, cmd, nil) }))
 	return nil
@@ -99,7 +145,7 @@ func (k *keeper) close() {
 }
 
 // stop ends it, and returns what is wrong with it if it ended by itself.
-func (s *serving) stop() error {
+func (s *server) stop() error {
 	s.in.Close()
 	defer s.end()
 	select {
@@ -108,72 +154,4 @@ func (s *serving) stop() error {
 	case <-time.After(killGraceEval):
 		return nil
 	}
-}
-
-// invalid asks for the validity of paths, and greets first if nobody has.
-func (s *serving) invalid(paths []string) (map[string]bool, error) {
-	w := bufio.NewWriter(s.in)
-	if !s.greeted {
-		writeNumbers(w, serveHello, serveVersion)
-	}
-	// 1: they shall be no garbage from now on; 0: without fetching what is not there.
-	writeNumbers(w, serveValidPaths, 1, 0, uint64(len(paths)))
-	invalid := map[string]bool{}
-	for _, path := range paths {
-		invalid[path] = true
-		writeNumbers(w, uint64(len(path)))
-		w.WriteString(path)
-		w.Write(make([]byte, padding(len(path))))
-	}
-	if err := w.Flush(); err != nil {
-		return nil, err
-	}
-	if !s.greeted {
-		if magic, err := s.number(1 << 32); err != nil || magic != serveAnswer {
-			return nil, errors.Join(errors.New("nix-store --serve does not answer as it should"), err)
-		}
-		if _, err := s.number(1 << 32); err != nil { // its version
-			return nil, err
-		}
-		s.greeted = true
-	}
-	count, err := s.number(uint64(len(paths)))
-	for ; count > 0 && err == nil; count-- {
-		var path string
-		path, err = s.text()
-		delete(invalid, path)
-	}
-	return invalid, err
-}
-
-// Numbers are 64 bits wide, texts are padded to as many.
-
-func writeNumbers(w *bufio.Writer, numbers ...uint64) {
-	for _, n := range numbers {
-		w.Write(binary.LittleEndian.AppendUint64(nil, n))
-	}
-}
-
-func padding(length int) int { return -length & 7 }
-
-func (s *serving) number(most uint64) (uint64, error) {
-	var bytes [8]byte
-	if _, err := io.ReadFull(s.out, bytes[:]); err != nil {
-		return 0, err
-	}
-	n := binary.LittleEndian.Uint64(bytes[:])
-	if n > most {
-		return 0, fmt.Errorf("nix-store --serve says %d, where at most %d makes sense", n, most)
-	}
-	return n, nil
-}
-
-func (s *serving) text() (string, error) {
-	length, err := s.number(longestPath)
-	if err != nil {
-		return "", err
-	}
-	bytes := make([]byte, int(length)+padding(int(length)))
-	_, err = io.ReadFull(s.out, bytes)
-	return string(bytes[:length]), err
 }
