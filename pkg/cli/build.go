@@ -9,8 +9,8 @@ import (
 func buildCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "build",
-		Usage:        "build the nodes' systems and touch no host",
-		Flags:        hide(deployFlags(), "no-keys", "force-replace-unknown-profiles", "no-substitute"),
+		Usage:        "build the nodes' systems and change no host",
+		Flags:        hide(deployFlags(), "no-keys", "force-replace-unknown-profiles"),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {

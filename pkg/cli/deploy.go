@@ -33,7 +33,8 @@ type deployment struct {
 	evaluation
 	deploy.Options
 
-	json, keepResult, substitute, buildHere bool
+	json, keepResult, substitute bool
+	jobs                         string // Nix's max-jobs, "" for what it has
 
 	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it
@@ -47,7 +48,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return err
 	}
 	defer d.hosts.Close()
-	if goal.NeedsHost() && d.here == nil {
+	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
 	builder := d.tool.NewBuilder(nix.BuilderOptions{
-		Nodes: len(nodes.Names), MachinesFile: evaluated.Meta.MachinesFile, Note: func(text string) { d.tool.Log.Info().Msg(text) },
+		Nodes: len(nodes.Names), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: func(text string) { d.tool.Log.Info().Msg(text) },
 	})
 	defer builder.Close()
 	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c), evaluated.WithTexts), d.report)
@@ -84,11 +85,18 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	d := &deployment{
 		Options: deploy.Options{
-			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result"), BuildOn: plan.Here},
+			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result")},
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 		},
 		json: c.Bool("json"), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
-		buildHere: c.Bool("no-build-on-target"),
+	}
+	switch there, here := c.Bool("build-on-target"), c.Bool("no-build-on-target"); {
+	case there && here:
+		return nil, usage("--build-on-target and --no-build-on-target contradict each other")
+	case there:
+		d.BuildOn = plan.OnHost
+	case here:
+		d.BuildOn = plan.Here
 	}
 	d.report = d.shown(c)
 	log := newLog(d.report, c.Bool("verbose"))
@@ -103,12 +111,12 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		return nil, err
 	}
 	if d.here == nil {
-		parallel, err := count(c, "parallel")
-		if err != nil {
+		if d.Schedule, err = schedule(c); err != nil {
 			return nil, err
 		}
-		atWork := deploy.NewLimit(parallel, "--parallel")
-		d.Schedule = deploy.Schedule{Push: atWork, Change: atWork}
+	}
+	if d.jobs, err = buildJobs(c); err != nil {
+		return nil, err
 	}
 	if d.evaluation, err = newEvaluation(c, log); err == nil && d.here != nil {
 		d.Local = true
@@ -235,8 +243,22 @@ func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver, w
 			})
 		},
 		BuildWaitsFor: func(node hive.Node) string { return builder.WaitsFor(node.Name) },
-		Copy: func(ctx context.Context, outPath, store string, output func(string)) error {
-			return d.tool.Copy(ctx, outPath, store, nix.CopyOptions{Substitute: d.substitute, Output: output})
+		BuildThere: func(ctx context.Context, host deploy.Host, node hive.Node, output func(string)) error {
+			return builder.BuildOnHost(ctx, host, nix.HostBuild{
+				Node: node.Name, DrvPath: node.Toplevel.DrvPath, Substitute: d.substitute, Output: output,
+			})
+		},
+		Closure: builder.Closure,
+		Lacks: func(ctx context.Context, host deploy.Host, roots, paths []string) ([]string, error) {
+			return nix.Lacks(ctx, host, roots, paths)
+		},
+		Release: func(ctx context.Context, host deploy.Host, roots []string) error {
+			return nix.Release(ctx, host, roots)
+		},
+		Copy: func(ctx context.Context, what deploy.Copy) error {
+			return d.tool.Copy(ctx, what.Path, what.Store, nix.CopyOptions{
+				Recipe: what.Recipe, Substitute: d.substitute, Output: what.Output, Left: what.Left, Copying: what.Copying,
+			})
 		},
 		Known: d.tool.Known,
 		CheckSources: func(ctx context.Context, node hive.Node) error {

@@ -131,7 +131,9 @@ func jsonFlag(what string) cli.Flag {
 // deployFlags are those of every command that deploys, with Colmena's meaning.
 func deployFlags() []cli.Flag {
 	return append(selectionFlags(),
-		&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "10", DefaultText: "10", Usage: "work on at most `N` nodes at once; 0 means all"},
+		&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "10", DefaultText: "10", Usage: "copy to and change at most `N` hosts at once; 0 means all"},
+		&cli.StringFlag{Name: "push-parallel", DefaultText: "none of its own", Usage: "copy to at most `N` hosts at once, however many are being changed; 0 means all"},
+		&cli.StringFlag{Name: "build-jobs", DefaultText: "what nix.conf says", Usage: "build at most `N` derivations at once here; auto: as many as there are processors"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print, as is done anyway where standard error is no terminal"},
 		jsonFlag("the results"),
 		&cli.BoolFlag{Name: "no-keys", Usage: "upload no keys"},
@@ -140,7 +142,7 @@ func deployFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "force-replace-unknown-profiles", Usage: "replace systems that this machine does not know, whatever deployment.replaceUnknownProfiles says"},
 		// Colmena's, not there yet: see refuse.
 		&cli.BoolFlag{Name: "reboot", Hidden: true},
-		&cli.BoolFlag{Name: "build-on-target", Hidden: true},
+		&cli.BoolFlag{Name: "build-on-target", Usage: "have every node's host build its system, whatever deployment.buildOnTarget says"},
 		&cli.BoolFlag{Name: "no-build-on-target", Usage: "build here, whatever deployment.buildOnTarget says"},
 		&cli.BoolFlag{Name: "no-gzip", Hidden: true},
 		&cli.BoolFlag{Name: "fail-fast", Usage: "deploy nothing unless every node can be evaluated"},
@@ -157,7 +159,7 @@ func keyFlags() []cli.Flag {
 
 // refuse stops at flags whose effect would be missed, and at values that are none.
 func refuse(c *cli.Context) error {
-	for _, name := range []string{"reboot", "build-on-target"} {
+	for _, name := range []string{"reboot"} {
 		if c.Bool(name) {
 			return fmt.Errorf("--%s is not supported yet", name)
 		}

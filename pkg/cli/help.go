@@ -61,7 +61,12 @@ func textColumn(line string) int {
 // help.
 func hide(flags []cli.Flag, names ...string) []cli.Flag {
 	for _, name := range names {
-		named(flags, name).(*cli.BoolFlag).Hidden = true
+		switch flag := named(flags, name).(type) {
+		case *cli.BoolFlag:
+			flag.Hidden = true
+		case *cli.StringFlag:
+			flag.Hidden = true
+		}
 	}
 	return flags
 }

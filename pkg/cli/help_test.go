@@ -42,20 +42,30 @@ func TestHelpFitsATerminalOf80Columns(t *testing.T) {
 func TestHelpShowsNoFlagThatDoesNothing(t *testing.T) {
 	for command, idle := range map[string][]string{
 		"apply":       nil,
-		"build":       {"--no-keys", "--force-replace-unknown-profiles", "--no-substitute"},
-		"upload-keys": {"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--no-build-on-target"},
+		"build":       {"--no-keys", "--force-replace-unknown-profiles"},
+		"upload-keys": {"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--build-on-target", "--no-build-on-target", "--push-parallel", "--build-jobs"},
 	} {
 		text := helpOf(t, command)
-		for _, flag := range []string{"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--no-build-on-target"} {
+		for _, flag := range []string{"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--build-on-target", "--no-build-on-target", "--push-parallel", "--build-jobs"} {
 			hidden := strings.Contains("\x00"+strings.Join(idle, "\x00")+"\x00", "\x00"+flag+"\x00")
 			if shown := strings.Contains(text, " "+flag); shown == hidden {
 				t.Errorf("%s: %s is shown: %t", command, flag, shown)
 			}
 		}
-		if _, err := arrange(newApp(&bytes.Buffer{}, &bytes.Buffer{}), append([]string{"colmena-go", command}, idle...)); err != nil {
+		if _, err := arrange(newApp(&bytes.Buffer{}, &bytes.Buffer{}), withValues(append([]string{"colmena-go", command}, idle...))); err != nil {
 			t.Errorf("%s %v: %v", command, idle, err)
 		}
 	}
+}
+
+// withValues gives those flags a value that need one.
+func withValues(args []string) (all []string) {
+	for _, arg := range args {
+		if all = append(all, arg); arg == "--push-parallel" || arg == "--build-jobs" {
+			all = append(all, "1")
+		}
+	}
+	return all
 }
 
 func TestLinesAreWrappedWhereTheirTextBegins(t *testing.T) {

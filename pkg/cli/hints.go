@@ -20,7 +20,7 @@ var elsewhere = map[string]string{
 	"--file": "--config", "--flake": "--config", "--hive": "--config",
 	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--dry": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
 	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
-	"--option": "--nix-option", "--max-jobs": "--nix-option max-jobs N", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
+	"--option": "--nix-option", "--max-jobs": "--build-jobs", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
 	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config": "the variable SSH_CONFIG_FILE",
 	"--use-remote-sudo": "deployment.privilegeEscalationCommand",
 

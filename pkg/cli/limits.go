@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/evaluate"
 )
 
@@ -30,6 +31,37 @@ func evalLimits(c *cli.Context) (limits evaluate.Limits, err error) {
 	}
 	limits.Memory, err = evalMemory(c)
 	return limits, err
+}
+
+// schedule reads how many hosts are dealt with at once. With --parallel alone one
+// limit is for copies and changes together; what hosts build has one of its own, as
+// it takes long and nothing of this machine.
+func schedule(c *cli.Context) (deploy.Schedule, error) {
+	parallel, err := count(c, "parallel")
+	if err != nil {
+		return deploy.Schedule{}, err
+	}
+	atWork := deploy.NewLimit(parallel, "--parallel")
+	s := deploy.Schedule{Push: atWork, Build: deploy.NewLimit(parallel, "--parallel"), Change: atWork}
+	if c.IsSet("push-parallel") {
+		var pushes int
+		pushes, err = count(c, "push-parallel")
+		s.Push = deploy.NewLimit(pushes, "--push-parallel")
+	}
+	return s, err
+}
+
+// buildJobs is for Nix's max-jobs, "" to leave that alone. With 0 nothing is built
+// here but what builders elsewhere build.
+func buildJobs(c *cli.Context) (string, error) {
+	jobs := c.String("build-jobs")
+	if !c.IsSet("build-jobs") || jobs == auto {
+		return jobs, nil
+	}
+	if _, err := strconv.ParseUint(jobs, 10, 31); err != nil {
+		return "", usage("--build-jobs is %q: it must be a whole number or auto", jobs)
+	}
+	return jobs, nil
 }
 
 // evalMemory is in bytes, 0 for what is best.

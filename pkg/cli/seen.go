@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // seen looks at nodes as they come, and tells what is notable of several.
@@ -14,7 +15,7 @@ type seen struct {
 	places map[string]string // the first node of each target
 
 	withTexts, keys []string // the nodes that have texts, and their keys
-	builtHere       []string
+	builtThere      []string // on their hosts
 }
 
 // node looks at a node. It fails for what is not there yet.
@@ -26,16 +27,16 @@ func (s *seen) node(node *hive.Node) error {
 	}
 	s.twin(node)
 	s.texts(node)
-	if node.Target != nil && len(node.Target.SSHOptions) > 0 && s.Goal.NeedsHost() {
+	if s.Touches(*node) && len(node.Target.SSHOptions) > 0 {
 		return fmt.Errorf("node %q sets deployment.sshOptions, which is not supported yet: put the options into ssh_config", node.Name)
 	}
-	if !node.BuildOnTarget || !s.Goal.NeedsToplevel() || s.buildHere {
+	if !s.BuildsOnHost(*node) {
 		return nil
 	}
-	if s.Goal.NeedsHost() {
-		return fmt.Errorf("node %q sets deployment.buildOnTarget, which is not supported yet: pass --no-build-on-target to build here", node.Name)
+	s.builtThere = append(s.builtThere, node.Name)
+	if len(s.builtThere) == 1 && !s.Goal.NeedsHost() && s.BuildOn == plan.AsSet {
+		return s.seeOpenSSH() // it was not known that it is needed
 	}
-	s.builtHere = append(s.builtHere, node.Name)
 	return nil
 }
 
@@ -82,8 +83,8 @@ func (s *seen) all() {
 	if len(s.keys) > 0 {
 		s.tool.Log.Warn().Strs("nodes", s.withTexts).Msgf("texts of keys that are written in a flake are in the Nix store, where every user of this machine can read them (%s): for what is secret, set keyFile to a quoted absolute path, or keyCommand", hive.FirstFew(s.keys))
 	}
-	slices.Sort(s.builtHere)
-	if len(s.builtHere) > 0 {
-		s.tool.Log.Warn().Strs("nodes", s.builtHere).Msg("deployment.buildOnTarget is not supported yet: the systems are built here")
+	slices.Sort(s.builtThere)
+	if len(s.builtThere) > 0 && s.keepResult {
+		s.tool.Log.Warn().Strs("nodes", s.builtThere).Msg("--keep-result keeps nothing of systems that are built on their hosts, as they are not here")
 	}
 }

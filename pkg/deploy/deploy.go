@@ -24,6 +24,8 @@ type Host interface {
 	// Store gives the host's store a URL for Nix here, until stop. What went wrong on
 	// the host is the error of stop.
 	Store(ctx context.Context) (url string, stop func() error, err error)
+	// Traffic is how many bytes went to and came from the host through Stores.
+	Traffic() (sent, received int64)
 	Close() error
 }
 
@@ -35,14 +37,34 @@ type Tools struct {
 	Build func(ctx context.Context, node hive.Node, output func(line string)) error
 	// BuildWaitsFor says what a node's build waits for, "" if that is not known. It may be nil.
 	BuildWaitsFor func(node hive.Node) string
-	// Copy copies a closure to the store of that URL.
-	Copy func(ctx context.Context, outPath, store string, output func(line string)) error
+	// BuildThere has the host realise the node's toplevel, whose derivation it has.
+	BuildThere func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
+	// Closure is what a store path needs, itself among it, with the size of each in bytes.
+	Closure func(ctx context.Context, path string) (map[string]int64, error)
+	// Lacks tells which of the paths a host lacks, and has the host keep the roots,
+	// there or yet to come, until Release.
+	Lacks   func(ctx context.Context, host Host, roots, paths []string) ([]string, error)
+	Release func(ctx context.Context, host Host, roots []string) error
+	// Copy copies a closure to a store.
+	Copy func(ctx context.Context, what Copy) error
 	// Known reports whether a store path is valid on this machine.
 	Known func(ctx context.Context, path string) (bool, error)
 	// CheckSources tells which keys of the node can have no content, and runs nothing.
 	CheckSources func(ctx context.Context, node hive.Node) error
 	// Resolve returns the content of every key of the node, by attribute name.
 	Resolve func(ctx context.Context, node hive.Node, warn func(text string)) (map[string]secret.Secret, error)
+}
+
+// Copy is a closure that is copied to a store.
+type Copy struct {
+	Path   string
+	Store  string // its URL
+	Recipe bool   // of a derivation: copied itself, and not what it makes
+	Output func(line string)
+	// Left is told how many paths are to be copied, when the host has fetched what it
+	// could, and Copying each of them when its turn comes.
+	Left    func(paths int)
+	Copying func(path string)
 }
 
 // Options is what a deployment is asked to do.

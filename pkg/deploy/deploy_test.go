@@ -72,6 +72,8 @@ func (d *double) Store(context.Context) (string, func() error, error) {
 	return "unix:///socket", func() error { d.stores--; return nil }, nil
 }
 
+func (d *double) Traffic() (sent, received int64) { return 0, 0 }
+
 func (d *double) Close() error {
 	d.closed = true
 	return nil
@@ -113,8 +115,23 @@ func tools(j *journal, hosts map[string]*double) Tools {
 			j.add("build " + n.Name)
 			return nil
 		},
-		Copy: func(_ context.Context, out, socket string, _ func(string)) error {
-			j.add("copy " + out + " to " + socket)
+		BuildThere: func(_ context.Context, _ Host, n hive.Node, _ func(string)) error {
+			j.add("build there " + n.Name)
+			return nil
+		},
+		Closure: func(_ context.Context, path string) (map[string]int64, error) {
+			return map[string]int64{path: 1000}, nil
+		},
+		Lacks: func(_ context.Context, _ Host, roots, paths []string) ([]string, error) {
+			j.add(fmt.Sprint("keep ", strings.Join(roots, " ")))
+			return paths, nil
+		},
+		Release: func(_ context.Context, _ Host, roots []string) error {
+			j.add(fmt.Sprint("release ", strings.Join(roots, " ")))
+			return nil
+		},
+		Copy: func(_ context.Context, what Copy) error {
+			j.add("copy " + what.Path + " to " + what.Store)
 			return nil
 		},
 		Known: func(context.Context, string) (bool, error) { return true, nil },
@@ -134,7 +151,7 @@ func atOnce(most int) Schedule {
 func TestStepsComeInOrderAndOnlyThoseOfTheGoal(t *testing.T) {
 	for goal, want := range map[hive.Goal]string{
 		hive.Build: "build web",
-		hive.Push:  "dial web; build web; copy /out-web to unix:///socket",
+		hive.Push:  "dial web; build web; keep /out-web; copy /out-web to unix:///socket; release /out-web",
 	} {
 		j, host := &journal{}, &double{}
 		results := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: goal}}, tools(j, map[string]*double{"web": host}), j)
@@ -199,9 +216,9 @@ func TestANodeThatIsDialledHoldsNoSlot(t *testing.T) {
 		return dial(ctx, n, nil)
 	}
 	copied := ts.Copy
-	ts.Copy = func(ctx context.Context, out, socket string, output func(string)) error {
+	ts.Copy = func(ctx context.Context, what Copy) error {
 		close(release) // the dead one is let go only after the quick one came this far
-		return copied(ctx, out, socket, output)
+		return copied(ctx, what)
 	}
 	done := make(chan []event.Result)
 	go func() {
@@ -223,7 +240,7 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 	ts := tools(j, hosts)
 	var mu sync.Mutex
 	now, most := 0, 0
-	ts.Copy = func(context.Context, string, string, func(string)) error {
+	ts.Copy = func(context.Context, Copy) error {
 		mu.Lock()
 		now++
 		most = max(most, now)

@@ -22,6 +22,7 @@ type nodeRun struct {
 	known    plan.Facts
 	host     Host        // nil before it is connected
 	keys     keySet      // empty before they are resolved
+	roots    []string    // store paths that the host keeps for us
 	places   plan.Places // where the keys of the phases so far went
 	held     *Limit
 	result   event.Result
@@ -73,9 +74,10 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 // run does what is left for the node, one step after the other, until nothing is
 // or one fails.
 func (n *nodeRun) run(ctx context.Context) {
-	defer n.letGo()
 	defer func() {
+		n.letGo()
 		if n.host != nil {
+			n.release()
 			n.host.Close()
 		}
 	}()
@@ -115,10 +117,12 @@ func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
 		return n.connect(ctx)
 	case step.Kind == plan.Inspect:
 		return n.inspect(ctx)
-	case step.Kind == plan.Build && !step.OnHost:
+	case step.OnHost:
+		return n.buildThere(ctx)
+	case step.Kind == plan.Build:
 		return n.build(ctx)
 	case step.Kind == plan.Push:
-		return n.push(ctx)
+		return n.push(ctx, step)
 	case step.Kind == plan.Resolve:
 		return n.resolve(ctx)
 	case step.Kind == plan.Upload:

@@ -26,6 +26,7 @@ func NewLimit(most int, option string) *Limit {
 // keeps from one to the other.
 type Schedule struct {
 	Push   *Limit // copying closures from here
+	Build  *Limit // building on the nodes' own hosts
 	Change *Limit // from getting the contents of keys to the last change of a host
 }
 
@@ -34,6 +35,8 @@ func (s Schedule) of(step plan.Step) *Limit {
 	switch {
 	case step.Kind == plan.Push, step.Kind == plan.Cache:
 		return s.Push
+	case step.OnHost:
+		return s.Build
 	case step.Kind == plan.Resolve && !step.Look, step.Changes:
 		return s.Change
 	}

@@ -27,7 +27,7 @@ func TestWhoWaitsHoldsNoSlotOfAnotherKind(t *testing.T) {
 	with := tools(j, hosts)
 	var copies atomic.Int32
 	allThere := make(chan struct{})
-	with.Copy = func(context.Context, string, string, func(string)) error {
+	with.Copy = func(context.Context, Copy) error {
 		if copies.Add(1) == 3 {
 			close(allThere)
 		}
@@ -59,10 +59,12 @@ func TestALimitThatTwoKindsShareIsKeptFromOneToTheOther(t *testing.T) {
 	a.Keys, b.Keys = []hive.Key{{Attr: "k"}}, []hive.Key{{Attr: "k"}}
 	j := &journal{}
 	with := tools(j, map[string]*double{"a": {}, "b": {}})
-	with.Copy = func(_ context.Context, out, _ string, _ func(string)) error { j.add("copy"); return nil }
+	with.Copy = func(context.Context, Copy) error { j.add("copy"); return nil }
 	with.Build = func(context.Context, hive.Node, func(string)) error { return nil }
 	with.Open = func(_ context.Context, n hive.Node, _ func(string)) (Host, error) { return &double{}, nil }
 	with.CheckSources = func(context.Context, hive.Node) error { return nil }
+	with.Lacks = func(_ context.Context, _ Host, _, paths []string) ([]string, error) { return paths, nil }
+	with.Release = func(context.Context, Host, []string) error { return nil }
 	Run(t.Context(), Evaluated([]hive.Node{a, b}), Options{Want: plan.Want{Goal: hive.Switch}, Schedule: atOnce(1)}, with, j)
 	if got, want := j.String(), "copy; resolve; copy; resolve"; got != want {
 		t.Errorf("%s, want %s", got, want)

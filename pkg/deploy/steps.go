@@ -52,26 +52,18 @@ func (n *nodeRun) refuseUnknown(ctx context.Context, has activation.State) error
 }
 
 func (n *nodeRun) build(ctx context.Context) error {
-	text := "building " + n.node.Toplevel.OutPath
+	n.beginBuild("building " + n.node.Toplevel.OutPath)
+	// The error has the lines that matter, others concern other nodes as well.
+	return n.tools.Build(ctx, n.node, func(line string) { n.emit(event.Output, line) })
+}
+
+// beginBuild is begin for what may say what it waits for.
+func (n *nodeRun) beginBuild(text string) {
 	n.begin(text)
 	if n.tools.BuildWaitsFor != nil {
 		n.stopWaiting()
 		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
 	}
-	// The error has the lines that matter, others concern other nodes as well.
-	return n.tools.Build(ctx, n.node, func(line string) { n.emit(event.Output, line) })
-}
-
-// push copies the closure through the host's one connection.
-func (n *nodeRun) push(ctx context.Context) error {
-	n.begin("copying " + n.node.Toplevel.OutPath)
-	store, stop, err := n.host.Store(ctx)
-	if err != nil {
-		return err
-	}
-	err = n.tools.Copy(ctx, n.node.Toplevel.OutPath, store, n.output)
-	// What went wrong on the host is why Nix here lost its connection.
-	return errors.Join(stop(), err)
 }
 
 // activate switches to the system. One that ended badly is a failure, but keys that

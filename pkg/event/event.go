@@ -16,12 +16,16 @@ type Event struct {
 	Step plan.StepKind
 	Kind Kind
 	Text string
+	// How far a copy is: bytes that were sent, of how many in how many paths. 0
+	// where nothing is copied.
+	Done, Total int64
+	Paths       int
 	// Result is how the node ended; nil unless Kind is End.
 	Result *Result
 }
 
 // Silent reports whether nothing is to be shown of the event.
-func (e Event) Silent() bool { return e.Kind == Begin && e.Text == "" }
+func (e Event) Silent() bool { return e.Kind == Begin && e.Text == "" || e.Kind == Progress }
 
 // Kind says what an Event's Text is.
 type Kind int
@@ -35,6 +39,7 @@ const (
 	Warn                   // a warning
 	End                    // the node is finished; Text says how
 	Diagnostic             // what concerns the run: an entry of a log, as zerolog writes it
+	Progress               // a copy goes on; Done and Total say how far it is
 	Debug                  // the same for who looks for a fault: it may be lost
 )
 

@@ -115,6 +115,10 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 		// The last one counts.
 		{"whatever --nix-option says of them", Tool{Options: [][2]string{{"builders", "ssh://other"}}}, build(BuilderOptions{MachinesFile: "/m"}, ""), "nix-store --serve ",
 			" --option builders ssh://other --option builders @/m ", ""},
+		{"--build-jobs is max-jobs, whatever --nix-option says of that", Tool{Options: [][2]string{{"max-jobs", "1"}}}, build(BuilderOptions{Jobs: "auto"}, ""), "nix-store --serve ",
+			" --option max-jobs 1 --option max-jobs auto /nix/store/x.drv", ""},
+		{"derivations are copied themselves for hosts that build", Tool{}, copying(CopyOptions{Recipe: true}), "nix ",
+			" --derivation /nix/store/x", ""},
 		{"one that comes later looks often at what another builds", Tool{}, build(BuilderOptions{}, ""), "nix-store --serve ",
 			"\nnix-store --realise --keep-going --log-format internal-json --no-gc-warning --option build-poll-interval 1 /nix/store/x.drv", ""},
 		{"--keep-result makes a root", Tool{}, build(BuilderOptions{}, "/hives/.gcroots/node-a"), "nix-store --serve ",

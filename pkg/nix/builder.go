@@ -17,6 +17,7 @@ import (
 type BuilderOptions struct {
 	Nodes        int               // how many builds to expect; when all have come, none is waited for
 	MachinesFile string            // for Nix's `builders`, "" to leave them
+	Jobs         string            // for Nix's `max-jobs`, "" to leave it
 	Note         func(text string) // told what is worth telling of all builds; may be nil
 }
 
@@ -43,7 +44,8 @@ type Builder struct {
 	jobs  *jobs
 
 	mu      sync.Mutex
-	nodes   map[string]*request // the last of each node
+	nodes   map[string]*request   // the last of each node
+	there   map[string]*hostBuild // the same, for what hosts build
 	asked   int
 	unseen  []*request // their validity is not known yet
 	looking bool       // somebody asks for that
@@ -55,7 +57,10 @@ func (t Tool) NewBuilder(opts BuilderOptions) *Builder {
 	if opts.Note == nil {
 		opts.Note = func(string) {}
 	}
-	b := &Builder{tool: t, opts: opts, more: make(chan struct{}, 1), nodes: map[string]*request{}}
+	if opts.Jobs != "" {
+		t.Options = append(slices.Clone(t.Options), [2]string{"max-jobs", opts.Jobs})
+	}
+	b := &Builder{tool: t, opts: opts, more: make(chan struct{}, 1), nodes: map[string]*request{}, there: map[string]*hostBuild{}}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.store = &keeper{tool: t, ctx: b.ctx, all: &b.all}
 	b.jobs = newJobs()
@@ -101,11 +106,35 @@ func (b *Builder) Build(ctx context.Context, build Build) error {
 	}
 }
 
+// Closure is every path that a valid one needs, itself among them, with the size
+// of each in bytes. None of them is garbage before Close.
+func (b *Builder) Closure(ctx context.Context, path string) (map[string]int64, error) {
+	type answer struct {
+		sizes map[string]int64
+		err   error
+	}
+	answered := make(chan answer, 1)
+	b.all.Go(crash.Guarded(func() {
+		var a answer
+		defer func() { answered <- a }()
+		defer crash.Recover(&a.err)
+		if _, a.err = b.store.invalid([]string{path}); a.err == nil {
+			a.sizes, a.err = b.store.closure(path)
+		}
+	}))
+	select {
+	case a := <-answered:
+		return a.sizes, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // WaitsFor says for people what the build of a node waits for now, "" if that is
 // not known.
 func (b *Builder) WaitsFor(node string) string {
 	b.mu.Lock()
-	request := b.nodes[node]
+	request, there := b.nodes[node], b.there[node]
 	var round *round
 	if request != nil {
 		round = request.round
@@ -113,6 +142,8 @@ func (b *Builder) WaitsFor(node string) string {
 	wanted := slices.Contains(b.wanted, request)
 	b.mu.Unlock()
 	switch {
+	case there != nil:
+		return there.waitsFor()
 	case round == nil && wanted:
 		return "other nodes' builds, as many at a time as max-jobs says"
 	case round == nil:

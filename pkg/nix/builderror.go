@@ -10,7 +10,10 @@ import (
 
 // BuildError is why one system could not be built. Systems that fail for the
 // same reason have the same text.
-type BuildError struct{ failures []*failedDrv }
+type BuildError struct {
+	failures []*failedDrv
+	onHost   bool
+}
 
 // How much an error says.
 const (
@@ -21,6 +24,10 @@ const (
 
 func (e *BuildError) Error() string {
 	var text strings.Builder
+	where := ""
+	if e.onHost {
+		where = ", on the host"
+	}
 	for i, f := range e.failures {
 		if i == mostErrors {
 			fmt.Fprintf(&text, "\nand %d more failed", len(e.failures)-i)
@@ -34,7 +41,7 @@ func (e *BuildError) Error() string {
 			fmt.Fprintf(&text, " (%s)", f.path)
 		}
 		if len(f.lines) > 0 {
-			fmt.Fprintf(&text, "\nthe builder's last lines (all of them: nix log %s):\n> %s", f.path, strings.Join(f.lines, "\n> "))
+			fmt.Fprintf(&text, "\nthe builder's last lines (all of them%s: nix log %s):\n> %s", where, f.path, strings.Join(f.lines, "\n> "))
 		}
 	}
 	return text.String()

@@ -136,6 +136,9 @@ func (l *buildLog) start(o *logObject) logEvent {
 		l.running = map[uint64]*work{}
 	}
 	l.stop(o.ID) // should Nix ever use an id again
+	if len(l.running) >= mostAtWork {
+		return logEvent{}
+	}
 	l.running[o.ID] = w
 	l.inOrder = append(l.inOrder, o.ID)
 	text := verb + storeName(w.path)
@@ -227,7 +230,7 @@ func (l *buildLog) failed(o *logObject) logEvent {
 		l.unplaced = append(l.unplaced, text)[:min(len(l.unplaced)+1, mostErrors)]
 		return logEvent{}
 	}
-	if slices.ContainsFunc(l.failures, func(f *failedDrv) bool { return f.path == path }) {
+	if len(l.failures) >= mostFailures || slices.ContainsFunc(l.failures, func(f *failedDrv) bool { return f.path == path }) {
 		return logEvent{}
 	}
 	f := &failedDrv{path: path, reason: text}

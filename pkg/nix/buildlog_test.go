@@ -63,7 +63,7 @@ func TestWhatFailedIsReadFromEveryNix(t *testing.T) {
 			if len(log.failures) != 1 || log.failures[0].path != c.path || log.failures[0].reason != c.reason {
 				t.Fatalf("%+v", log.failures)
 			}
-			if said := strings.Count((&BuildError{log.failures}).Error(), "\n> it said"); c.path == kernelDrv && said != 1 || c.path != kernelDrv && said != 0 {
+			if said := strings.Count((&BuildError{failures: log.failures}).Error(), "\n> it said"); c.path == kernelDrv && said != 1 || c.path != kernelDrv && said != 0 {
 				t.Errorf("its line is told %d times", said)
 			}
 		})
@@ -164,7 +164,7 @@ func FuzzWhatNixSaysIsReadWhateverItIs(f *testing.F) {
 		for _, line := range nixLog(t, message("error: builder for '"+kernelDrv+"' failed")) {
 			log.line(line)
 		}
-		if text := (&BuildError{log.failures}).Error(); text == "" || len(text) > 2*mostErrors*(mostReasonLines+builtLines)*longestLine {
+		if text := (&BuildError{failures: log.failures}).Error(); text == "" || len(text) > 2*mostErrors*(mostReasonLines+builtLines)*longestLine {
 			t.Errorf("an error of %d bytes", len(text))
 		}
 	})

@@ -2,6 +2,7 @@ package nix
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,10 @@ func (k *keeper) invalid(paths []string) (invalid map[string]bool, err error) {
 
 // closure is what a valid path needs, itself among it, with the size of each in
 // bytes. Most of it is known from closures before.
-func (k *keeper) closure(path string) (sizes map[string]int64, err error) {
-	err = k.ask(func(s *serving) error {
-		sizes = map[string]int64{}
+func (k *keeper) closure(path string) (map[string]int64, error) {
+	sizes := map[string]int64{}
+	var lacking error // which is no reason to let go of what is kept
+	err := k.ask(func(s *serving) error {
 		for next := []string{path}; len(next) > 0; {
 			if err := k.learn(s, next); err != nil {
 				return err
@@ -58,7 +60,8 @@ func (k *keeper) closure(path string) (sizes map[string]int64, err error) {
 			for _, p := range next {
 				info, ok := k.known[p]
 				if !ok {
-					return fmt.Errorf("the path %s is not valid", p)
+					lacking = fmt.Errorf("this machine's store lacks %s", p)
+					return nil
 				}
 				if _, met := sizes[p]; !met {
 					sizes[p] = info.size
@@ -69,7 +72,7 @@ func (k *keeper) closure(path string) (sizes map[string]int64, err error) {
 		}
 		return nil
 	})
-	return sizes, err
+	return sizes, cmp.Or(err, lacking)
 }
 
 // learn asks about those of the paths that are not known yet.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -136,22 +138,55 @@ func (t Tool) optionArgs() []string {
 
 // CopyOptions are those of one copy.
 type CopyOptions struct {
+	Recipe     bool // the path is a derivation, which is copied itself
 	Substitute bool // the host may fetch from its own substituters
 	Output     func(line string)
+	// Left is told how many paths are to be copied, when the host has fetched what it
+	// could, and Copying each of them when its turn comes.
+	Left    func(paths int)
+	Copying func(path string)
 }
 
-// Copy copies the closure of outPath to the store of a URL. The user's --nix-option does not apply: options travel to the
-// daemon, where root would obey them. It fails with [ErrNoNix] or with what Nix
-// said.
-func (t Tool) Copy(ctx context.Context, outPath, store string, opts CopyOptions) error {
+// Copy copies the closure of a path to the store of a URL. The user's --nix-option
+// does not apply: options travel to the daemon, where root would obey them. It fails
+// with [ErrNoNix] or with what Nix said.
+func (t Tool) Copy(ctx context.Context, path, store string, opts CopyOptions) error {
 	args := append(append([]string{}, features...), "copy", "--no-check-sigs", "--to", store)
 	if opts.Substitute {
 		args = append(args, "--substitute-on-destination")
 	}
-	if err := t.run(ctx, t.command(ctx, "nix", append(args, outPath)...), masked(opts.Output)); err != nil {
-		return fmt.Errorf("copying %s: %w", outPath, err)
+	if opts.Recipe {
+		args = append(args, "--derivation")
+	}
+	if err := t.run(ctx, t.command(ctx, "nix", append(args, path)...), opts.lines()); err != nil {
+		return fmt.Errorf("copying %s: %w", path, err)
 	}
 	return nil
+}
+
+// What Nix says before it copies, and before it copies a path. A host's own words
+// about what it fetches come before both.
+var (
+	copyingAll = regexp.MustCompile(`^copying (\d{1,9}) paths?\.\.\.$`)
+	copyingOne = regexp.MustCompile(`^copying path '([^']+)' `)
+)
+
+// lines hears what Nix says of a copy.
+func (opts CopyOptions) lines() func(line string) {
+	output, begun := masked(opts.Output), false
+	return func(line string) {
+		if found := copyingAll.FindStringSubmatch(line); found != nil && opts.Left != nil {
+			left, _ := strconv.Atoi(found[1])
+			opts.Left(left)
+			begun = true
+		}
+		if found := copyingOne.FindStringSubmatch(line); found != nil && begun && opts.Copying != nil {
+			opts.Copying(found[1])
+		}
+		if output != nil {
+			output(line)
+		}
+	}
 }
 
 // soonUnlocked has Nix look each second, and not every 5 s, whether another

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
@@ -144,7 +143,7 @@ func (r *round) blame(missing []*request, err error) (again []*request) {
 	}
 	err = r.log.whole(err)
 	if len(r.log.failures) > 0 {
-		err = &BuildError{r.log.failures}
+		err = &BuildError{failures: r.log.failures}
 	}
 	finishAll(missing, err)
 	return nil
@@ -305,19 +304,8 @@ func (r *round) waitsFor(request *request) string {
 	if !r.asked {
 		return "" // not yet
 	}
-	var list []string
-	for _, w := range r.log.atWork() {
-		concerned := r.concerned(w.path)
-		if concerned == nil || slices.Contains(concerned, request) {
-			list = append(list, storeName(w.path))
-		}
-	}
-	var text string
-	if len(list) > 0 {
-		text = "waiting for " + hive.FirstFew(list)
-	}
-	if counts := r.log.counts; counts.expected > 0 {
-		text = strings.TrimPrefix(fmt.Sprintf("%s, %d of %d builds left", text, counts.left(), counts.expected), ", ")
-	}
-	return text
+	return r.log.waits(func(path string) bool {
+		concerned := r.concerned(path)
+		return concerned == nil || slices.Contains(concerned, request)
+	})
 }

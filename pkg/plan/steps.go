@@ -27,7 +27,8 @@ const (
 type Step struct {
 	Kind    StepKind
 	Look    bool          // of Resolve: only see whether the keys can have content
-	OnHost  bool          // of Build: realised there, so that nothing is pushed
+	OnHost  bool          // of Build: realised there, so that no result is pushed
+	Recipe  bool          // of Push: the derivation, for a Build OnHost
 	To      string        // of Cache: the store's URL
 	Phase   hive.UploadAt // of Upload; "" for all keys at once
 	Changes bool          // it changes the host: an interrupt is obeyed before it, and no more after it
@@ -55,6 +56,17 @@ type Want struct {
 
 // Skips reports whether there is nothing to do for a node since it has no host.
 func (w Want) Skips(n hive.Node) bool { return w.Goal.NeedsHost() && n.Target == nil }
+
+// BuildsOnHost reports whether the node's system is built on the node's own host,
+// which is another machine.
+func (w Want) BuildsOnHost(n hive.Node) bool {
+	return w.Goal.NeedsToplevel() && n.Target != nil && !w.Local && (w.BuildOn == OnHost || w.BuildOn == AsSet && n.BuildOnTarget)
+}
+
+// Touches reports whether anything is done on the node's host.
+func (w Want) Touches(n hive.Node) bool {
+	return n.Target != nil && (w.Goal.NeedsHost() || w.BuildsOnHost(n))
+}
 
 // UploadsKeys reports whether keys of the node are to be brought to its host.
 func (w Want) UploadsKeys(n hive.Node) bool {
@@ -91,14 +103,16 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 		}
 	}
 	host, system, keys := w.Goal.NeedsHost(), w.Goal.NeedsToplevel(), w.UploadsKeys(n)
-	onHost := host && (w.BuildOn == OnHost || w.BuildOn == AsSet && n.BuildOnTarget)
+	onHost := w.BuildsOnHost(n)
+	build := system && (!f.Has || w.AlwaysBuild && !onHost)
 
 	add(keys, Step{Kind: Resolve, Look: true})
-	add(host, Step{Kind: Connect})
+	add(host || onHost, Step{Kind: Connect})
 	add(host && system, Step{Kind: Inspect})
-	add(system && (!f.Has || w.AlwaysBuild), Step{Kind: Build, OnHost: onHost})
+	add(build && onHost, Step{Kind: Push, Recipe: true})
+	add(build, Step{Kind: Build, OnHost: onHost})
 	for _, url := range w.Caches {
-		add(system && !f.Has, Step{Kind: Cache, To: url})
+		add(system && !f.Has && !onHost, Step{Kind: Cache, To: url})
 	}
 	add(host && system && !f.Has && !onHost && !w.Local, Step{Kind: Push})
 	add(keys, Step{Kind: Resolve})
@@ -126,6 +140,8 @@ func (s Step) String() string {
 		word += ":" + strings.TrimSuffix(string(s.Phase), "-activation")
 	case s.OnHost:
 		word += "@host"
+	case s.Recipe:
+		word += ":drv"
 	case s.To != "":
 		word += ">" + s.To
 	}

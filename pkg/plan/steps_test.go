@@ -26,6 +26,7 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 	early := with(func(n *hive.Node) { n.Keys = n.Keys[:1] })
 	none := with(func(n *hive.Node) { n.Target = nil })
 	there := with(func(n *hive.Node) { n.BuildOnTarget = true })
+	homeless := with(func(n *hive.Node) { n.BuildOnTarget, n.Target = true, nil })
 	pre := Step{Kind: Upload, Phase: hive.PreActivation, Changes: true}
 	activated := []Step{{Kind: Resolve, Look: true}, {Kind: Connect}, {Kind: Inspect}, {Kind: Resolve}, pre, {Kind: Activate, Changes: true}}
 	for _, c := range []struct {
@@ -58,9 +59,14 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 
 		{"this machine needs no copy", web(), Want{Goal: hive.Switch, Local: true}, Facts{}, "keys? connect inspect build keys upload:pre! activate! upload:post!"},
 		{"nor a push more than a build", web(), Want{Goal: hive.Push, Local: true}, Facts{}, "connect inspect build"},
-		{"built on the host", there, Want{Goal: hive.Push}, Facts{}, "connect inspect build@host"},
+		{"nor does it copy to itself", there, Want{Goal: hive.Push, Local: true}, Facts{}, "connect inspect build"},
+		{"built on the host", there, Want{Goal: hive.Push}, Facts{}, "connect inspect push:drv build@host"},
+		{"which build touches, too", there, Want{Goal: hive.Build}, Facts{}, "connect push:drv build@host"},
+		{"unless there is none", homeless, Want{Goal: hive.Build}, Facts{}, "build"},
+		{"nothing that is there is built there", there, Want{Goal: hive.Push, AlwaysBuild: true}, Facts{Done: activated[:3], Has: true}, ""},
+		{"nor is it in a cache then", there, Want{Goal: hive.Push, Caches: []string{"s3://a"}}, Facts{}, "connect inspect push:drv build@host"},
 		{"unless it is told otherwise", there, Want{Goal: hive.Push, BuildOn: Here}, Facts{}, "connect inspect build push"},
-		{"for all nodes", web(), Want{Goal: hive.Push, BuildOn: OnHost}, Facts{}, "connect inspect build@host"},
+		{"for all nodes", web(), Want{Goal: hive.Push, BuildOn: OnHost}, Facts{}, "connect inspect push:drv build@host"},
 		{"through caches", web(), Want{Goal: hive.Push, Caches: []string{"s3://a", "file:///b"}}, Facts{}, "connect inspect build cache>s3://a cache>file:///b push"},
 	} {
 		if got := Render(Steps(c.node, c.want, c.know)); got != c.plan {

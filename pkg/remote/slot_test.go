@@ -46,11 +46,14 @@ func TestAHostWhoseNixSaysNothingGivesItsSlotToTheNext(t *testing.T) {
 		},
 		Build: func(context.Context, hive.Node, func(string)) error { return nil },
 		// As nix does, it greets and waits for an answer.
-		Copy: func(_ context.Context, out, store string, _ func(string)) error {
-			if out == "/nix/store/silent" {
+		Closure: func(_ context.Context, path string) (map[string]int64, error) { return map[string]int64{path: 1}, nil },
+		Lacks:   func(_ context.Context, _ deploy.Host, _, paths []string) ([]string, error) { return paths, nil },
+		Release: func(context.Context, deploy.Host, []string) error { return nil },
+		Copy: func(_ context.Context, what deploy.Copy) error {
+			if what.Path == "/nix/store/silent" {
 				close(copying)
 			}
-			conn, err := net.Dial("unix", strings.TrimPrefix(store, "unix://"))
+			conn, err := net.Dial("unix", strings.TrimPrefix(what.Store, "unix://"))
 			if err != nil {
 				return err
 			}

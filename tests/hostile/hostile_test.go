@@ -72,7 +72,10 @@ func newSite(t *testing.T, bad behaviour) *site {
 			return h, nil
 		},
 		Build:        func(context.Context, hive.Node, func(string)) error { return nil },
-		Copy:         func(context.Context, string, string, func(string)) error { return nil },
+		Closure:      func(context.Context, string) (map[string]int64, error) { return nil, nil },
+		Lacks:        func(context.Context, deploy.Host, []string, []string) ([]string, error) { return nil, nil },
+		Release:      func(context.Context, deploy.Host, []string) error { return nil },
+		Copy:         func(context.Context, deploy.Copy) error { return nil },
 		Known:        func(context.Context, string) (bool, error) { return true, nil },
 		CheckSources: func(context.Context, hive.Node) error { return nil },
 		Resolve: func(_ context.Context, n hive.Node, _ func(string)) (map[string]secret.Secret, error) {

@@ -74,6 +74,15 @@ func (d *deployer) write(name, text string) string {
 	return path
 }
 
+func (d *deployer) read(name string) string {
+	d.t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.dir, name))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // outcome is how a run of the program ended.
 type outcome struct {
 	code           int
@@ -83,9 +92,19 @@ type outcome struct {
 
 type result struct {
 	Node, Status, Step, Error string
+	Toplevel                  string
 	RebootNeeded              bool
 	Output                    []string
 	Keys                      []struct{ Name, Path, Change, Note string }
+}
+
+// toplevel of a node that succeeded.
+func (o outcome) toplevel(t *testing.T, node string) string {
+	t.Helper()
+	if o.results[node].Toplevel == "" {
+		t.Fatalf("%s has no toplevel:\n%s", node, o.stderr)
+	}
+	return o.results[node].Toplevel
 }
 
 // change of a key, by its name.

@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"pkg/hive":       {"pkg/secret"},
 	"pkg/plan":       {"pkg/hive", "pkg/secret"},
 	"pkg/event":      {"pkg/hive", "pkg/plan"},
-	"pkg/nix":        {"nix", "pkg/child", "pkg/crash", "pkg/hive"},
+	"pkg/nix":        {"nix", "pkg/child", "pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/evalcache":  {"pkg/nix"},
 	"pkg/evaluate":   {"pkg/crash", "pkg/hive", "pkg/nix"},
 	"pkg/scratch":    {},

@@ -1,0 +1,118 @@
+package nix
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+)
+
+//go:embed build.sh
+var buildScript []byte
+
+// HostBuild is one node's system, built on the node's own host.
+type HostBuild struct {
+	Node       string // its name
+	DrvPath    string // in the host's store, with all that it needs
+	Substitute bool   // the host may fetch from its own substituters
+	Output     func(line string)
+}
+
+// BuildOnHost returns when the host has built the system, with its own daemon and
+// its own settings: neither --nix-option nor what this machine's nix.conf says
+// applies. It fails with a [*BuildError] or with what keeps the host from building.
+// When ctx is done the build ends, unless the host does not hear of that: then it
+// ends with the connection, as soon as the host has noticed.
+func (b *Builder) BuildOnHost(ctx context.Context, host hostscript.Runner, build HostBuild) error {
+	words := []string{build.DrvPath}
+	if !build.Substitute {
+		words = append(words, "--option", "substitute", "false")
+	}
+	h := &hostBuild{output: build.Output}
+	b.mu.Lock()
+	b.there[build.Node] = h
+	b.mu.Unlock()
+	b.want(nil, 1) // nobody here need wait for it
+	input, end := io.Pipe()
+	defer end.Close()
+	lines := &lineWriter{emit: h.line, most: mostFromHost}
+	err := hostscript.Run(ctx, host, hostscript.Call{
+		Script: buildScript, Stdin: io.MultiReader(bytes.NewReader(hostscript.List(words...)), input), Stderr: lines,
+	})
+	lines.flush()
+	return h.explain(err)
+}
+
+// What a host says is kept within bounds: the bytes of a line, the things that it
+// does at once, the failures.
+const (
+	mostFromHost = 64 << 10
+	mostAtWork   = 1000
+	mostFailures = 1000
+)
+
+// hostBuild is what is known of a build on a host.
+type hostBuild struct {
+	output func(line string)
+	mu     sync.Mutex
+	log    buildLog
+}
+
+// line is told each line of what Nix says there.
+func (h *hostBuild) line(text string) {
+	h.mu.Lock()
+	event := h.log.line(text)
+	h.mu.Unlock()
+	switch event.kind {
+	case workBegan, nixSaid, nixPlans:
+		h.output(event.text)
+	case workSaid:
+		h.output(storeName(event.path) + "> " + event.text)
+	}
+}
+
+// explain is the error of a build that ended so.
+func (h *hostBuild) explain(err error) error {
+	var exit interface{ ExitStatus() int }
+	if err == nil || !errors.As(err, &exit) {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.log.failures) > 0 {
+		return &BuildError{failures: h.log.failures, onHost: true}
+	}
+	return fmt.Errorf("nix-store on the host: %w", h.log.whole(err))
+}
+
+// waitsFor says what the build waits for now.
+func (h *hostBuild) waitsFor() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.waits(func(string) bool { return true })
+}
+
+// waits says what those who need certain paths wait for.
+func (l *buildLog) waits(concerns func(path string) bool) string {
+	var list []string
+	for _, w := range l.atWork() {
+		if concerns(w.path) {
+			list = append(list, storeName(w.path))
+		}
+	}
+	var text string
+	if len(list) > 0 {
+		text = "waiting for " + hive.FirstFew(list)
+	}
+	if l.counts.expected > 0 {
+		text = strings.TrimPrefix(fmt.Sprintf("%s, %d of %d builds left", text, l.counts.left(), l.counts.expected), ", ")
+	}
+	return text
+}

@@ -1,0 +1,154 @@
+package hostile_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/remote"
+)
+
+// proven is a host that reads our script, says its word, and then does harm.
+func proven(harm func(s *session)) behaviour {
+	return func(s *session) uint32 {
+		fmt.Fprintln(s, s.mark)
+		size, _ := strconv.Atoi(regexp.MustCompile(`head -c (\d+)`).FindStringSubmatch(s.program)[1])
+		script := make([]byte, size)
+		io.ReadFull(s, script)
+		word, _, _ := strings.Cut(strings.TrimPrefix(string(script), "echo "), "\n")
+		fmt.Fprintln(s, word)
+		harm(s)
+		return 1
+	}
+}
+
+func numbers(list ...uint64) []byte {
+	var bytes []byte
+	for _, n := range list {
+		bytes = binary.LittleEndian.AppendUint64(bytes, n)
+	}
+	return bytes
+}
+
+// dialled connects to a host that behaves so.
+func dialled(t *testing.T, behave behaviour) *remote.Host {
+	t.Helper()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "ssh_config")
+	text := fmt.Sprintf("Host *\n  HostName 127.0.0.1\n  Port %s\n  User root\n  IdentityAgent none\n  IdentityFile %s/none\n  UserKnownHostsFile %[2]s/known_hosts\n  GlobalKnownHostsFile /dev/null\n", serve(t, behave), dir)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host, err := remote.Dial(t.Context(), remote.Config{Host: "bad", SSHConfigFile: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close() })
+	return host
+}
+
+// bounded runs f, which must fail with those words soon and in little memory.
+func bounded(t *testing.T, says string, f func() error) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	begin := time.Now()
+	err := f()
+	took := time.Since(begin)
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), says) || len(err.Error()) > 20_000 {
+		t.Errorf("want %q: %.300v", says, err)
+	}
+	if grown := int64(after.Sys) - int64(before.Sys); took > 10*time.Second || grown > 128<<20 {
+		t.Errorf("it took %v and %d MiB", took, grown>>20)
+	}
+}
+
+func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
+	greeting := numbers(0x5452eecb, 0x205)
+	for name, c := range map[string]struct {
+		harm func(s *session)
+		says string
+	}{
+		"no greeting":           {func(s *session) { fmt.Fprint(s, "welcome to this host\n") }, "does not answer as it should"},
+		"more paths than asked": {func(s *session) { s.Write(append(greeting, numbers(1<<60)...)) }, "at most 2 makes sense"},
+		"a path of 1 TB":        {func(s *session) { s.Write(append(greeting, numbers(1, 1<<40)...)); pour(s, "x") }, "at most 4096 makes sense"},
+		"an end in the middle":  {func(s *session) { s.Write(append(greeting, numbers(2, 30)...)) }, "status 1"},
+		"stderr without end":    {func(s *session) { pour(s.Stderr(), "no "); fmt.Fprint(s.Stderr(), "\n\x1b[2Jno luck\n") }, "no luck"},
+		"what it does not read": {func(s *session) { time.Sleep(50 * time.Millisecond); s.Close() }, "asking the host's store"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := dialled(t, proven(c.harm))
+			bounded(t, c.says, func() error {
+				_, err := nix.Lacks(t.Context(), host, []string{"/nix/store/a"}, []string{"/nix/store/a", "/nix/store/b"})
+				if err != nil && strings.ContainsAny(err.Error(), "\x1b\x00") {
+					t.Errorf("%q", err)
+				}
+				return err
+			})
+		})
+	}
+	// A path that nobody asked about changes nothing.
+	host := dialled(t, proven(func(s *session) {
+		s.Write(append(append(greeting, numbers(2, 8)...), "/strange"...))
+		s.Write(append(numbers(12), "/nix/store/b\x00\x00\x00\x00"...))
+	}))
+	if lacks, err := nix.Lacks(t.Context(), host, nil, []string{"/nix/store/a", "/nix/store/b"}); err != nil || !slices.Equal(lacks, []string{"/nix/store/a"}) {
+		t.Errorf("%q, %v", lacks, err)
+	}
+	// One that is silent is left when the caller has waited enough.
+	silent := dialled(t, proven(func(s *session) { <-s.ended }))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("enough"))
+	defer cancel()
+	bounded(t, "enough", func() error {
+		_, err := nix.Lacks(ctx, silent, nil, []string{"/nix/store/a"})
+		return err
+	})
+}
+
+func TestAHostThatBuildsAndLiesFailsAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		harm func(s *session)
+		says string
+	}{
+		"activities without end": {func(s *session) {
+			w := bufio.NewWriter(s.Stderr())
+			for id := range 300_000 {
+				fmt.Fprintf(w, `@nix {"action":"start","id":%d,"type":105,"level":3,"text":"x","fields":["/nix/store/%032d-%s.drv","",1,1]}`+"\n", id, id, long[:60])
+			}
+			w.Flush()
+		}, "status 1"},
+		"failures without end": {func(s *session) {
+			for id := range 20_000 {
+				fmt.Fprintf(s.Stderr(), `@nix {"action":"msg","level":0,"msg":"builder for '/nix/store/%032d-x.drv' failed"}`+"\n", id)
+			}
+		}, "more failed"},
+		"a line of 60 MB": {func(s *session) { pour(s.Stderr(), "no ") }, "status 1"},
+		"nothing":         {func(*session) {}, "status 1"},
+		"a reason of 15 MB": {func(s *session) {
+			fmt.Fprintf(s.Stderr(), `@nix {"action":"msg","level":0,"msg":"%s"}`+"\n", long)
+		}, "xxx"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := dialled(t, proven(c.harm))
+			b := nix.Tool{}.NewBuilder(nix.BuilderOptions{})
+			defer b.Close()
+			bounded(t, c.says, func() error {
+				return b.BuildOnHost(t.Context(), host, nix.HostBuild{Node: "bad", DrvPath: "/nix/store/a.drv", Substitute: true, Output: func(string) {}})
+			})
+		})
+	}
+}
