@@ -54,8 +54,12 @@ func (n *nodeRun) push(ctx context.Context, step plan.Step) error {
 	err = n.tools.Copy(ctx, Copy{Path: path, Store: store, Recipe: step.Recipe, Output: n.output,
 		Left: func(left int) { p.recount(ctx, left) }, Copying: p.copying})
 	done(err)
-	// What went wrong on the host is why Nix here lost its connection.
-	return errors.Join(stop(), err)
+	if onHost := stop(); err != nil {
+		// What went wrong there is why Nix here lost its connection. One that has all
+		// it wanted may leave while the host still says something.
+		return errors.Join(onHost, err)
+	}
+	return nil
 }
 
 func (p *pushing) copying(path string) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
@@ -32,10 +33,10 @@ func (p *pushes) Emit(e event.Event) {
 // sending is a double that sends bytes.
 type sending struct {
 	*double
-	sent *int64
+	sent *atomic.Int64
 }
 
-func (s sending) Traffic() (int64, int64) { return *s.sent, 0 }
+func (s sending) Traffic() (int64, int64) { return s.sent.Load(), 0 }
 
 func TestAPushTellsHowFarItIsAndWhatItWas(t *testing.T) {
 	for _, c := range []struct {
@@ -44,14 +45,15 @@ func TestAPushTellsHowFarItIsAndWhatItWas(t *testing.T) {
 		sent          int64
 		first, last   string
 	}{
-		{"all that it lacks", []string{"/a", "/b"}, []string{"/a", "/b"}, 52_100_000, "0 of 52000000 in 2", "copied 52 MB in 2 paths"},
-		{"one of three", []string{"/b"}, []string{"/b"}, 50_000_100, "0 of 50000000 in 1", "copied 50 MB in 1 path"},
-		{"not what it fetches itself", []string{"/a", "/b", "/c"}, []string{"/c"}, 900, "0 of 52001000 in 3", "copied 1.0 kB in 1 path; the host fetched 2 paths by itself"},
+		{"all that it lacks", []string{"/a", "/b"}, []string{"/a", "/b"}, 52_100_000, "52000000 in 2", "copied 52 MB in 2 paths"},
+		{"one of three", []string{"/b"}, []string{"/b"}, 50_000_100, "50000000 in 1", "copied 50 MB in 1 path"},
+		{"not what it fetches itself", []string{"/a", "/b", "/c"}, []string{"/c"}, 900, "52001000 in 3", "copied 1.0 kB in 1 path; the host fetched 2 paths by itself"},
 		{"nothing", nil, nil, 0, "", ""},
 	} {
-		j, told, sent := &journal{}, &pushes{}, int64(70)
+		j, told, sent := &journal{}, &pushes{}, &atomic.Int64{}
+		sent.Store(70)
 		with := tools(j, nil)
-		with.Open = func(context.Context, hive.Node, func(string)) (Host, error) { return sending{&double{}, &sent}, nil }
+		with.Open = func(context.Context, hive.Node, func(string)) (Host, error) { return sending{&double{}, sent}, nil }
 		with.Closure = func(context.Context, string) (map[string]int64, error) {
 			return map[string]int64{"/a": 2_000_000, "/b": 50_000_000, "/c": 1000}, nil
 		}
@@ -70,7 +72,7 @@ func TestAPushTellsHowFarItIsAndWhatItWas(t *testing.T) {
 				t.Errorf("%s: it is copied", c.name)
 			}
 			what.Left(len(c.copied))
-			sent += c.sent
+			sent.Add(c.sent)
 			for _, path := range c.copied {
 				what.Copying(path)
 			}
@@ -90,8 +92,8 @@ func TestAPushTellsHowFarItIsAndWhatItWas(t *testing.T) {
 		if last.Text != c.last || last.Done != last.Total || last.Paths != len(c.copied) || last.Step != plan.Push {
 			t.Errorf("%s: at the end %+v", c.name, last)
 		}
-		// The first is told while nix begins, before or after it says what is left.
-		if first.Kind != event.Progress || first.Done != 0 || fmt.Sprintf("%d of %d in %d", first.Done, first.Total, first.Paths) != c.first && len(c.copied) == len(c.lacks) {
+		// The first is told while Nix begins, before or after it says what is left.
+		if first.Kind != event.Progress || first.Done > first.Total || fmt.Sprintf("%d in %d", first.Total, first.Paths) != c.first && len(c.copied) == len(c.lacks) {
 			t.Errorf("%s: first %+v", c.name, first)
 		}
 	}
