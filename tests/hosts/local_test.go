@@ -27,6 +27,14 @@ func (d *deployer) ownHive(text string) {
 	d.on("host1", "touch /etc/NIXOS; cat >"+own+"/hive.nix <<'HIVE'\n"+text+"\nHIVE")
 }
 
+// nixDaemon runs one on host1, for users other than root, until the test is over.
+func (d *deployer) nixDaemon() {
+	d.t.Helper()
+	d.t.Cleanup(func() { d.on("host1", "systemctl stop own-nix-daemon") })
+	d.on("host1", `systemd-run --quiet --unit=own-nix-daemon nix-daemon
+i=0; until NIX_REMOTE=daemon nix --extra-experimental-features nix-command store ping >/dev/null 2>&1; do i=$((i + 1)); [ $i -lt 300 ] || exit 1; sleep 0.1; done`)
+}
+
 // asUser is how a user of host1 runs a command line there.
 func asUser(user, line string) string {
 	return "cd " + own + "; export NIX_PATH=nixpkgs=$PWD/nixpkgs; " + map[string]string{
@@ -109,8 +117,7 @@ func TestAMachineAppliesItsOwnSystem(t *testing.T) {
 func TestAUserAppliesTheMachinesSystemWithSudo(t *testing.T) {
 	d := deploying(t, 1)
 	d.ownHive(strings.ReplaceAll(ownSystem, "NUMBER", "2"))
-	d.on("host1", "systemd-run --quiet --unit=own-nix-daemon nix-daemon")
-	defer d.on("host1", "systemctl stop own-nix-daemon")
+	d.nixDaemon()
 	if got := d.on("host1", asUser("deployer", "./colmena-go apply-local")); !strings.Contains(got, "only root can do that: pass --sudo") {
 		t.Errorf("%s", got)
 	}
@@ -132,9 +139,9 @@ func TestSudoMayAskForAPasswordAndInterruptsAreNotForTheSwitch(t *testing.T) {
 	d := deploying(t, 1)
 	d.ownHive(strings.ReplaceAll(strings.Replace(ownSystem, "users.groups.carol = { };", `users.groups.carol = { };
     system.activationScripts.slow = "touch `+own+`/begun; i=0; until [ -e `+own+`/go ] || [ $i = 300 ]; do i=$((i + 1)); sleep 0.1; done";`, 1), "NUMBER", "3"))
-	d.on("host1", `systemd-run --quiet --unit=own-nix-daemon nix-daemon
-useradd -m typist; echo typist:open-sesame | chpasswd; echo 'typist ALL=(ALL) ALL' >/etc/sudoers.d/typist; chmod 0440 /etc/sudoers.d/typist`)
-	defer d.on("host1", "systemctl stop own-nix-daemon; userdel -r typist 2>/dev/null; rm /etc/sudoers.d/typist")
+	d.nixDaemon()
+	d.on("host1", `useradd -m typist; echo typist:open-sesame | chpasswd; echo 'typist ALL=(ALL) ALL' >/etc/sudoers.d/typist; chmod 0440 /etc/sudoers.d/typist`)
+	defer d.on("host1", "userdel -r typist 2>/dev/null; rm /etc/sudoers.d/typist")
 	got := d.on("host1", "cd "+own+`; mkfifo typed; : >shown
 command="cd $PWD; NIX_PATH=nixpkgs=$PWD/nixpkgs NIX_REMOTE=daemon exec ./colmena-go apply-local --sudo"
 setpriv --reuid=typist --regid=typist --init-groups env --default-signal=INT HOME=/home/typist script -qec "$command" /dev/null <typed >shown 2>&1 &
