@@ -3,6 +3,7 @@ package nix
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -72,12 +73,12 @@ func (j *journal) failure(s surroundings) error {
 func (e *entry) short(s surroundings) string {
 	message := e.withoutSecrets(s)
 	what, where := "", ""
-	if e.File != "" && !e.inLibrary() {
+	if e.File != "" && !s.library(e.File) {
 		where = e.place.String()
 		message += where
 	}
 	if where == "" { // in the library, or in what is passed to Nix as an argument
-		what, where = e.context()
+		what, where = e.context(s)
 		what = strings.TrimSpace(what + where)
 	}
 	switch {
@@ -146,22 +147,26 @@ func (p place) path() string {
 
 var lineEnd = regexp.MustCompile(`:\d+:\d+$`)
 
-// library: nixpkgs' own files, where no user looks for a mistake.
-var library = regexp.MustCompile(`/lib/|/nixos/modules/|/pkgs/`)
+// libraries: folders of nixpkgs' own files.
+var libraries = regexp.MustCompile(`/lib/|/nixos/modules/|/pkgs/`)
 
-func (p place) inLibrary() bool { return library.MatchString(p.File) }
+// library reports whether a file is one of nixpkgs, where no user looks for a
+// mistake. What lies beside the hive is not, wherever that is.
+func (s surroundings) library(file string) bool {
+	return libraries.MatchString(file) && (s.hive == "" || !strings.HasPrefix(file, filepath.Dir(s.hive)+"/"))
+}
 
 // failedAssertions need no more explanation than they give themselves.
 var failedAssertions = regexp.MustCompile(`^Failed assertions:`)
 
 // context is what helps to find an error that happened deep in nixpkgs: the
 // option or argument it is about, and the last place outside.
-func (e *entry) context() (what, where string) {
+func (e *entry) context(s surroundings) (what, where string) {
 	for _, f := range e.Trace {
 		if what == "" && (strings.HasPrefix(f.Raw, "while evaluating the option") || strings.HasPrefix(f.Raw, "while evaluating the module argument")) {
 			what = f.Raw
 		}
-		if where == "" && !f.inLibrary() {
+		if where == "" && !s.library(f.File) {
 			where = f.place.String()
 		}
 	}

@@ -2,6 +2,8 @@ package nix
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -54,5 +56,21 @@ func TestMetaForNodesThatAreNoneIsWarnedOf(t *testing.T) {
 	want := []string{"meta.nodeNixpkgs.wbe is for no node, as the hive has none of that name", "meta.nodeSpecialArgs.bd is for no node, as the hive has none of that name"}
 	if !slices.Equal(h.Notes, want) {
 		t.Errorf("%q, want %q", h.Notes, want)
+	}
+}
+
+// Folders of users have the names of nixpkgs' own, too.
+func TestTheHiveIsNoLibraryWhereverItIs(t *testing.T) {
+	source := hiveFile(t, `{ web = throw "my words"; }`)
+	dir := filepath.Join(filepath.Dir(source.File), "lib/pkgs")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	moved := Source{File: filepath.Join(dir, "hive.nix")}
+	if err := os.Rename(source.File, moved.File); err != nil {
+		t.Fatal(err)
+	}
+	if err := evaluateAll(t, Tool{}, moved); err == nil || !strings.Contains(err.Error(), moved.File+":1:") {
+		t.Errorf("%v\ndoes not tell where", err)
 	}
 }

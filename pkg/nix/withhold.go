@@ -172,7 +172,7 @@ func (s surroundings) sources(e *entry) []string {
 	seen := map[string]bool{"": true}
 	var texts []string
 	for _, file := range files {
-		if !seen[file] && !library.MatchString(file) {
+		if !seen[file] && !s.library(file) {
 			texts = append(texts, s.read(file))
 		}
 		seen[file] = true
