@@ -58,16 +58,16 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return d.here.explain(err)
 	}
-	nodes, err := d.nodes(c, evaluated)
+	builder := d.tool.NewBuilder(nix.BuilderOptions{
+		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: func(text string) { d.tool.Log.Info().Msg(text) },
+	})
+	defer builder.Close()
+	nodes, err := d.nodes(c, evaluated, builder.Keep)
 	if err != nil {
 		return err
 	}
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
-	builder := d.tool.NewBuilder(nix.BuilderOptions{
-		Nodes: len(nodes.Names), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: func(text string) { d.tool.Log.Info().Msg(text) },
-	})
-	defer builder.Close()
 	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c), evaluated.WithTexts), d.report)
 	d.report.End(results)
 	for _, bug := range bugs(results) {
@@ -149,11 +149,11 @@ func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
 
 // nodes are those to deploy to, as they are evaluated; with --fail-fast all of
 // them or an error.
-func (d *deployment) nodes(c *cli.Context, run *evaluating) (deploy.Nodes, error) {
+func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path string)) (deploy.Nodes, error) {
 	if !run.Meta.AllowApplyAll && d.on.All() && d.Goal.NeedsHost() {
 		return deploy.Nodes{}, errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
 	}
-	seen := &seen{deployment: d}
+	seen := &seen{deployment: d, keep: keep}
 	end := run.end
 	run.end = func() { end(); seen.all() }
 	if !c.Bool("fail-fast") {

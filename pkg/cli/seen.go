@@ -11,6 +11,7 @@ import (
 // seen looks at nodes as they come, and tells what is notable of several.
 type seen struct {
 	*deployment
+	keep func(path string) // from the garbage collector
 
 	places map[string]string // the first node of each target
 
@@ -24,6 +25,9 @@ func (s *seen) node(node *hive.Node) error {
 		if err := s.here.take(node); err != nil {
 			return err
 		}
+	}
+	if node.Toplevel != nil {
+		s.keep(node.Toplevel.DrvPath)
 	}
 	s.twin(node)
 	s.texts(node)

@@ -106,6 +106,15 @@ func (b *Builder) Build(ctx context.Context, build Build) error {
 	}
 }
 
+// Keep has the garbage collector leave a path and what it needs alone from soon on,
+// until Close: what nodes' derivations are, say, which are not built at once.
+func (b *Builder) Keep(path string) {
+	b.all.Go(crash.Guarded(func() {
+		// Who needs the path hears of it if that cannot be done.
+		_, _ = b.store.invalid([]string{path})
+	}))
+}
+
 // Closure is every path that a valid one needs, itself among them, with the size
 // of each in bytes. None of them is garbage before Close.
 func (b *Builder) Closure(ctx context.Context, path string) (map[string]int64, error) {
