@@ -211,6 +211,18 @@ in
           apply = value: if value == null then null else toString value;
           description = "A file that lists Nix's remote builders, used in place of those that nix.conf lists.";
         };
+        binaryCache = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "s3://cache?region=eu-west-1";
+          description = "A store that systems are copied to once, for all hosts to fetch from: whatever `nix copy --to` takes.";
+        };
+        binaryCacheFrom = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "https://cache.example.com";
+          description = "The address at which hosts reach binaryCache, if they know it by another one.";
+        };
         allowApplyAll = mkOption {
           type = types.bool;
           default = true;

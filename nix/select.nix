@@ -210,6 +210,9 @@ let
         machinesFile
         allowApplyAll
         ;
+      # Colmena's own hives know nothing of these.
+      binaryCache = hive.meta.binaryCache or null;
+      binaryCacheFrom = hive.meta.binaryCacheFrom or null;
     };
     notes = hive.notes or [ ];
     inherit names selected;

@@ -62,13 +62,19 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: func(text string) { d.tool.Log.Info().Msg(text) },
 	})
 	defer builder.Close()
+	via, err := d.via(c, evaluated.Meta)
+	if err != nil {
+		return err
+	}
 	nodes, err := d.nodes(c, evaluated, builder.Keep)
 	if err != nil {
 		return err
 	}
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
-	results := deploy.Run(c.Context, nodes, d.Options, d.tools(builder, d.resolver(c), evaluated.WithTexts), d.report)
+	tools := d.tools(builder, d.resolver(c), evaluated.WithTexts)
+	via.wire(&tools, builder, d.substitute)
+	results := deploy.Run(c.Context, nodes, d.Options, tools, d.report)
 	d.report.End(results)
 	for _, bug := range bugs(results) {
 		d.tool.Log.Debug().Msg(string(bug.Stack))
@@ -115,7 +121,10 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 			return nil, err
 		}
 	}
-	if d.jobs, err = buildJobs(c); err != nil {
+	if d.jobs, err = buildJobs(c); err == nil {
+		err = seeVia(c)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if d.evaluation, err = newEvaluation(c, log); err == nil && d.here != nil {

@@ -139,6 +139,8 @@ func deployFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "no-keys", Usage: "upload no keys"},
 		&cli.BoolFlag{Name: "keep-result", Usage: "keep the built systems from garbage collection, with links in .gcroots beside the hive"},
 		&cli.BoolFlag{Name: "no-substitute", Aliases: []string{"no-substitutes"}, Usage: "have hosts fetch nothing from their substituters"},
+		&cli.StringFlag{Name: "via", Usage: "copy systems once to the store `URL`, from which hosts fetch them; none: to no store, whatever meta.binaryCache says"},
+		&cli.StringFlag{Name: "via-from", Usage: "the `URL` by which hosts know the store of --via"},
 		&cli.BoolFlag{Name: "force-replace-unknown-profiles", Usage: "replace systems that this machine does not know, whatever deployment.replaceUnknownProfiles says"},
 		// Colmena's, not there yet: see refuse.
 		&cli.BoolFlag{Name: "reboot", Hidden: true},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -42,11 +43,11 @@ func TestHelpFitsATerminalOf80Columns(t *testing.T) {
 func TestHelpShowsNoFlagThatDoesNothing(t *testing.T) {
 	for command, idle := range map[string][]string{
 		"apply":       nil,
-		"build":       {"--no-keys", "--force-replace-unknown-profiles"},
-		"upload-keys": {"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--build-on-target", "--no-build-on-target", "--push-parallel", "--build-jobs"},
+		"build":       {"--no-keys", "--force-replace-unknown-profiles", "--via", "--via-from"},
+		"upload-keys": {"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--build-on-target", "--no-build-on-target", "--push-parallel", "--build-jobs", "--via", "--via-from"},
 	} {
 		text := helpOf(t, command)
-		for _, flag := range []string{"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--build-on-target", "--no-build-on-target", "--push-parallel", "--build-jobs"} {
+		for _, flag := range []string{"--no-keys", "--force-replace-unknown-profiles", "--no-substitute", "--keep-result", "--build-on-target", "--no-build-on-target", "--push-parallel", "--build-jobs", "--via", "--via-from"} {
 			hidden := strings.Contains("\x00"+strings.Join(idle, "\x00")+"\x00", "\x00"+flag+"\x00")
 			if shown := strings.Contains(text, " "+flag); shown == hidden {
 				t.Errorf("%s: %s is shown: %t", command, flag, shown)
@@ -61,7 +62,7 @@ func TestHelpShowsNoFlagThatDoesNothing(t *testing.T) {
 // withValues gives those flags a value that need one.
 func withValues(args []string) (all []string) {
 	for _, arg := range args {
-		if all = append(all, arg); arg == "--push-parallel" || arg == "--build-jobs" {
+		if all = append(all, arg); slices.Contains([]string{"--push-parallel", "--build-jobs", "--via", "--via-from"}, arg) {
 			all = append(all, "1")
 		}
 	}

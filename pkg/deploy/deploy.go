@@ -45,6 +45,11 @@ type Tools struct {
 	// there or yet to come, until Release.
 	Lacks   func(ctx context.Context, host Host, roots, paths []string) ([]string, error)
 	Release func(ctx context.Context, host Host, roots []string) error
+	// ToCache returns when the cache has the closure of the node's toplevel, and
+	// FromCache when the host has fetched it from there. Whatever fails of that is copied
+	// directly. They may be nil where no cache is wanted.
+	ToCache   func(ctx context.Context, node hive.Node, output func(line string)) error
+	FromCache func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
 	// Copy copies a closure to a store.
 	Copy func(ctx context.Context, what Copy) error
 	// Known reports whether a store path is valid on this machine.

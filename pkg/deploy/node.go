@@ -121,6 +121,8 @@ func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
 		return n.buildThere(ctx)
 	case step.Kind == plan.Build:
 		return n.build(ctx)
+	case step.Kind == plan.Cache:
+		return n.toCache(ctx, step)
 	case step.Kind == plan.Push:
 		return n.push(ctx, step)
 	case step.Kind == plan.Resolve:

@@ -42,6 +42,9 @@ func (n *nodeRun) push(ctx context.Context, step plan.Step) error {
 	}
 	n.roots = roots
 	lacks, err := n.tools.Lacks(ctx, n.host, roots, slices.Sorted(maps.Keys(sizes)))
+	if err == nil && len(lacks) > 0 && n.opts.Cache != "" && !step.Recipe {
+		lacks, err = n.fromCache(ctx, sizes, lacks)
+	}
 	if err != nil || len(lacks) == 0 {
 		return err
 	}
@@ -83,11 +86,13 @@ func (p *pushing) recount(ctx context.Context, left int) {
 }
 
 // bytes of paths.
-func (p *pushing) bytes(paths []string) (sum int64) {
+func (p *pushing) bytes(paths []string) int64 { return sum(p.sizes, paths) }
+
+func sum(sizes map[string]int64, paths []string) (bytes int64) {
 	for _, path := range paths {
-		sum += p.sizes[path]
+		bytes += sizes[path]
 	}
-	return sum
+	return bytes
 }
 
 // progressEvery is how often it is told how far a copy is.
@@ -123,13 +128,13 @@ func (p *pushing) follow() (done func(error)) {
 		close(ended)
 		ticking.Wait()
 		if err == nil {
-			p.sum()
+			p.tellSum()
 		}
 	}
 }
 
-// sum tells what was copied.
-func (p *pushing) sum() {
+// tellSum tells what was copied.
+func (p *pushing) tellSum() {
 	e := event.Event{Kind: event.Note, Total: p.bytes(p.copied), Paths: len(p.copied)}
 	e.Done = e.Total
 	e.Text = fmt.Sprintf("copied %s in %s", event.Size(e.Total), paths(e.Paths))

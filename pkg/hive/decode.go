@@ -34,6 +34,9 @@ type head struct {
 		Description   string  `json:"description"`
 		MachinesFile  *string `json:"machinesFile"`
 		AllowApplyAll bool    `json:"allowApplyAll"`
+
+		BinaryCache     *string `json:"binaryCache"`
+		BinaryCacheFrom *string `json:"binaryCacheFrom"`
 	} `json:"meta"`
 	Notes     []string `json:"notes"`
 	Names     []string `json:"names"`
@@ -111,6 +114,12 @@ func DecodeHead(text []byte) (*Hive, error) {
 	}}
 	if doc.Meta.MachinesFile != nil {
 		h.Meta.MachinesFile = *doc.Meta.MachinesFile
+	}
+	if doc.Meta.BinaryCache != nil {
+		h.Meta.BinaryCache = *doc.Meta.BinaryCache
+	}
+	if doc.Meta.BinaryCacheFrom != nil {
+		h.Meta.BinaryCacheFrom = *doc.Meta.BinaryCacheFrom
 	}
 	return h, nil
 }

@@ -29,6 +29,9 @@ type Meta struct {
 	Description   string
 	MachinesFile  string // path for Nix's `builders` option, "" when unset
 	AllowApplyAll bool   // false: apply without --on is refused
+
+	BinaryCache     string // URL of the store that hosts fetch from, "" for none; it may hold a login
+	BinaryCacheFrom string // the same as hosts know it, "" for as we do
 }
 
 // Node is one host of the hive with its deployment.* options.

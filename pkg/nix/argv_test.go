@@ -119,6 +119,11 @@ func TestNixIsCalledWithWhatTheUserAskedFor(t *testing.T) {
 			" --option max-jobs 1 --option max-jobs auto /nix/store/x.drv", ""},
 		{"derivations are copied themselves for hosts that build", Tool{}, copying(CopyOptions{Recipe: true}), "nix ",
 			" --derivation /nix/store/x", ""},
+		{"systems go to a cache together, and options stay here", cores, func(t *testing.T, tool Tool) error {
+			b := tool.NewBuilder(BuilderOptions{})
+			defer b.Close()
+			return b.Cache("s3://bucket?region=x").Put(t.Context(), "/nix/store/x", nil)
+		}, "nix ", " copy --no-check-sigs --to s3://bucket?region=x /nix/store/x ", "option"},
 		{"one that comes later looks often at what another builds", Tool{}, build(BuilderOptions{}, ""), "nix-store --serve ",
 			"\nnix-store --realise --keep-going --log-format internal-json --no-gc-warning --option build-poll-interval 1 /nix/store/x.drv", ""},
 		{"--keep-result makes a root", Tool{}, build(BuilderOptions{}, "/hives/.gcroots/node-a"), "nix-store --serve ",

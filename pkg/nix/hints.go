@@ -33,7 +33,7 @@ var foreign = map[string]string{
 var (
 	keyOptions        = []string{"name", "text", "keyFile", "keyCommand", "destDir", "user", "group", "permissions", "uploadAt", "allowEmpty"}
 	deploymentOptions = []string{"targetHost", "targetPort", "targetUser", "allowLocalDeployment", "buildOnTarget", "tags", "keys", "replaceUnknownProfiles", "privilegeEscalationCommand", "sshOptions"}
-	metaOptions       = []string{"name", "description", "nixpkgs", "nodeNixpkgs", "specialArgs", "nodeSpecialArgs", "machinesFile", "allowApplyAll"}
+	metaOptions       = []string{"name", "description", "nixpkgs", "nodeNixpkgs", "specialArgs", "nodeSpecialArgs", "machinesFile", "binaryCache", "binaryCacheFrom", "allowApplyAll"}
 )
 
 const importUs = "import nixosModules.default of colmena-go, which declares it"

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
@@ -31,7 +32,7 @@ type HostBuild struct {
 // When ctx is done the build ends, unless the host does not hear of that: then it
 // ends with the connection, as soon as the host has noticed.
 func (b *Builder) BuildOnHost(ctx context.Context, host hostscript.Runner, build HostBuild) error {
-	words := []string{build.DrvPath}
+	words := []string{"-", "-", build.DrvPath}
 	if !build.Substitute {
 		words = append(words, "--option", "substitute", "false")
 	}
@@ -40,6 +41,44 @@ func (b *Builder) BuildOnHost(ctx context.Context, host hostscript.Runner, build
 	b.there[build.Node] = h
 	b.mu.Unlock()
 	b.want(nil, 1) // nobody here need wait for it
+	return h.run(ctx, host, words)
+}
+
+// HostFetch is a path that a host fetches from a cache.
+type HostFetch struct {
+	Path       string
+	From       string // the cache's URL, as the host reaches it
+	Substitute bool   // the host may fetch from its own substituters, too
+	Output     func(line string)
+}
+
+// fetchLimit is how long a host that fetches may say nothing; Nix tells how far each
+// download is.
+const fetchLimit = 5 * time.Minute
+
+// FetchOnHost returns when the host has fetched a path and all that it needs. It
+// fails with [ErrUntrusted] or with what Nix there said, without logins, and then
+// the host may have a part of it.
+func FetchOnHost(ctx context.Context, host hostscript.Runner, fetch HostFetch) error {
+	setting := "substituters"
+	if fetch.Substitute {
+		setting = "extra-substituters"
+	}
+	words := []string{setting, fetch.From, fetch.Path, "--option", "substitute", "true", "--option", "narinfo-cache-negative-ttl", "0"}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(fetchLimit, func() { cancel(fmt.Errorf("the host says nothing for %s", fetchLimit)) })
+	defer silence.Stop()
+	h := &hostBuild{output: fetch.Output, heard: func() { silence.Reset(fetchLimit) }}
+	err := h.run(ctx, host, words)
+	if err != nil && (h.untrusted || untrusted.MatchString(err.Error())) {
+		return fmt.Errorf("%w (%v)", ErrUntrusted, err)
+	}
+	return err
+}
+
+// run has the host run Nix.
+func (h *hostBuild) run(ctx context.Context, host hostscript.Runner, words []string) error {
 	input, end := io.Pipe()
 	defer end.Close()
 	lines := &lineWriter{emit: h.line, most: mostFromHost}
@@ -60,16 +99,25 @@ const (
 
 // hostBuild is what is known of a build on a host.
 type hostBuild struct {
-	output func(line string)
-	mu     sync.Mutex
-	log    buildLog
+	output    func(line string)
+	heard     func() // of each line; may be nil
+	untrusted bool   // Nix there refused a signature
+
+	mu  sync.Mutex
+	log buildLog
 }
 
 // line is told each line of what Nix says there.
 func (h *hostBuild) line(text string) {
+	if h.heard != nil {
+		h.heard()
+	}
 	h.mu.Lock()
 	event := h.log.line(text)
 	h.mu.Unlock()
+	if event.kind == nixSaid && untrusted.MatchString(event.text) {
+		h.untrusted = true
+	}
 	switch event.kind {
 	case workBegan, nixSaid, nixPlans:
 		h.output(event.text)

@@ -29,7 +29,7 @@ type Step struct {
 	Look    bool          // of Resolve: only see whether the keys can have content
 	OnHost  bool          // of Build: realised there, so that no result is pushed
 	Recipe  bool          // of Push: the derivation, for a Build OnHost
-	To      string        // of Cache: the store's URL
+	To      string        // of Cache: the store's URL, without a login
 	Phase   hive.UploadAt // of Upload; "" for all keys at once
 	Changes bool          // it changes the host: an interrupt is obeyed before it, and no more after it
 }
@@ -50,8 +50,8 @@ type Want struct {
 	NoKeys      bool
 	AlwaysBuild bool // even what the host has already, for --keep-result
 	BuildOn     Where
-	Local       bool     // the host is this machine, whose store has what is built here
-	Caches      []string // URLs of stores that get the closure before the host does
+	Local       bool   // the host is this machine, whose store has what is built here
+	Cache       string // the URL, without a login, of the store that gets the closure before the host does; "" for none
 }
 
 // Skips reports whether there is nothing to do for a node since it has no host.
@@ -111,10 +111,9 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(host && system, Step{Kind: Inspect})
 	add(build && onHost, Step{Kind: Push, Recipe: true})
 	add(build, Step{Kind: Build, OnHost: onHost})
-	for _, url := range w.Caches {
-		add(system && !f.Has && !onHost, Step{Kind: Cache, To: url})
-	}
-	add(host && system && !f.Has && !onHost && !w.Local, Step{Kind: Push})
+	push := host && system && !f.Has && !onHost && !w.Local
+	add(push && w.Cache != "", Step{Kind: Cache, To: w.Cache})
+	add(push, Step{Kind: Push})
 	add(keys, Step{Kind: Resolve})
 	if !w.Goal.Activates() {
 		add(keys, Step{Kind: Upload, Changes: true})

@@ -64,10 +64,11 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"which build touches, too", there, Want{Goal: hive.Build}, Facts{}, "connect push:drv build@host"},
 		{"unless there is none", homeless, Want{Goal: hive.Build}, Facts{}, "build"},
 		{"nothing that is there is built there", there, Want{Goal: hive.Push, AlwaysBuild: true}, Facts{Done: activated[:3], Has: true}, ""},
-		{"nor is it in a cache then", there, Want{Goal: hive.Push, Caches: []string{"s3://a"}}, Facts{}, "connect inspect push:drv build@host"},
+		{"nor is it in a cache then", there, Want{Goal: hive.Push, Cache: "s3://a"}, Facts{}, "connect inspect push:drv build@host"},
 		{"unless it is told otherwise", there, Want{Goal: hive.Push, BuildOn: Here}, Facts{}, "connect inspect build push"},
 		{"for all nodes", web(), Want{Goal: hive.Push, BuildOn: OnHost}, Facts{}, "connect inspect push:drv build@host"},
-		{"through caches", web(), Want{Goal: hive.Push, Caches: []string{"s3://a", "file:///b"}}, Facts{}, "connect inspect build cache>s3://a cache>file:///b push"},
+		{"through a cache", web(), Want{Goal: hive.Push, Cache: "s3://a"}, Facts{}, "connect inspect build cache>s3://a push"},
+		{"which build has no use for", web(), Want{Goal: hive.Build, Cache: "s3://a"}, Facts{}, "build"},
 	} {
 		if got := Render(Steps(c.node, c.want, c.know)); got != c.plan {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.plan)
@@ -80,7 +81,7 @@ func TestAPlanThatGoesWellIsFollowedToItsEnd(t *testing.T) {
 	for _, goal := range hive.Goals {
 		for _, on := range []Where{AsSet, Here, OnHost} {
 			for _, noKeys := range []bool{false, true} {
-				w := Want{Goal: goal, BuildOn: on, NoKeys: noKeys, Caches: []string{"s3://a"}}
+				w := Want{Goal: goal, BuildOn: on, NoKeys: noKeys, Cache: "s3://a"}
 				var know Facts
 				for left := Steps(web(), w, know); len(left) > 0; {
 					know.Learn(left[0])

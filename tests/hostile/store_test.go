@@ -149,6 +149,9 @@ func TestAHostThatBuildsAndLiesFailsAlone(t *testing.T) {
 			bounded(t, c.says, func() error {
 				return b.BuildOnHost(t.Context(), host, nix.HostBuild{Node: "bad", DrvPath: "/nix/store/a.drv", Substitute: true, Output: func(string) {}})
 			})
+			bounded(t, c.says, func() error {
+				return nix.FetchOnHost(t.Context(), host, nix.HostFetch{Path: "/nix/store/a", From: "https://cache", Output: func(string) {}})
+			})
 		})
 	}
 }
