@@ -38,7 +38,7 @@ func asked(t *testing.T, quick bool, hive, expr string, env ...string) (string, 
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("nix-instantiate", "--eval", "--strict", "--json", "--show-trace", "--log-format", "internal-json", "--expr",
+	cmd := exec.Command("nix-instantiate", "--eval", "--strict", "--json", "--read-write-mode", "--show-trace", "--log-format", "internal-json", "--expr",
 		fmt.Sprintf("with (import %s/eval.nix { options = %s; }).makeHive { hermetic = false; } (import %s/hive.nix); %s", here, options, dir, expr))
 	cmd.Env = append(append(nixenv.Env(t), "NIX_PATH=nixpkgs="+nixenv.Nixpkgs(t)), env...)
 	var said strings.Builder

@@ -8,7 +8,7 @@ import (
 )
 
 // base is what every system needs.
-const base = `{ boot.loader.grub.enable = false; fileSystems."/".device = "/dev/vda1"; system.stateVersion = "26.05"; }`
+const base = `{ documentation.enable = false; boot.isContainer = true; boot.loader.grub.enable = false; fileSystems."/".device = "/dev/vda1"; system.stateVersion = "26.05"; }`
 
 // declared are second declarations of the option, as modules of users have them.
 var declared = map[string]string{
