@@ -56,7 +56,7 @@ func (d *deployment) via(c *cli.Context, meta hive.Meta) (via, error) {
 			return v, fmt.Errorf("meta.binaryCache or meta.binaryCacheFrom %w", err)
 		}
 	}
-	d.Cache = nix.WithoutLogins(v.from)
+	d.Cache, d.CacheFrom = nix.WithoutLogins(v.to), nix.WithoutLogins(v.from)
 	return v, nil
 }
 

@@ -17,7 +17,7 @@ func (n *nodeRun) toCache(ctx context.Context, step plan.Step) error {
 // fromCache has the host fetch what it lacks, and tells what it lacks still: that is
 // copied directly. Only an interrupt, or a host that no longer answers, is a failure.
 func (n *nodeRun) fromCache(ctx context.Context, sizes map[string]int64, lacked []string) (lacks []string, err error) {
-	n.begin("the host fetches from " + n.opts.Cache)
+	n.begin("the host fetches from " + n.opts.CacheFrom)
 	why := n.tools.FromCache(ctx, n.host, n.node, n.output)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -29,7 +29,7 @@ func (n *nodeRun) fromCache(ctx context.Context, sizes map[string]int64, lacked 
 		n.note(fmt.Sprintf("the host fetched %s in %s", event.Size(sum(sizes, lacked)-sum(sizes, lacks)), paths(fetched)))
 	}
 	if len(lacks) > 0 {
-		n.warn(fmt.Sprintf("the host cannot fetch %s from %s, copied directly now: %v", paths(len(lacks)), n.opts.Cache, why))
+		n.warn(fmt.Sprintf("the host cannot fetch %s from %s, copied directly now: %v", paths(len(lacks)), n.opts.CacheFrom, why))
 		n.begin("copying " + n.node.Toplevel.OutPath)
 	}
 	return lacks, nil

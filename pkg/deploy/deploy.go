@@ -77,6 +77,7 @@ type Options struct {
 	plan.Want
 	Schedule                    Schedule
 	ForceReplaceUnknownProfiles bool
+	CacheFrom                   string // Want's Cache as hosts know it, without a login
 	Who                         string // shown to whoever waits for a host's upload lock
 }
 

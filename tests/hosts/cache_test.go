@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -64,6 +65,13 @@ func (d *deployer) binaryCache() *binaryCache {
 	return c
 }
 
+// got is how many bytes a host had.
+func (c *binaryCache) got(ip string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent[ip]
+}
+
 // put is the address that Nix writes to.
 func (c *binaryCache) put(d *deployer) string {
 	return "file://" + c.dir + "?compression=none&secret-key=" + d.dir + "/secret"
@@ -91,6 +99,11 @@ in {
   host1 = { }; host2 = { }; host3 = { };
 }`
 
+// copiedTo matches a path that goes to a host and not, in its name, to the cache.
+func copiedTo(host string) *regexp.Regexp {
+	return regexp.MustCompile(host + ` \| copying path '[^']*' to 'unix:`)
+}
+
 func TestALargePathGoesOnceThroughACache(t *testing.T) {
 	d := deploying(t, 3)
 	c := d.binaryCache()
@@ -103,13 +116,16 @@ func TestALargePathGoesOnceThroughACache(t *testing.T) {
 	// Who trusts the cache gets everything from there, and nothing from us.
 	for _, host := range []string{"host1", "host2"} {
 		d.on(host, "nix-store --check-validity "+o.toplevel(t, host))
-		if got := c.sent[d.host(host).IP]; got < large || got > large+5_000_000 {
+		if got := c.got(d.host(host).IP); got < large || got > large+5_000_000 {
 			t.Errorf("%s fetched %d bytes", host, got)
 		}
-		if !strings.Contains(o.stderr, host+" | the host fetched 50 MB in ") || strings.Contains(o.stderr, host+" | copied") || strings.Contains(o.stderr, host+" | copying path") {
+		if !strings.Contains(o.stderr, host+" | the host fetched 50 MB in ") || strings.Contains(o.stderr, host+" | copied") || copiedTo(host).MatchString(o.stderr) {
 			t.Errorf("%s was copied to:\n%s", host, o.stderr)
 		}
 		d.nothingKept(host)
+	}
+	if !copiedTo("host3").MatchString(o.stderr) {
+		t.Error("nobody is copied to, so this shows nothing")
 	}
 	// Who does not is told what to do, and served all the same.
 	d.on("host3", "nix-store --check-validity "+o.toplevel(t, "host3"))
@@ -149,7 +165,7 @@ func TestACacheThatFailsIsToldAndCanBeLeftOut(t *testing.T) {
 	}
 	// What is not signed at all is told as that.
 	c := d.binaryCache()
-	d.hive(`{ host1.environment.etc.fresh.text = toString builtins.currentTime; }`)
+	d.hive(`{ host1.environment.etc.fresh.text = "another, ${toString builtins.currentTime}"; }`)
 	o = d.must("apply", "push", "--via", "file://"+c.dir, "--via-from", strings.Replace(c.url, "://", "://me:hushhush@", 1))
 	for _, words := range []string{"what is there is not signed", "secret-key-files", "host1 | copied "} {
 		if !strings.Contains(o.stderr, words) {
