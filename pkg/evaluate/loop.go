@@ -1,0 +1,290 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+// process is one that runs.
+type process struct {
+	id      int
+	first   bool // it evaluates the head
+	end     context.CancelCauseFunc
+	pid     int
+	begin   time.Time
+	at      time.Time // of the node at hand; zero between two
+	any     bool      // a node was done
+	memory  int64     // when the last node was done
+	growth  int64     // what the last node took of it
+	stopped bool      // by us
+}
+
+// message is what a process tells the loop.
+type message struct {
+	id   int
+	kind kind
+	text []byte
+	node string
+	pid  int
+	err  error
+}
+
+type kind int
+
+const (
+	started kind = iota
+	headed
+	begun
+	done
+	ended
+)
+
+// tick is how often the memory and the progress of processes is looked at.
+const tick = 100 * time.Millisecond
+
+func (e *Evaluation) loop(ctx context.Context) {
+	ctx, stop := context.WithCancelCause(ctx)
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	e.startFirst(ctx)
+	for len(e.processes) > 0 || !e.schedule.over() || len(e.pending) > 0 {
+		var out chan Node
+		var next Node
+		if len(e.pending) > 0 {
+			out, next = e.nodes, e.pending[0]
+		}
+		select {
+		case m := <-e.messages:
+			if err := e.handle(ctx, m); err != nil && e.err == nil {
+				e.err = err
+				stop(err)
+			}
+		case out <- next:
+			e.pending = e.pending[1:]
+		case <-clock.C:
+			e.watch()
+		case <-ctx.Done():
+			if e.err == nil {
+				e.err = context.Cause(ctx)
+			}
+			e.drain()
+		}
+		e.startOthers(ctx)
+	}
+	stop(nil)
+	if e.hive == nil {
+		close(e.head)
+	}
+	close(e.nodes)
+}
+
+// drain waits for the processes that a cancelled context ends, and forgets the rest.
+func (e *Evaluation) drain() {
+	for len(e.processes) > 0 {
+		if m := <-e.messages; m.kind == ended {
+			delete(e.processes, m.id)
+		}
+	}
+	e.schedule, e.pending = newSchedule(1, 1), nil
+}
+
+func (e *Evaluation) startFirst(ctx context.Context) {
+	id := e.schedule.add(nil, false)
+	e.start(ctx, id, nix.Part{Request: e.request, Most: e.limits.PerNodes, Without: e.without}, true)
+}
+
+// startOthers starts what processes there should be.
+func (e *Evaluation) startOthers(ctx context.Context) {
+	for e.hive != nil && e.err == nil {
+		id, nodes := e.schedule.another(e.costsNow())
+		if nodes == nil {
+			return
+		}
+		request := e.request
+		request.Selector = hive.Selector{}
+		e.start(ctx, id, nix.Part{Request: request, Only: nodes, Most: len(nodes), Without: e.without}, false)
+	}
+}
+
+// start runs a process. What it tells comes as messages.
+func (e *Evaluation) start(ctx context.Context, id int, part nix.Part, first bool) {
+	ctx, end := context.WithCancelCause(ctx)
+	p := &process{id: id, first: first, end: end, begin: time.Now()}
+	e.processes[id] = p
+	part.Heap = e.heap()
+	tell := func(m message) { m.id = id; e.messages <- m }
+	hooks := nix.Hooks{
+		Started:   func(pid int) { tell(message{kind: started, pid: pid}) },
+		Announced: e.announced,
+		Begun:     func(node string) { tell(message{kind: begun, node: node}) },
+		Done:      func(text []byte) { tell(message{kind: done, text: text}) },
+	}
+	if first {
+		hooks.Head = func(text []byte) { tell(message{kind: headed, text: text}) }
+	}
+	go func() {
+		defer crash.Guard()
+		defer end(nil)
+		var err error
+		func() {
+			defer crash.Recover(&err)
+			err = e.evaluator.Run(ctx, part, hooks)
+		}()
+		tell(message{kind: ended, err: err})
+	}()
+}
+
+// handle takes a message. An error is one of the whole evaluation.
+func (e *Evaluation) handle(ctx context.Context, m message) error {
+	p := e.processes[m.id]
+	switch m.kind {
+	case started:
+		p.pid = m.pid
+		killFirst(m.pid)
+	case headed:
+		return e.takeHead(p, m.text)
+	case begun:
+		if p.at = time.Now(); e.costs.start == 0 {
+			e.costs.start = p.at.Sub(p.begin)
+		}
+		e.schedule.begun(m.id, m.node)
+	case done:
+		e.takeNode(p, m.text)
+	case ended:
+		delete(e.processes, m.id)
+		return e.takeEnd(ctx, p, m.err)
+	}
+	return nil
+}
+
+func (e *Evaluation) takeHead(p *process, text []byte) error {
+	if e.hive != nil {
+		return nil // the flake was evaluated in another way, from its beginning
+	}
+	h, err := hive.DecodeHead(text)
+	if errors.Is(err, hive.ErrNoMatch) && len(e.failures) > 0 {
+		err = e.failures[0].Err // it might have the tag
+	}
+	if err != nil {
+		return err
+	}
+	e.hive = h
+	e.schedule.selected(p.id, h.Selected)
+	for _, node := range e.failures { // whose tags are not known
+		h.Selected = append(h.Selected, node.Name)
+	}
+	slices.Sort(h.Selected)
+	close(e.head)
+	return nil
+}
+
+// takeNode hands out a node.
+func (e *Evaluation) takeNode(p *process, text []byte) {
+	node, err := hive.DecodeNode(text)
+	if node.Name == "" {
+		node.Name = e.schedule.atHand(p.id)
+	}
+	e.measure(p)
+	own, end := e.schedule.done(p.id, node.Name)
+	if own {
+		e.give(Node{node, err})
+	}
+	switch {
+	case end:
+		p.stop()
+	case e.share > 0 && p.memory+p.growth > e.share && !e.schedule.runs[p.id].alone:
+		e.schedule.giveBack(p.id)
+		p.stop()
+	}
+}
+
+// give hands out a node once.
+func (e *Evaluation) give(node Node) {
+	if e.told[node.Name] {
+		return
+	}
+	e.told[node.Name] = true
+	e.done.Add(1)
+	for _, key := range node.Keys {
+		if key.TextLater {
+			e.texts.expect(node.Name)
+			break
+		}
+	}
+	if node.Err != nil {
+		node.Err = e.alike(node)
+		e.failures = append(e.failures, node)
+	}
+	e.pending = append(e.pending, node)
+}
+
+// stop ends a process whose nodes are others' now.
+func (p *process) stop() {
+	p.stopped = true
+	p.end(nix.ErrEnough)
+}
+
+// takeEnd takes the end of a process, and its error.
+func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
+	at := e.schedule.atHand(p.id)
+	alone := e.schedule.runs[p.id].alone
+	var eval *nix.EvalError
+	var problem *hive.Problem
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case p.stopped || err == nil && at == "":
+		e.schedule.ended(p.id)
+		return nil
+	case err == nil:
+		err = fmt.Errorf("%w: it ended without a word of node %q", nix.ErrEval, at)
+	case errors.As(err, &eval) && eval.Node != "":
+		at = eval.Node
+	case errors.As(err, &problem):
+		at = problem.Node
+	case errors.Is(err, nix.ErrKilled) && !alone && at != "":
+		e.log.Warn().Str("node", at).Msgf("%v, most likely as memory ran out: its nodes are evaluated again, this one by itself", err)
+		e.schedule.ended(p.id, at)
+		e.schedule.alone = append(e.schedule.alone, at)
+		e.schedule.workers = 1
+		e.share = e.limits.Memory
+		return nil
+	case eval != nil && at != "" && !p.at.IsZero():
+		eval.Node = at // Nix had no time to say where it was
+	case errors.Is(err, nix.ErrKilled) && at != "":
+		err = fmt.Errorf("%w, as it was before beside others: most likely it needs more memory than there is", err)
+	default:
+		return err
+	}
+	if e.told[at] {
+		return err // one that was left out, or done before
+	}
+	e.schedule.ended(p.id, at)
+	e.give(Node{hive.Node{Name: at}, err})
+	if e.hive == nil {
+		e.without = append(e.without, at)
+		e.startFirst(ctx)
+	}
+	return nil
+}
+
+// costsNow are the costs, with what is known of nodes that are not yet done.
+func (e *Evaluation) costsNow() costs {
+	c := e.costs
+	for _, p := range e.processes {
+		if !p.at.IsZero() && c.first == 0 {
+			c.first = time.Since(p.at)
+		}
+	}
+	if c.each == 0 {
+		c.each = c.first
+	}
+	return c
+}
