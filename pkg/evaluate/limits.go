@@ -92,7 +92,8 @@ func average(before, now time.Duration) time.Duration {
 	return (3*before + now) / 4
 }
 
-// watch keeps the memory of all processes together below the limit.
+// watch keeps the memory of all processes together below the limit. One is ended at
+// a time: what it takes is free only when it is gone.
 func (e *Evaluation) watch() {
 	if e.limits.Memory <= 0 {
 		return
@@ -100,8 +101,10 @@ func (e *Evaluation) watch() {
 	var sum int64
 	var youngest *process
 	for _, p := range e.processes {
-		sum += residentMemory(p.pid)
-		if !p.stopped && (youngest == nil || p.id > youngest.id) {
+		if p.stopped {
+			return
+		}
+		if sum += residentMemory(p.pid); youngest == nil || p.id > youngest.id {
 			youngest = p
 		}
 	}

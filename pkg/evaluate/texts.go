@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -15,7 +16,6 @@ import (
 // wait for theirs in one process.
 type texts struct {
 	evaluator Evaluator
-	request   nix.Request
 
 	mu    sync.Mutex
 	asked []string               // nodes whose texts nobody has evaluated
@@ -93,6 +93,7 @@ func (t *texts) of(ctx context.Context, node string) ([]hive.Key, error) {
 // run evaluates the texts of nodes, again without one that is broken.
 func (t *texts) run(ctx context.Context, nodes []string) {
 	got := map[string]textsOfNode{}
+	defer t.over(got) // whatever happens, as others wait
 	for len(nodes) > 0 {
 		request := nix.Request{Keys: true}
 		err := t.evaluator.Run(ctx, nix.Part{Request: request, Only: nodes, Most: len(nodes), Texts: true}, nix.Hooks{Done: func(text []byte) {
@@ -118,14 +119,16 @@ func (t *texts) run(ctx context.Context, nodes []string) {
 		}
 		nodes = slices.DeleteFunc(nodes, func(node string) bool { _, done := got[node]; return done })
 	}
+}
+
+// over ends a turn with what was got.
+func (t *texts) over(got map[string]textsOfNode) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.got == nil {
 		t.got = map[string]textsOfNode{}
 	}
-	for node, found := range got {
-		t.got[node] = found
-	}
+	maps.Copy(t.got, got)
 	close(t.turn)
 	t.turn = nil
 }
