@@ -159,9 +159,6 @@ func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
 // nodes are those to deploy to, as they are evaluated; with --fail-fast all of
 // them or an error.
 func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path string)) (deploy.Nodes, error) {
-	if !run.Meta.AllowApplyAll && d.on.All() && d.Goal.NeedsHost() {
-		return deploy.Nodes{}, errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
-	}
 	seen := &seen{deployment: d, keep: keep}
 	end := run.end
 	run.end = func() { end(); seen.all() }

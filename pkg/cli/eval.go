@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/evaluate"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
@@ -65,8 +63,8 @@ func evalExpression(c *cli.Context) error {
 	defer stop()
 	if !c.Bool("instantiate") {
 		var value []byte
-		err := e.withHive(func(source nix.Source) (err error) {
-			value, err = e.tool.NewEvaluator(source).Introspect(c.Context, x, evaluate.HeapAlone())
+		err := e.withHive(func() (err error) {
+			value, err = e.tool.NewEvaluator(e.source).Introspect(c.Context, x, evaluate.HeapAlone())
 			return err
 		})
 		if err != nil {
@@ -76,8 +74,8 @@ func evalExpression(c *cli.Context) error {
 		return err
 	}
 	var paths []string
-	err = e.withHive(func(source nix.Source) (err error) {
-		paths, err = e.tool.NewEvaluator(source).Instantiate(c.Context, x, evaluate.HeapAlone())
+	err = e.withHive(func() (err error) {
+		paths, err = e.tool.NewEvaluator(e.source).Instantiate(c.Context, x, evaluate.HeapAlone())
 		return err
 	})
 	if err != nil {
@@ -89,23 +87,4 @@ func evalExpression(c *cli.Context) error {
 		}
 	}
 	return nil
-}
-
-// reminding tells while an evaluation lasts.
-func (e *evaluation) reminding() (stop func()) {
-	return deploy.Remind(func() string { return "evaluating" }, e.note)
-}
-
-func (e *evaluation) note(text string) { e.tool.Log.Info().Msg(text) }
-
-// withHive does something with the hive: with the hive.nix beside a flake that has
-// none.
-func (e *evaluation) withHive(do func(nix.Source) error) error {
-	err := do(e.source)
-	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
-		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
-		e.source = beside
-		err = do(e.source)
-	}
-	return err
 }

@@ -49,8 +49,30 @@ func tool(c *cli.Context, log zerolog.Logger) nix.Tool {
 	return t
 }
 
-// errNobodyLeft: every pattern matches something, but together they select nothing.
-var errNobodyLeft = errors.New("no node is left: all that is selected is excluded, too")
+// reminding tells while an evaluation lasts.
+func (e *evaluation) reminding() (stop func()) {
+	return deploy.Remind(func() string { return "evaluating" }, e.note)
+}
+
+func (e *evaluation) note(text string) { e.tool.Log.Info().Msg(text) }
+
+// withHive does something with the hive: with the hive.nix beside a flake that has
+// none.
+func (e *evaluation) withHive(do func() error) error {
+	err := do()
+	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
+		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
+		e.source = beside
+		err = do()
+	}
+	return err
+}
+
+var (
+	// errNobodyLeft: every pattern matches something, but together they select nothing.
+	errNobodyLeft = errors.New("no node is left: all that is selected is excluded, too")
+	errNotAll     = errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
+)
 
 // evaluating is a hive whose nodes are being evaluated.
 type evaluating struct {
@@ -64,12 +86,11 @@ type evaluating struct {
 func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
 	e.tool.Log.Info().Msgf("evaluating %s", e.source)
 	request.Selector = e.on
-	run, err := e.start(c, request, announced)
-	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
-		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
-		e.source = beside
+	var run *evaluating
+	err := e.withHive(func() (err error) {
 		run, err = e.start(c, request, announced)
-	}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +106,7 @@ func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(t
 	evaluator := e.tool.NewEvaluator(e.source)
 	cached, save := e.cached(c, evaluator)
 	run := evaluate.Start(c.Context, cached, request, e.limits, announced, e.tool.Log)
-	stop := deploy.Remind(run.Progress, func(text string) { e.tool.Log.Info().Msg(text) })
+	stop := deploy.Remind(run.Progress, e.note)
 	end := func() { stop(); evaluator.Warn(); save() }
 	h, err := run.Hive()
 	if err != nil {
@@ -105,12 +126,15 @@ func (e *evaluation) cached(c *cli.Context, evaluator *nix.Evaluator) (_ evaluat
 	return cache, cache.Save
 }
 
-// look tells what is notable of a hive. It fails where no node is left.
+// look tells what is notable of a hive. It fails where there is no node to deal with.
 func (e *evaluation) look(h *hive.Hive, request nix.Request) error {
 	for _, note := range h.Notes {
 		e.tool.Log.Warn().Msg(note)
 	}
-	if refused := request.Guarded && e.on.All() && !h.Meta.AllowApplyAll; len(h.Selected) == 0 && len(e.on.Patterns) > 0 && !refused {
+	switch {
+	case request.Guarded && e.on.All() && !h.Meta.AllowApplyAll:
+		return errNotAll
+	case len(h.Selected) == 0 && len(e.on.Patterns) > 0:
 		return errNobodyLeft
 	}
 	return nil

@@ -64,8 +64,8 @@ func (e *evaluation) names(c *cli.Context) (names []string, err error) {
 	stop := e.reminding()
 	defer stop()
 	var text []byte
-	err = e.withHive(func(source nix.Source) (err error) {
-		text, err = e.tool.NewEvaluator(source).Introspect(c.Context, nix.Expression{Text: "{ nodes, ... }: attrNames nodes"}, 0)
+	err = e.withHive(func() (err error) {
+		text, err = e.tool.NewEvaluator(e.source).Introspect(c.Context, nix.Expression{Text: "{ nodes, ... }: attrNames nodes"}, 0)
 		return err
 	})
 	var eval *nix.EvalError
