@@ -38,8 +38,8 @@ const (
 	Note                   // worth telling even without --verbose
 	Warn                   // a warning
 	End                    // the node is finished; Text says how
-	Diagnostic             // what concerns the run: an entry of a log, as zerolog writes it
 	Progress               // a copy goes on; Done and Total say how far it is
+	Diagnostic             // what concerns the run: an entry of a log, as zerolog writes it
 	Debug                  // the same for who looks for a fault: it may be lost
 )
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	nixfiles "github.com/colmena-go/colmena-go/nix"
 	"github.com/colmena-go/colmena-go/tests/hostile"
 )
 
@@ -57,5 +58,13 @@ func TestAnExpressionsPlacesAreItsOwn(t *testing.T) {
 	x.rename(e)
 	if *e.Raw != "x at -E:1:2 and -E:2:1 and «string»:7:7" || e.String() != " at -E:1:2" || e.Trace[0].String() != " at /a/file:1:12" || e.Trace[1].String() != "" {
 		t.Errorf("%q, %q, %v", *e.Raw, e.String(), e.Trace)
+	}
+}
+
+// What Nix is asked for is one argument, which ends at 128 KiB (execve(2)).
+func TestTheLongestExpressionFitsIntoAnArgument(t *testing.T) {
+	const others = 4 << 10 // what stands around both
+	if room := 128<<10 - len(nixfiles.Expression()) - longestText - others; room < 0 {
+		t.Errorf("it is %d bytes too long: nix/ has grown", -room)
 	}
 }

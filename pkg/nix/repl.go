@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,18 +67,12 @@ func (t Tool) Repl(ctx context.Context, source Source, dir string, terminal Term
 // means what git tracks, where that is a repository; and the folder as it is, so
 // that what is loaded again is what has been edited.
 func (t Tool) absolute(ctx context.Context, source Source) (string, error) {
-	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json", source.Flake)...)
-	cmd.Dir = source.Dir
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	journal := &journal{said: &said{log: t.Log}, trace: t.ShowTrace}
-	if err := t.run(ctx, cmd, journal.line); exited(err) {
-		return "", journal.failure(t.surroundings())
-	} else if err != nil {
+	text, err := t.metadata(ctx, source)
+	if err != nil {
 		return "", err
 	}
 	var meta struct{ OriginalURL string }
-	if err := json.Unmarshal(out.Bytes(), &meta); err != nil {
+	if err := json.Unmarshal(text, &meta); err != nil {
 		return "", fmt.Errorf("%w: nix flake metadata: %w", ErrEval, err)
 	}
 	if meta.OriginalURL == "" {
