@@ -173,6 +173,10 @@ func (l *buildLog) result(o *logObject) logEvent {
 		number := func(i int) int { n, _ := o.Fields[i].(float64); return int(n) }
 		before := l.counts
 		l.counts = buildCounts{done: number(0), expected: number(1), failed: number(3)}
+		if l.counts.done+l.counts.failed > before.done+before.failed && before.expected > 0 {
+			// 2.34 counts what has just ended twice, until the next begins.
+			l.counts.expected = min(l.counts.expected, before.expected)
+		}
 		if before.done != l.counts.done || before.left() > l.counts.left() {
 			return logEvent{kind: workMoved}
 		}
@@ -215,7 +219,7 @@ func (l *buildLog) failed(o *logObject) logEvent {
 	if o.Raw != nil {
 		text = *o.Raw
 	}
-	if text = reason(uncolored(text)); text == "" {
+	if text = inOldWords(reason(uncolored(text))); text == "" {
 		return logEvent{}
 	}
 	if becauseOf.MatchString(text) {

@@ -3,6 +3,7 @@ package nix
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,7 +38,7 @@ func TestWhatFailedIsReadFromEveryNix(t *testing.T) {
 	}{
 		"2.8":                         {logObject{Action: "msg", Msg: "\x1b[31;1merror:\x1b[0m " + raw, Raw: &raw}, kernelDrv, "builder for '" + kernelDrv + "' failed with exit code 3"},
 		"a daemon":                    {message("error: builder for '" + kernelDrv + "' failed with exit code 3;\n       last 1 log lines:\n       > it said\n       For full logs, run 'nix log " + kernelDrv + "'."), kernelDrv, "builder for '" + kernelDrv + "' failed with exit code 3"},
-		"2.31":                        {message("error: Cannot build '" + kernelDrv + "'.\n       Reason: builder failed with exit code 3.\n       Output paths:\n         " + webOut + "\n       Last 1 log lines:\n       > it said\n"), kernelDrv, "Cannot build '" + kernelDrv + "'.\nReason: builder failed with exit code 3."},
+		"2.31":                        {message("error: Cannot build '" + kernelDrv + "'.\n       Reason: builder failed with exit code 3.\n       Output paths:\n         " + webOut + "\n       Last 1 log lines:\n       > it said\n"), kernelDrv, "builder for '" + kernelDrv + "' failed with exit code 3"},
 		"a hash":                      {message("error: hash mismatch in fixed-output derivation '" + kernelDrv + "':\n  specified: sha256-a\n     got:    sha256-b"), kernelDrv, "hash mismatch in fixed-output derivation '" + kernelDrv + "':\nspecified: sha256-a\ngot:    sha256-b"},
 		"an output":                   {message("error: path '" + webOut + "' is required, but there is no substituter that can build it"), webOut, "path '" + webOut + "' is required, but there is no substituter that can build it"},
 		"a name that sounds like one": {message("error: builder for '/nix/store/00000000000000000000000000000004-1-dependency-failed.drv' failed with exit code 1"), "/nix/store/00000000000000000000000000000004-1-dependency-failed.drv", "builder for '/nix/store/00000000000000000000000000000004-1-dependency-failed.drv' failed with exit code 1"},
@@ -87,6 +88,26 @@ func TestAnErrorOfNixAsAWholeIsToldBeforeItsConsequences(t *testing.T) {
 	}
 	if err := (&buildLog{}).whole(ended); !strings.Contains(err.Error(), "exit status 1") {
 		t.Error(err)
+	}
+}
+
+// What Nix 2.34 says of four builds; after the second has ended, nothing begins for
+// a while.
+func TestWhatHasEndedIsNotExpectedAgain(t *testing.T) {
+	var log buildLog
+	log.line(nixLog(t, logObject{Action: "start", ID: 1, Type: actBuilds})[0])
+	for _, step := range []struct{ fields, left []int }{
+		{[]int{0, 3, 0, 0}, []int{3, 3}}, {[]int{0, 4, 2, 0}, []int{4, 4}}, {[]int{1, 5, 1, 0}, []int{3, 4}}, {[]int{1, 4, 2, 0}, []int{3, 4}},
+		{[]int{2, 5, 1, 0}, []int{2, 4}}, {[]int{2, 6, 0, 1}, []int{1, 4}}, {[]int{2, 7, 1, 1}, []int{4, 7}},
+	} {
+		var fields []any
+		for _, n := range step.fields {
+			fields = append(fields, n)
+		}
+		log.line(nixLog(t, logObject{Action: "result", ID: 1, Type: resProgress, Fields: fields})[0])
+		if got := []int{log.counts.left(), log.counts.expected}; !slices.Equal(got, step.left) {
+			t.Errorf("%v: %v, want %v", step.fields, got, step.left)
+		}
 	}
 }
 

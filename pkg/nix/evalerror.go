@@ -111,7 +111,7 @@ func (e *entry) about() string {
 }
 
 // failedBuild: a build that the evaluation waited for failed.
-var failedBuild = regexp.MustCompile(`^builder for |^Cannot build |^build of `)
+var failedBuild = regexp.MustCompile(`^builder for |^Cannot build |^build of |^\d+ dependenc(?:y|ies) of derivation `)
 
 // named is the name, written as JSON, that the trace holds, or "".
 func (e *entry) named(pattern *regexp.Regexp) (name string) {

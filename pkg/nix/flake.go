@@ -189,7 +189,7 @@ func absent(err error, output string) bool {
 }
 
 // missingFile: how versions of Nix say that a file is not there.
-var missingFile = regexp.MustCompile(`No such file or directory|path '.*' does not exist`)
+var missingFile = regexp.MustCompile(`No such file or directory|path (?:'.*'|\[not shown\]) (?:does not exist|is not tracked by Git)`)
 
 // explainFlake adds what Nix leaves unsaid: a file that git does not track is
 // not part of the flake.

@@ -67,6 +67,7 @@ var hints = []hint{
 	{re("^cannot look up '<[^']*>' in pure evaluation mode"), "a flake's hive takes nixpkgs from the flake's inputs: `meta.nixpkgs = import nixpkgs { system = \"x86_64-linux\"; };`", nil},
 	{re("^access to (?:absolute )?path '[^']*' is forbidden in pure eval(?:uation)? mode"), "a flake sees only what is in it: keep the file there, or pass --impure; a keyFile in quotes is only read when the key is uploaded", nil},
 	{re("^a '([^']+)' with features .* is required to build"), "this machine cannot build for $1: name a builder in meta.machinesFile, or emulate it (boot.binfmt.emulatedSystems)", nil},
+	{re("(?s)^Cannot build '.*\nRequired system: '([^']+)'"), "this machine cannot build for $1: name a builder in meta.machinesFile, or emulate it (boot.binfmt.emulatedSystems)", nil},
 	{re("^path URL '[^']*' has unsupported parameter 'dir'"), "this Nix takes no dir in path: URLs, newer ones do: write the folder's path, PATH?dir=FOLDER, or git+file:", nil},
 	{re("unrecognised (?:flag|option)|unknown (?:flag|option) '|is not a recognised (?:flag|command)"), "Nix 2.8 or newer is needed; `nix --version` says which this is", nil},
 }

@@ -49,6 +49,7 @@ func TestEveryHintIsGiven(t *testing.T) {
 		{"cannot look up '<nixpkgs>' in pure evaluation mode (use '--impure' to override)", "import nixpkgs { system"},
 		{"access to absolute path '/etc/x' is forbidden in pure eval mode (use '--impure' to override)", "a flake sees only what is in it"},
 		{"a 'aarch64-linux' with features {} is required to build '/nix/store/x.drv'", "meta.machinesFile"},
+		{"Cannot build '/nix/store/x.drv'.\nReason: platform mismatch\nRequired system: 'aarch64-linux'\nCurrent system: 'x86_64-linux'", "cannot build for aarch64-linux: name a builder in meta.machinesFile"},
 		{"path URL 'path:.?dir=x' has unsupported parameter 'dir'", "PATH?dir=FOLDER"},
 		{"error: unrecognised flag '--apply'", "Nix 2.8 or newer"},
 		{"error: 'eval' is not a recognised command", "Nix 2.8 or newer"},

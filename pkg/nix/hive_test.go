@@ -163,8 +163,8 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"a syntax error has its place", "{ web = { };\n db = }", []string{"hive.nix:2:"}},
 		{"an undefined variable beside a secret", `{ web = { deployment.keys.k.text = "s3cret"; deployment.tags = [ unheardOf ]; }; }`, []string{"undefined variable [not shown] at /", "hive.nix:1:"}},
 		{"a missing attribute", `{ web.deployment.tags = { }.password; }`, []string{"attribute 'password' missing"}},
-		{"a missing file", `{ web.deployment.keys.k.text = builtins.readFile /etc/no/such/file; }`, []string{"/etc/no/such/file", "No such file"}},
-		{"a missing file whose name may be a secret", `{ web.deployment.keys.k.text = builtins.readFile "/s3cret/file"; }`, []string{"opening file [not shown]: No such file or directory"}},
+		{"a missing file", `{ web.deployment.keys.k.text = builtins.readFile /etc/no/such/file; }`, []string{"/etc/no/such/file'", "No such file|does not exist"}},
+		{"a missing file whose name may be a secret", `{ web.deployment.keys.k.text = builtins.readFile "/s3cret/file"; }`, []string{"opening file [not shown]: No such file or directory|path [not shown] does not exist"}},
 		{"a folder for a file", `{ web.deployment.keys.k.text = builtins.readFile "/etc"; }`, []string{"Is a directory"}},
 		{"an abort", `{ web = abort "my own words"; }`, []string{`node "web"`, "my own words"}},
 		{"an abort in a key", `{ web.deployment.keys.k.text = abort "my own words"; }`, []string{"my own words"}},
@@ -196,7 +196,7 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 				t.Fatal("no error")
 			}
 			for _, word := range c.says {
-				if !strings.Contains(err.Error(), word) {
+				if !says(err, word) {
 					t.Errorf("%v\ndoes not say %q", err, word)
 				}
 			}
@@ -208,6 +208,12 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 			}
 		})
 	}
+}
+
+// says reports whether an error has one of words, which are parted by "|": versions
+// of Nix put some things in their own way.
+func says(err error, words string) bool {
+	return slices.ContainsFunc(strings.Split(words, "|"), func(word string) bool { return strings.Contains(err.Error(), word) })
 }
 
 func TestNoErrorShowsASecret(t *testing.T) {
@@ -223,7 +229,7 @@ func TestNoErrorShowsASecret(t *testing.T) {
 				t.Fatal("no error")
 			}
 			for _, word := range h.Says {
-				if !strings.Contains(err.Error(), word) {
+				if !says(err, word) {
 					t.Errorf("%v\ndoes not say %q", err, word)
 				}
 			}

@@ -194,7 +194,7 @@ func uncolored(text string) string { return color.ReplaceAllString(text, "") }
 func (e *entry) uncolor() {
 	e.Msg = strings.TrimSpace(uncolored(e.Msg))
 	if e.Raw != nil {
-		raw := strings.TrimSpace(uncolored(*e.Raw))
+		raw := inOldWords(strings.TrimSpace(uncolored(*e.Raw)))
 		e.Raw = &raw
 	}
 	for i, f := range e.Trace {

@@ -2,6 +2,7 @@ package nix
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	nixfiles "github.com/colmena-go/colmena-go/nix"
@@ -41,13 +42,19 @@ var (
 	// named messages are about a name of the source, unless it was computed.
 	named = regexp.MustCompile(`^(?:dynamic )?attribute '([^']*)' (?:missing$|already defined at )|^(?:.*? )?called with unexpected argument '([^']*)'$`)
 	// harmless messages hold tokens of the language and names of arguments.
-	harmless = regexp.MustCompile(`^syntax error, |called without required argument '[^']*'$|^duplicate formal function argument '[^']*'$`)
+	harmless = regexp.MustCompile(`^syntax error, |called without required argument '[^']*'$|^duplicate formal function argument '[^']*'$` +
+		`|^'builtins\.\w+' called (?:with index -?\d+ on a list of size \d+|on an empty list)$`)
 	// machinery is what Nix says of files, flakes, downloads and builds.
-	machinery = regexp.MustCompile(`^(?:flake |the flake |input |lock file |unable to |getting status of |opening (?:file|directory) |reading |creating |path '/|access to |cannot (?:find flake|open|fetch|connect|look up)|could not |file '[^']*' was not found in the Nix search path|experimental |program '|builder for |build of |Cannot build |a '|NAR hash|hash mismatch|unrecognised |'?[a-z-]+'? is not a recognised )`)
+	machinery = regexp.MustCompile(`^(?:flake |the flake |input |lock file |unable to |getting status of |opening (?:file|directory) |reading |creating |path '/|access to |cannot (?:find flake|open|fetch|connect|look up)|Failed to (?:open|fetch|retrieve) |resolving |cannot build |\d+ dependenc(?:y|ies) of derivation |could not |file '[^']*' was not found in the Nix search path|experimental |program '|builder for |build of |Cannot build |a '|NAR hash|hash mismatch|unrecognised |'?[a-z-]+'? is not a recognised )`)
+	// unsupported are messages that quote all of an input.
+	unsupported = regexp.MustCompile(`^cannot \w+ unsupported input `)
+	// unexpected: how newer versions speak of a function and its argument.
+	unexpected = regexp.MustCompile(`(?s)^function '.*' called with unexpected argument '.*'$`)
+	builtin    = regexp.MustCompile(`^while calling the '\w+' builtin$`)
 	// value is where Nix' own messages may go over to one.
-	value = regexp.MustCompile("[\"{\\[«']|: ")
+	value = regexp.MustCompile("[\"{\\[«']|: |-?\\d+ [-+*/] ")
 	// afterValue is what tells such a message's sense.
-	afterValue = regexp.MustCompile(`(?:['"]( missing| does not exist| doesn't represent an absolute path)|(: (?:No such file or directory|Permission denied|Is a directory|Not a directory|Too many levels of symbolic links|File name too long)))$`)
+	afterValue = regexp.MustCompile(`(?:['"]( missing| does not exist| is not tracked by Git| doesn't represent an absolute path)|(: (?:No such file or directory|Permission denied|Is a directory|Not a directory|Too many levels of symbolic links|File name too long)))$`)
 	// callee is a function that was called with an argument that it does not take.
 	callee = regexp.MustCompile(`^(?:function )?'([^']*)' (?:at |called )`)
 	// fileInQuotes may be shown where it leads into a folder that is there.
@@ -55,11 +62,11 @@ var (
 	// nixWords are what Nix and the module system say of a key's expression, up to
 	// a value. All else there is a throw, which Nix 2.8 does not mark as one.
 	nixWords = regexp.MustCompile(`^(?:value is an? [\w ]+ while an? [\w ]+ was expected|expected an? [\w ]+ but found an? [\w ]+` +
-		`|cannot (?:coerce|convert|compare|add) an? [\w ]+ (?:to|with|and) (?:an? )?[\w ]+|cannot decode|attempt to call something which is not a function but an? [\w ]+` +
+		`|cannot (?:coerce|convert|compare|add) an? [\w ]+ (?:to|with|and) (?:an? )?[\w ]+(?:; values (?:are|of that type are incomparable \(values are))?|cannot decode|cannot \w+ unsupported input|attempt to call something which is not a function but an? [\w ]+` +
 		`|(?:dynamic )?attribute|string|invalid (?:integer|float|regular expression|base-64 hash)|unknown hash (?:algorithm|format)|invalid (?:flakeref|value)|integer overflow in \w+|memory limit exceeded by regular expression` +
-		`|unsupported argument|context key|unsigned json number|unexpected|path string|the contents of the file|JSON serialization error|hash|file|path|store path|access to(?: absolute)? path` +
-		`|getting status of|opening (?:file|directory)|reading(?: from file)?|infinite recursion encountered|stack overflow[\w ();]*|(?:anonymous )?function(?: at \S+)?(?: called with unexpected argument)?|division by zero|list index -?\d+ is out of bounds` +
-		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|unable to \w+|(?:eqValues|assertEqValues)` +
+		`|unsupported argument|[cC]ontext key|context of string|invalid derivation name|unsigned json number|unexpected|path string|the contents of the file|JSON serialization error|hash|file|path|store path|access to(?: absolute)? path` +
+		`|getting status of|opening (?:file|directory)|reading(?: from file)?|read of \d+ bytes|infinite recursion encountered|stack overflow[\w ();]*|(?:anonymous )?function(?: at \S+)?(?: called with unexpected argument)?|division by zero|list index -?\d+ is out of bounds` +
+		`|(?:error )?while parsing(?: a)? TOML(?: string)?|parse error at line \d+, column \d+|evaluation aborted with the following error message|builder for|build of|Cannot build|\d+ dependenc(?:y|ies) of derivation|unable to \w+|(?:eqValues|assertEqValues)` +
 		"|(?:The (?:unique )?|A definition for )option [`‘]deployment.*)$")
 	jsonError = regexp.MustCompile(`^\[json\.exception\.[^\]]*\] `)
 	ours      = regexp.MustCompile(`^colmena-go: `)
@@ -82,7 +89,7 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	}
 	if ofKey := e.ofKey(); !ofKey && ours.MatchString(message) {
 		return ours.ReplaceAllString(message, "")
-	} else if !ofKey && machinery.MatchString(message) {
+	} else if !ofKey && machinery.MatchString(message) && !unsupported.MatchString(message) {
 		return message
 	}
 	if undefined.MatchString(message) || harmless.MatchString(message) || s.ownWords(e, message) {
@@ -90,6 +97,9 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	}
 	if s.nameInSource(e, message) {
 		return s.withoutCallee(e, message)
+	}
+	if unexpected.MatchString(message) {
+		return "function called with unexpected argument " + NotShown
 	}
 	head := s.cut(jsonError.ReplaceAllString(message, ""))
 	words, _, _ := strings.Cut(strings.TrimSuffix(head, NotShown), " '")
@@ -101,8 +111,19 @@ func (e *entry) withoutSecrets(s surroundings) string {
 		return head
 	case e.ofKey():
 		return NotShown
+	case e.byNix():
+		return head
 	}
 	return message // what somebody threw, and not about a key
+}
+
+// byNix reports whether the message is known to be none that somebody threw:
+// newer versions, whose words change, tell of every builtin that the error came through.
+func (e *entry) byNix() bool {
+	if len(e.Trace) > 0 && e.Trace[0].Raw == "while calling the 'throw' builtin" {
+		return false
+	}
+	return slices.ContainsFunc(e.Trace, func(f frame) bool { return builtin.MatchString(f.Raw) })
 }
 
 // cut ends a message where a value may begin.

@@ -8,12 +8,18 @@ const Secret = "s3cret"
 // Hive is a hive.nix, and keys.nix beside it where that is not "".
 type Hive struct {
 	Name, Text, Keys string
-	Says             []string // what its error says nevertheless
+	Says             []string // what its error says nevertheless; "|" parts what versions of Nix say
 }
 
 // inKey is a hive whose key has an expression for its text.
 func inKey(name, text string, says ...string) Hive {
 	return Hive{Name: name, Text: `{ web = { lib, ... }: { deployment.keys.k.text = ` + text + `; }; }`, Says: append(says, `node "web"`)}
+}
+
+// beside is a hive that has the expression in an option that is no key's, where
+// what somebody throws may be shown, but not what Nix finds.
+func beside(name, text string, says ...string) Hive {
+	return Hive{Name: name + ", beside keys", Text: `{ web.deployment.tags = [ ` + text + ` ]; }`, Says: append(says, `node "web"`)}
 }
 
 // imported is a hive that takes its keys from a file.
@@ -79,6 +85,20 @@ var Hives = []Hive{
 	{Name: "a key's text in another option", Text: `{ web = { config, ... }: { deployment.keys.k.text = "s3cret"; deployment.targetUser = toString (1 + config.deployment.keys.k.text); }; }`, Says: []string{"cannot add a string to an integer"}},
 	{Name: "a key's text in a pattern", Text: `{ web = { config, ... }: { deployment.keys.k.text = "s3cret("; deployment.tags = builtins.match config.deployment.keys.k.text "x"; }; }`, Says: []string{"invalid regular expression [not shown]"}},
 
+	// Newer versions of Nix quote more than 2.8 does.
+	inKey("a comparison", `if "s3cret" < 1 then "a" else "b"`, "cannot compare a string with an integer"),
+	inKey("a folder for a file", `builtins.readFile "/etc"`, ": Is a directory"),
+	inKey("a file for a folder", `builtins.readDir "/etc/passwd"`, "directory '/etc/passwd'"),
+	beside("a comparison", `(if "s3cret" < 1 then "a" else "b")`, "cannot compare a string with an integer"),
+	beside("a comparison of sets", `(if { p = "s3cret"; } < { p = "x"; } then "a" else "b")`, "cannot compare a set with a set"),
+	beside("a comparison in a list", `(if [ "s3cret" ] < [ 1 ] then "a" else "b")`, "cannot compare a string with an integer"),
+	beside("a number too large", `(toString (9223372036854775807 + 7373737) + { })`, "integer overflow in adding [not shown]|cannot coerce"),
+	beside("a string without context", `(builtins.addDrvOutputDependencies "s3cret")`, "context of string [not shown]|attribute [not shown] missing|attribute 'addDrvOutputDependencies' missing"),
+	beside("a context that is none", `(builtins.appendContext "x" { "s3cret" = { }; })`, "ontext key [not shown]"),
+	beside("a name of a derivation", `(derivation { name = "a s3cret"; system = "x"; builder = "y"; }).outPath`, "[not shown]"),
+	beside("a kind of tree", `(builtins.fetchTree { type = "s3cret"; }).outPath`, "unsupported input [not shown]"),
+	beside("an argument", `(({ a }: a) (builtins.listToAttrs [ { name = "a"; value = "x"; } { name = "s3cret"; value = 1; } ]))`, "called with unexpected argument [not shown]"),
+
 	// Nobody has said yet what it belongs to.
 	{Name: "JSON before any node", Text: `builtins.mapAttrs (n: v: { deployment.keys.k.text = v; }) (builtins.fromJSON "{ \"web\": s3cret }")`, Says: []string{"parse error"}},
 	{Name: "a string for the hive", Text: `"s3cret"`, Says: []string{"the hive must be"}},
@@ -86,7 +106,7 @@ var Hives = []Hive{
 	{Name: "a download with a token", Text: `import (builtins.fetchTarball "http://user:s3cret@127.0.0.1:1/x.tar.gz")`, Says: []string{"127.0.0.1:1"}},
 	{Name: "a download with a token in its query", Text: `import (builtins.fetchTarball "http://127.0.0.1:1/x.tar.gz?private_token=s3cret")`, Says: []string{"127.0.0.1:1"}},
 	inKey("a download with a token in its query", `builtins.readFile (builtins.fetchurl "http://127.0.0.1:1/x?private_token=s3cret")`, "deployment.keys.k.text"),
-	inKey("a builder that prints it", `builtins.readFile (derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo s3cret >&2; exit 1" ]; })`, "builder for", "(the builder's last lines may be a secret: --show-trace shows them)"),
+	inKey("a builder that prints it", `builtins.readFile (derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo s3cret >&2; exit 1" ]; })`, "builder for '/nix/store/", "failed with exit code 1", "(the builder's last lines may be a secret: --show-trace shows them)"),
 	inKey("a name with a dot", `lib.s3cret`, "attribute [not shown]", "hive.nix:1:"),
 	{Name: "a name with a dot, in what is no option yet", Text: `let keys = { text = { }.s3cret; }; in { web.deployment.tags = [ keys.text ]; }`, Says: []string{"attribute [not shown]", "hive.nix:1:"}},
 	{Name: "special arguments of the wrong type", Text: `{ meta.specialArgs = "s3cret"; web = { }; }`, Says: []string{"specialArgs", "in the hive': [not shown]"}},
