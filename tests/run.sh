@@ -10,7 +10,7 @@ fail() {
   exit 1
 }
 
-hosts='the tests on real hosts (tests/hosts, tests/activation, tests/keyunits, tests/fleet, parts of tests/nixos)'
+hosts='the tests on real hosts (tests/hosts, tests/activation, tests/keyunits, tests/fleet, tests/othernix, parts of tests/nixos)'
 not_run=
 leave_out() { # WHAT WHY
   [ "${COLMENA_GO_FLEET-}" != require ] || fail "$1 cannot run: $2"
@@ -34,6 +34,8 @@ fi
 # Not even where every other test is required: the tree is nobody's package.
 [ -e "${COLMENA_GO_TEST_NIXPKGS:-/nowhere}/standin/default.nix" ] ||
   echo "make test: will NOT run: NixOS' own modules on hosts (tests/realnixos): COLMENA_GO_TEST_NIXPKGS names no tree of them that builds offline"
+[ -x "${COLMENA_GO_TEST_NIX_ROOT:-/nowhere}/usr/bin/nix" ] ||
+  echo "make test: will NOT run: a Nix newer than the hosts' (tests/othernix): COLMENA_GO_TEST_NIX_ROOT names no root file system of a Debian with one"
 
 command -v nix >/dev/null || fail 'nix is not installed: `make setup` as root installs it'
 # With a configuration of its own, as tests have it (tests/nixenv).

@@ -28,5 +28,5 @@ for dir in pkg/*/host; do
   }
 done
 shellcheck -s sh -e SC2046,SC2086,SC3013 pkg/*/*.sh
-shellcheck -s sh tests/fleet/*.sh
+shellcheck -s sh tests/fleet/*.sh tests/othernix/*.sh
 shellcheck nix/*.sh tests/*.sh examples/demo/*.sh .ci/run

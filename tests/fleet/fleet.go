@@ -37,14 +37,7 @@ var (
 // COLMENA_GO_FLEET is "require".
 func Require(tb testing.TB, n int) *Fleet {
 	tb.Helper()
-	switch {
-	case os.Getenv(modeEnv) == "skip":
-		tb.Skip("COLMENA_GO_FLEET=skip: no hosts are booted")
-	case os.Getuid() != 0 && os.Getenv(modeEnv) == "require":
-		tb.Fatal("booting hosts needs root")
-	case os.Getuid() != 0:
-		tb.Skip("booting hosts needs root")
-	}
+	needed(tb)
 	f, err := Boot(context.Background(), n)
 	if err != nil {
 		tb.Fatal("the fleet cannot boot: ", err)
@@ -56,6 +49,32 @@ func Require(tb testing.TB, n int) *Fleet {
 		h.Reconnect()
 	}
 	return f
+}
+
+// needed skips or fails a test where no host can be.
+func needed(tb testing.TB) {
+	tb.Helper()
+	switch {
+	case os.Getenv(modeEnv) == "skip":
+		tb.Skip("COLMENA_GO_FLEET=skip: no hosts are booted")
+	case os.Getuid() != 0 && os.Getenv(modeEnv) == "require":
+		tb.Fatal("booting hosts needs root")
+	case os.Getuid() != 0:
+		tb.Skip("booting hosts needs root")
+	}
+}
+
+// Root returns the root file system that all hosts share, for tests that run
+// programs in it without a host; nothing is to be written there. It skips or fails
+// the test as [Require] does.
+func Root(tb testing.TB) string {
+	tb.Helper()
+	needed(tb)
+	dir, err := rootfs(tb.Context())
+	if err != nil {
+		tb.Fatal("the hosts' root file system: ", err)
+	}
+	return dir
 }
 
 // Boot gives the process's fleet at least n hosts, which answer ssh when it
