@@ -39,15 +39,6 @@ let
     match
     ;
 
-  genAttrs =
-    names: f:
-    listToAttrs (
-      map (name: {
-        inherit name;
-        value = f name;
-      }) names
-    );
-
   names = attrNames hive.nodes;
 
   # All of a value of a node's. Errors name the node, and two traces tell whose
