@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
@@ -66,8 +67,13 @@ func (c *Cache) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
 	nodes := part.Only
 	if nodes == nil {
 		var known bool
-		if nodes, known = c.head(part, hooks); !known {
+		if nodes, known = c.head(part, hooks); !known && !c.helps(part) {
 			return c.evaluate(ctx, part, hooks)
+		} else if !known {
+			var err error
+			if nodes, err = c.headAlone(ctx, part, hooks); err != nil {
+				return err
+			}
 		}
 	}
 	var missing []string
@@ -116,6 +122,30 @@ func (c *Cache) head(part nix.Part, hooks nix.Hooks) (selected []string, known b
 		hooks.Head([]byte(text))
 	}
 	return of.Selected, true
+}
+
+// helps reports whether it is worth a process of its own to learn which nodes are
+// selected: they may be known, and their tags need not be read for it.
+func (c *Cache) helps(part nix.Part) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.kept.Nodes) > 0 && !slices.ContainsFunc(part.Selector.Patterns, func(p hive.Pattern) bool { return p.Kind == hive.ByTag })
+}
+
+// headAlone evaluates the hive itself, and returns which nodes are selected.
+func (c *Cache) headAlone(ctx context.Context, part nix.Part, hooks nix.Hooks) (selected []string, err error) {
+	tell := hooks.Head
+	hooks.Head = func(text []byte) {
+		var of struct{ Selected []string }
+		if json.Unmarshal(text, &of) == nil {
+			selected = of.Selected
+		}
+		if tell != nil {
+			tell(text)
+		}
+	}
+	part.Most = 0
+	return selected, c.evaluate(ctx, part, hooks)
 }
 
 // selection is the part of a request that a head depends on.

@@ -36,7 +36,7 @@ func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
 	if hooks.Head != nil {
 		hooks.Head([]byte(`{"names":["a","b"],"selected":["a","b"]}`))
 	}
-	for _, name := range nodes {
+	for _, name := range nodes[:min(len(nodes), part.Most)] {
 		d.evaluated = append(d.evaluated, name)
 		if hooks.Warned != nil {
 			hooks.Warned(name, "old")
@@ -99,11 +99,11 @@ func TestWhatIsKnownIsNotEvaluatedAgain(t *testing.T) {
 		"another content":      func(d *double, _ *nix.Part) { d.identity = "two" },
 		"nothing that is sure": func(d *double, _ *nix.Part) { d.identity = "" },
 		"another request":      func(_ *double, p *nix.Part) { p.Keys = true },
-		"another selection":    func(_ *double, p *nix.Part) { p.Guarded = true },
+		"another tag":          func(_ *double, p *nix.Part) { p.Selector.Patterns = []hive.Pattern{{Kind: hive.ByTag}} },
 		"a drv that is gone":   func(d *double, _ *nix.Part) { os.Remove(d.drv) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			changed, part := &double{identity: "one", drv: drv(t)}, nix.Part{}
+			dir, changed, part := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}, nix.Part{}
 			run(t, changed, dir, part)
 			changed.evaluated = nil
 			change(changed, &part)
@@ -122,6 +122,23 @@ func TestOnlyWhatIsMissingIsEvaluated(t *testing.T) {
 	run(t, d, dir, nix.Part{Only: []string{"a", "b"}})
 	if !slices.Equal(d.evaluated, []string{"b"}) {
 		t.Errorf("evaluated %q", d.evaluated)
+	}
+}
+
+// Another selection has another head, which costs no node; but tags are what nodes say.
+func TestKnownNodesAreNotEvaluatedForAnotherSelection(t *testing.T) {
+	d, dir := &double{identity: "x", drv: drv(t)}, filepath.Join(t.TempDir(), "cache")
+	run(t, d, dir, nix.Part{})
+	for text, evaluated := range map[string]int{"a,b": 0, "@t": 2} {
+		d.evaluated = nil
+		on, err := hive.ParseSelector(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := run(t, d, dir, nix.Part{Request: nix.Request{Selector: on}})
+		if len(d.evaluated) != evaluated || len(told) < 3 || told[0] != "head" {
+			t.Errorf("%s: %v evaluated, %v told", text, d.evaluated, told)
+		}
 	}
 }
 

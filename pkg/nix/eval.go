@@ -21,7 +21,7 @@ type Request struct {
 type Part struct {
 	Request
 	Only    []string // the nodes, which the hive is known to have; nil: those that the request selects
-	Most    int      // the first so many of them; at least 1
+	Most    int      // the first so many of them; 0: only the head is told
 	Without []string // nodes that are not looked at, nor selected
 	Heap    int64    // bytes that Nix's garbage collector begins with; 0 leaves it alone
 	// Texts: the texts of a flake's keys are wanted, and may come at the end.
