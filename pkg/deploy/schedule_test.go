@@ -70,3 +70,38 @@ func TestALimitThatTwoKindsShareIsKeptFromOneToTheOther(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// A host may build for long: others are copied to and changed meanwhile.
+func TestAHostThatBuildsHoldsNoSlotButThatOfBuilds(t *testing.T) {
+	there, other := node("there"), node("other")
+	there.BuildOnTarget = true
+	j := &journal{}
+	with := tools(j, map[string]*double{"there": {}, "other": {}})
+	building, copied := make(chan struct{}), make(chan struct{})
+	with.BuildThere = func(context.Context, Host, hive.Node, func(string)) error {
+		close(building)
+		select {
+		case <-copied:
+			return nil
+		case <-time.After(20 * time.Second):
+			return errors.New("nobody else is copied to meanwhile")
+		}
+	}
+	with.Build = func(context.Context, hive.Node, func(string)) error { <-building; return nil }
+	with.Copy = func(_ context.Context, what Copy) error {
+		if what.Recipe != (what.Path == "/drv-there") {
+			t.Errorf("%+v", what)
+		}
+		if !what.Recipe {
+			close(copied)
+		}
+		return nil
+	}
+	opts := Options{Want: plan.Want{Goal: hive.Push}, Schedule: atOnce(1)}
+	opts.Schedule.Build = NewLimit(1, "")
+	for _, r := range Run(t.Context(), Evaluated([]hive.Node{there, other}), opts, with, j) {
+		if r.Err != nil {
+			t.Errorf("%s: %v", r.Node, r.Err)
+		}
+	}
+}

@@ -145,3 +145,34 @@ for root in /nix/var/nix/gcroots/auto/colmena-go-*; do if [ -L "$(readlink "$roo
 		d.t.Errorf("%s: kept from the garbage collector still: %s", host, left)
 	}
 }
+
+// With no job here, all is built where meta.machinesFile says, and comes back.
+func TestBuildersOfTheHiveBuildWhereNothingIsBuiltHere(t *testing.T) {
+	d := deploying(t, 2)
+	d.on("host2", "echo host2 >/srv/name")
+	d.env = append(d.env, "NIX_SSHOPTS=-F "+d.fleet.SSHConfig)
+	system := d.local("nix eval --impure --raw --expr builtins.currentSystem")
+	d.write("machines", "ssh://root@host2 "+system+" - 4 1\n")
+	d.hive(`{
+  meta.machinesFile = ./machines;
+  host1.environment.etc.where.source = derivation {
+    name = "where"; now = toString builtins.currentTime; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/usr/bin:/bin";
+    args = [ "-c" "cat /srv/name > $out" ]; };
+}`)
+	o := d.must("build", "--build-jobs", "0")
+	if got := d.local("cat " + o.toplevel(t, "host1") + "/etc/where"); got != "host2" {
+		t.Errorf("it was built on %q", got)
+	}
+}
+
+// local runs a script on the deploying machine.
+func (d *deployer) local(script string) string {
+	d.t.Helper()
+	cmd := exec.Command("sh", "-ec", script)
+	cmd.Dir, cmd.Env = d.dir, d.env
+	out, err := cmd.Output()
+	if err != nil {
+		d.t.Fatal(script, err)
+	}
+	return strings.TrimSpace(string(out))
+}
