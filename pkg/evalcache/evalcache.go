@@ -90,22 +90,43 @@ func (c *Cache) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
 	return c.evaluate(ctx, part, hooks)
 }
 
-// load reads what is kept of this hive.
+// load reads what is kept of this hive: for requests of this kind, and for those
+// that want more, which serves as well.
 func (c *Cache) load(ctx context.Context, request nix.Request) {
 	identity := c.Identity(ctx)
 	if identity == "" {
 		return
 	}
-	c.name = fmt.Sprintf("%s-%t-%t.json", identity, request.Toplevel, request.Keys)
-	text, err := c.store.read(c.name)
+	file := func(toplevel, keys bool) string { return fmt.Sprintf("%s-%t-%t.json", identity, toplevel, keys) }
+	c.name = file(request.Toplevel, request.Keys)
+	c.kept = kept{map[string]string{}, map[string]node{}}
+	for _, toplevel := range []bool{request.Toplevel, true} {
+		for _, keys := range []bool{request.Keys, true} {
+			c.add(file(toplevel, keys))
+		}
+	}
+}
+
+// add adds what a file holds and is not known yet.
+func (c *Cache) add(file string) {
+	text, err := c.store.read(file)
+	var more kept
 	if err == nil {
-		err = json.Unmarshal(text, &c.kept)
+		err = json.Unmarshal(text, &more)
 	}
 	if err != nil {
-		c.log.Debug().Err(err).Msg("nothing is known of an earlier evaluation")
+		c.log.Debug().Err(err).Msg("nothing is known of such an evaluation")
+		return
 	}
-	if err != nil || c.kept.Heads == nil || c.kept.Nodes == nil {
-		c.kept = kept{map[string]string{}, map[string]node{}}
+	for name, head := range more.Heads {
+		if _, known := c.kept.Heads[name]; !known {
+			c.kept.Heads[name] = head
+		}
+	}
+	for name, node := range more.Nodes {
+		if _, known := c.kept.Nodes[name]; !known {
+			c.kept.Nodes[name] = node
+		}
 	}
 }
 

@@ -114,6 +114,27 @@ func TestWhatIsKnownIsNotEvaluatedAgain(t *testing.T) {
 	}
 }
 
+func TestWhatWasEvaluatedForMoreServesForLess(t *testing.T) {
+	for _, c := range []struct {
+		before, then nix.Request
+		serves       bool
+	}{
+		{nix.Request{Toplevel: true, Keys: true}, nix.Request{}, true},
+		{nix.Request{Toplevel: true, Keys: true}, nix.Request{Toplevel: true}, true},
+		{nix.Request{Keys: true}, nix.Request{}, true},
+		{nix.Request{Toplevel: true}, nix.Request{Keys: true}, false},
+		{nix.Request{}, nix.Request{Toplevel: true}, false},
+		{nix.Request{Keys: true}, nix.Request{Toplevel: true}, false},
+	} {
+		dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
+		run(t, d, dir, nix.Part{Request: c.before})
+		d.evaluated = nil
+		if run(t, d, dir, nix.Part{Request: c.then}); (d.evaluated == nil) != c.serves {
+			t.Errorf("%+v after %+v: evaluated %q", c.then, c.before, d.evaluated)
+		}
+	}
+}
+
 func TestOnlyWhatIsMissingIsEvaluated(t *testing.T) {
 	dir, d := t.TempDir(), &double{identity: "one", drv: drv(t)}
 	os.Chmod(dir, 0o700)
