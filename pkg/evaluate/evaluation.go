@@ -62,9 +62,9 @@ func Start(ctx context.Context, evaluator Evaluator, request nix.Request, limits
 		processes: map[int]*process{}, messages: make(chan message), told: map[string]bool{},
 	}
 	e.request.Announce = announced != nil
-	e.texts.evaluator = evaluator
 	e.schedule = newSchedule(e.limits.Workers, e.limits.PerNodes)
 	e.share = e.limits.Memory / int64(e.limits.Workers)
+	e.texts = texts{evaluator: evaluator, most: e.limits.PerNodes, heap: e.heap()}
 	go crash.Guarded(func() { e.loop(ctx) })()
 	return e
 }

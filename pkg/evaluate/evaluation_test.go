@@ -271,3 +271,38 @@ func TestTextsThatCameLaterAreEvaluatedForAllWhoWait(t *testing.T) {
 		t.Errorf("who has no such key needs nothing: %v", err)
 	}
 }
+
+func TestTextsOfManyNodesTakeTurns(t *testing.T) {
+	d := &double{names: all(10), late: true}
+	e := Start(t.Context(), d, nix.Request{Keys: true}, Limits{Workers: 1, PerNodes: 4}, nil, zerolog.Nop())
+	var nodes []hive.Node
+	for node := range e.Nodes() {
+		nodes = append(nodes, node.Node)
+	}
+	var wait sync.WaitGroup
+	for _, node := range nodes {
+		wait.Go(func() {
+			if full, err := e.WithTexts(t.Context(), node); err != nil || full.Keys[0].Text == nil {
+				t.Errorf("%s: %v", node.Name, err)
+			}
+		})
+	}
+	wait.Wait()
+	got := map[string]int{}
+	for _, part := range d.parts {
+		if !part.Texts {
+			continue
+		}
+		if len(part.Only) > 4 || part.Heap == 0 {
+			t.Errorf("one process had %q and %d bytes", part.Only, part.Heap)
+		}
+		for _, node := range part.Only {
+			got[node]++
+		}
+	}
+	for _, node := range all(10) {
+		if got[node] != 1 {
+			t.Errorf("the texts of %s were evaluated %d times", node, got[node])
+		}
+	}
+}

@@ -12,10 +12,13 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
-// texts evaluates the texts of keys that came without them, those of all nodes that
-// wait for theirs in one process.
+// texts evaluates the texts of keys that came without them, one process after
+// another, each those of nodes that are known to need theirs. That one is not among
+// the processes whose memory is watched; its heap is as theirs.
 type texts struct {
 	evaluator Evaluator
+	most      int   // nodes of one process
+	heap      int64 // bytes that Nix's collector begins with
 
 	mu    sync.Mutex
 	asked []string               // nodes whose texts nobody has evaluated
@@ -72,11 +75,10 @@ func (t *texts) of(ctx context.Context, node string) ([]hive.Key, error) {
 		if turn == nil {
 			turn = make(chan struct{})
 			t.turn = turn
-			nodes := t.asked
-			if !slices.Contains(nodes, node) {
-				nodes = append(nodes, node)
-			}
-			t.asked = nil
+			others := slices.DeleteFunc(t.asked, func(other string) bool { return other == node })
+			n := min(len(others), max(0, t.most-1))
+			nodes := append([]string{node}, others[:n]...)
+			t.asked = others[n:]
 			t.mu.Unlock()
 			t.run(ctx, nodes)
 			continue
@@ -96,7 +98,7 @@ func (t *texts) run(ctx context.Context, nodes []string) {
 	defer t.over(got) // whatever happens, as others wait
 	for len(nodes) > 0 {
 		request := nix.Request{Keys: true}
-		err := t.evaluator.Run(ctx, nix.Part{Request: request, Only: nodes, Most: len(nodes), Texts: true}, nix.Hooks{Done: func(text []byte) {
+		err := t.evaluator.Run(ctx, nix.Part{Request: request, Only: slices.Clone(nodes), Most: len(nodes), Texts: true, Heap: t.heap}, nix.Hooks{Done: func(text []byte) {
 			node, err := hive.DecodeNode(text)
 			got[node.Name] = textsOfNode{node.Keys, err}
 		}})
