@@ -28,7 +28,24 @@ func TestMain(m *testing.M) {
 		fmt.Println(start(pids))
 		os.Exit(0)
 	}
+	if os.Getenv(privateEnv) != "" {
+		KeepPrivate()
+		out, err := exec.Command("sh", "-c", "ulimit -c").CombinedOutput()
+		fmt.Print(string(out), err)
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
+}
+
+const privateEnv = "COLMENA_GO_CHILD_TEST_PRIVATE"
+
+// A Nix that crashes may hold the texts of keys.
+func TestProgramsDumpNoCore(t *testing.T) {
+	cmd := exec.Command("sh", "-c", `ulimit -S -c "$(ulimit -H -c)" && exec "$1"`, "sh", os.Args[0])
+	cmd.Env = append(os.Environ(), privateEnv+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "0\n<nil>" {
+		t.Errorf("%v, %q", err, out)
+	}
 }
 
 // start runs the family as pkg/keysource does a command.
