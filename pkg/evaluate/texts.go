@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -54,13 +55,21 @@ func (e *Evaluation) WithTexts(ctx context.Context, node hive.Node) (hive.Node, 
 			continue
 		}
 		at := slices.IndexFunc(found, func(k hive.Key) bool { return k.Attr == key.Attr && k.Text != nil })
-		if at < 0 {
-			return node, fmt.Errorf("key %q has no text any more: the hive was changed while it was evaluated; run the command again", key.Attr)
+		if at < 0 || !alikeButForText(found[at], key) {
+			return node, fmt.Errorf("key %q is another one now: the hive was changed after the rest of the node was evaluated; run the command again", key.Attr)
 		}
 		keys[i].Text, keys[i].TextLater = found[at].Text, false
 	}
 	node.Keys = keys
 	return node, nil
+}
+
+// alikeButForText: the text of one may go where that of the other belongs.
+func alikeButForText(a, b hive.Key) bool {
+	for _, key := range []*hive.Key{&a, &b} {
+		key.Text, key.TextLater = nil, false
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // of are the keys of a node, with their texts.

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -36,6 +37,29 @@ func TestABugInATurnForTextsEndsIt(t *testing.T) {
 	for _, err := range errs {
 		if bug := (*crash.Error)(nil); !errors.As(err, &bug) {
 			t.Errorf("it fails with %v", err)
+		}
+	}
+}
+
+// edited is a double of an Evaluator of a flake in which somebody has just replaced a
+// key by another.
+type edited struct{ mode string }
+
+func (e edited) Run(_ context.Context, _ nix.Part, hooks nix.Hooks) error {
+	hooks.Done([]byte(`{"name":"a","deployment":{"targetHost":"h","keys":{"k":{"name":"k","destDir":"/run/keys","user":"root","group":"root","permissions":"` + e.mode + `","uploadAt":"pre-activation","text":"s3cret"}}}}`))
+	return nil
+}
+
+func TestATextGoesOnlyWhereItIsMeantTo(t *testing.T) {
+	node := hive.Node{Name: "a", Keys: []hive.Key{{Attr: "k", Name: "k", DestDir: "/run/keys", User: "root", Group: "root", Mode: 0o644, UploadAt: hive.PreActivation, TextLater: true}}}
+	for mode, want := range map[string]bool{"0644": true, "0600": false} {
+		e := &Evaluation{texts: texts{evaluator: edited{mode}}}
+		full, err := e.WithTexts(t.Context(), node)
+		switch {
+		case want && (err != nil || full.Keys[0].Text == nil):
+			t.Errorf("%s: %v", mode, err)
+		case !want && (err == nil || !strings.Contains(err.Error(), "run the command again")):
+			t.Errorf("%s: the text has another key's mode: %v", mode, err)
 		}
 	}
 }
