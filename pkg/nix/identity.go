@@ -24,12 +24,16 @@ func (e *Evaluator) Identity(ctx context.Context) string {
 	if e.source.File != "" || e.tool.Impure || e.tool.mayBeImpure() {
 		return ""
 	}
+	settings, err := e.tool.settings(ctx)
+	if err != nil || letMoreBeSeen(settings) {
+		return ""
+	}
 	metadata, err := e.tool.metadata(ctx, e.source)
 	if err != nil || !locked(metadata) {
 		return ""
 	}
 	sum := sha256.New()
-	for _, part := range []any{string(metadata), nixfiles.Expression(), e.tool.Options, e.source.Flake, program(), settings()} {
+	for _, part := range []any{string(metadata), nixfiles.Expression(), e.tool.Options, e.source.Flake, program(), settings, variables()} {
 		text, err := json.Marshal(part)
 		if err != nil {
 			return ""
@@ -101,22 +105,19 @@ func program() string {
 	return fmt.Sprintf("%s %d %d", path, info.Size(), info.ModTime().UnixNano())
 }
 
-// settings are the variables that Nix reads its own from, and how its files look
-// (nix.conf(5), nix-env(1)).
-func settings() (list []string) {
-	conf := os.Getenv("NIX_CONF_DIR")
-	if conf == "" {
-		conf = "/etc/nix"
-	}
-	files := []string{filepath.Join(conf, "nix.conf")}
-	if home, err := os.UserConfigDir(); err == nil {
-		files = append(files, filepath.Join(home, "nix/nix.conf"))
-	}
-	for _, file := range files {
-		if info, err := os.Stat(file); err == nil {
-			list = append(list, fmt.Sprintf("%s %d %d", file, info.Size(), info.ModTime().UnixNano()))
+// letMoreBeSeen reports whether settings, wherever they come from, let an evaluation
+// depend on more than the flake: builtins of plugins, or those that run programs.
+func letMoreBeSeen(settings map[string]setting) bool {
+	for name, harmless := range map[string]string{"plugin-files": "[]", "allow-unsafe-native-code-during-evaluation": "false"} {
+		if value, known := settings[name]; known && string(value.Value) != harmless {
+			return true
 		}
 	}
+	return false
+}
+
+// variables are those that Nix obeys (nix-env(1)).
+func variables() (list []string) {
 	for _, v := range os.Environ() {
 		if strings.HasPrefix(v, "NIX_") && !strings.HasPrefix(v, "NIX_PATH=") && !strings.HasPrefix(v, "NIX_SSHOPTS=") {
 			list = append(list, v)

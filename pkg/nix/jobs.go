@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"sync"
@@ -71,17 +70,13 @@ func (j *jobs) give(n int) {
 // maxJobs asks Nix for its setting, with the user's options; 0 if it is not known,
 // or if nothing is built here.
 func (t Tool) maxJobs(ctx context.Context) int {
-	args := append(append(append([]string{}, features...), "show-config", "--json"), t.optionArgs()...)
-	cmd := t.command(ctx, "nix", args...)
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	if t.run(ctx, cmd, nil) != nil {
+	settings, err := t.settings(ctx)
+	if err != nil {
 		return 0
 	}
-	var settings map[string]struct{ Value any }
-	if json.Unmarshal(out.Bytes(), &settings) != nil {
+	var n int
+	if json.Unmarshal(settings["max-jobs"].Value, &n) != nil {
 		return 0
 	}
-	n, _ := settings["max-jobs"].Value.(float64)
-	return int(n)
+	return n
 }

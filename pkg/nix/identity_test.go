@@ -1,0 +1,39 @@
+package nix
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestAFlakeWhoseEvaluationSeesMoreHasNoIdentity(t *testing.T) {
+	withNix(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "flake.nix"), []byte("{ outputs = _: { }; }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	included := filepath.Join(t.TempDir(), "included.conf")
+	t.Setenv("NIX_CONFIG", "include "+included)
+	seen := map[string]string{}
+	for _, c := range []struct {
+		setting string
+		known   bool
+	}{
+		{"", true},
+		{"fsync-metadata = false", true},
+		{"allow-unsafe-native-code-during-evaluation = true", false},
+		{"allow-unsafe-native-code-during-evaluation = false", true},
+	} {
+		if err := os.WriteFile(included, []byte(c.setting+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		identity := Tool{}.NewEvaluator(Source{Flake: "path:" + dir}).Identity(t.Context())
+		if (identity != "") != c.known {
+			t.Errorf("%q: %q", c.setting, identity)
+		}
+		seen[c.setting] = identity
+	}
+	if seen[""] == seen["fsync-metadata = false"] {
+		t.Error("a setting in a file that nix.conf includes makes no difference")
+	}
+}
