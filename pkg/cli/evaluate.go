@@ -123,7 +123,7 @@ func (e *evaluation) cached(c *cli.Context, evaluator *nix.Evaluator) (_ evaluat
 		return evaluator, func() {}
 	}
 	cache := evalcache.New(evaluator, filepath.Join(dir, "colmena-go", "evaluations"), e.tool.Log)
-	return cache, cache.Save
+	return cache, func() { cache.Save(c.Context) }
 }
 
 // look tells what is notable of a hive. It fails where there is no node to deal with.

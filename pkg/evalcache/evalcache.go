@@ -31,9 +31,11 @@ type Cache struct {
 	store store
 	log   zerolog.Logger
 
-	once sync.Once
+	once     sync.Once
+	identity string // of the hive; "" while nothing is to be kept
+	name     string // of the file
+
 	mu   sync.Mutex
-	name string // of the file; "" while nothing is to be kept
 	kept kept
 	new  bool // something was added
 }
@@ -61,7 +63,7 @@ func (c *Cache) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
 		return c.Evaluator.Run(ctx, part, hooks)
 	}
 	c.once.Do(func() { c.load(ctx, part.Request) })
-	if c.name == "" {
+	if c.identity == "" {
 		return c.Evaluator.Run(ctx, part, hooks)
 	}
 	nodes := part.Only
@@ -93,11 +95,10 @@ func (c *Cache) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
 // load reads what is kept of this hive: for requests of this kind, and for those
 // that want more, which serves as well.
 func (c *Cache) load(ctx context.Context, request nix.Request) {
-	identity := c.Identity(ctx)
-	if identity == "" {
+	if c.identity = c.Identity(ctx); c.identity == "" {
 		return
 	}
-	file := func(toplevel, keys bool) string { return fmt.Sprintf("%s-%t-%t.json", identity, toplevel, keys) }
+	file := func(toplevel, keys bool) string { return fmt.Sprintf("%s-%t-%t.json", c.identity, toplevel, keys) }
 	c.name = file(request.Toplevel, request.Keys)
 	c.kept = kept{map[string]string{}, map[string]node{}}
 	for _, toplevel := range []bool{request.Toplevel, true} {
@@ -280,15 +281,20 @@ func (c *Cache) keep(add func()) {
 	c.new = true
 }
 
-// Save writes down what was evaluated. What cannot be kept is no loss: that is said
-// at level debug.
-func (c *Cache) Save() {
+// Save writes down what was evaluated, unless the hive was changed meanwhile: each
+// process has read it anew, so that nobody knows what was evaluated. What cannot be
+// kept is no loss: that is said at level debug.
+func (c *Cache) Save(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.new {
 		return
 	}
 	c.new = false
+	if c.Identity(ctx) != c.identity {
+		c.log.Debug().Msg("what was evaluated is not kept: the hive was changed meanwhile")
+		return
+	}
 	text, err := json.Marshal(c.kept)
 	if err == nil {
 		err = c.store.write(c.name, text)

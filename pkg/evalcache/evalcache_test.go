@@ -69,7 +69,7 @@ func run(t *testing.T, d *double, dir string, part nix.Part) (told []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Save()
+	c.Save(t.Context())
 	return told
 }
 
@@ -163,6 +163,19 @@ func TestKnownNodesAreNotEvaluatedForAnotherSelection(t *testing.T) {
 	}
 }
 
+// Its nodes may be those of the hive as it was, or as it is.
+func TestNothingIsKeptOfAHiveThatChangesMeanwhile(t *testing.T) {
+	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
+	c := New(d, dir, zerolog.Nop())
+	if err := c.Run(t.Context(), nix.Part{Most: 10}, nix.Hooks{Done: func([]byte) { d.identity = "two" }}); err != nil {
+		t.Fatal(err)
+	}
+	c.Save(t.Context())
+	if files, _ := filepath.Glob(dir + "/*"); len(files) != 0 {
+		t.Errorf("kept: %q", files)
+	}
+}
+
 func TestTextsOfKeysAreNeverKept(t *testing.T) {
 	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), text: "plantedS3cret"}
 	run(t, d, dir, nix.Part{Texts: true})
@@ -204,6 +217,28 @@ func TestFilesOfOthersAndTornOnesAreNotBelieved(t *testing.T) {
 	}
 }
 
+// As with sudo that leaves HOME alone: others could lead us elsewhere, or find
+// their own cache closed to them.
+func TestNothingIsKeptAmongAnotherUsersFiles(t *testing.T) {
+	home := t.TempDir()
+	if err := os.Chown(home, 1234, 1234); err != nil {
+		t.Skip(err) // who is not root gives nothing away
+	}
+	if err := (store{filepath.Join(home, "cache/evaluations")}).write("a.json", nil); err == nil {
+		t.Error("it is kept there")
+	}
+	if entries, _ := os.ReadDir(home); len(entries) != 0 {
+		t.Errorf("%s is made there", entries[0].Name())
+	}
+	link := filepath.Join(t.TempDir(), "evaluations")
+	if err := os.Symlink(t.TempDir(), link); err != nil {
+		t.Fatal(err)
+	}
+	if err := (store{link}).write("a.json", nil); err == nil {
+		t.Error("a link is followed")
+	}
+}
+
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	s := store{filepath.Join(t.TempDir(), "cache")}
 	for i := range 10 {
@@ -216,13 +251,20 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	os.WriteFile(filepath.Join(s.dir, "new-123"), nil, 0o600)
 	old := time.Now().Add(-2 * time.Hour)
 	os.Chtimes(filepath.Join(s.dir, "new-123"), old, old)
-	s.prune(6, 450)
+	os.WriteFile(filepath.Join(s.dir, "of somebody else"), nil, 0o600)
+	os.Chtimes(filepath.Join(s.dir, "of somebody else"), old, old)
+	root, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	prune(root, 6, 450)
 	entries, _ := os.ReadDir(s.dir)
 	var names []string
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if want := []string{"6.json", "7.json", "8.json", "9.json"}; !slices.Equal(names, want) {
+	if want := []string{"6.json", "7.json", "8.json", "9.json", "of somebody else"}; !slices.Equal(names, want) {
 		t.Errorf("%q, want %q", names, want)
 	}
 	if err := s.write("large.json", make([]byte, largestFile+1)); err == nil {

@@ -1,12 +1,15 @@
 package evalcache
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -34,88 +37,133 @@ func mine(info os.FileInfo) error {
 	return nil
 }
 
+// open returns the folder if it is there and mine. What is done goes through it:
+// whoever owns a folder above may put another in its place at any time.
+func (s store) open() (*os.Root, error) {
+	named, err := os.Lstat(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := root.Stat(".")
+	if err == nil && !os.SameFile(named, opened) {
+		err = fmt.Errorf("%s is no folder", s.dir)
+	}
+	if err == nil {
+		err = mine(opened)
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
 func (s store) read(name string) ([]byte, error) {
-	if err := s.look(); err != nil {
-		return nil, err
-	}
-	file := filepath.Join(s.dir, name)
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	root, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	defer root.Close()
+	info, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", name)
 	}
 	if err := mine(info); err != nil {
 		return nil, err
 	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, largestFile))
 	if err == nil {
 		now := time.Now()
-		os.Chtimes(file, now, now) // the oldest go first
+		root.Chtimes(name, now, now) // the oldest go first
 	}
 	return text, err
 }
 
-// look fails unless the folder is there and mine.
-func (s store) look() error {
-	info, err := os.Lstat(s.dir)
+// begin makes the folder, unless that would be among another user's: root with the
+// HOME of somebody leaves nothing there that they cannot use.
+func (s store) begin() error {
+	at := s.dir
+	info, err := os.Stat(at)
+	for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+		info, err = os.Stat(at)
+	}
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is no folder", s.dir)
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Uid != 0 && int(stat.Uid) != os.Getuid() {
+		return fmt.Errorf("%s: %w", at, errForeign)
 	}
-	return mine(info)
+	return os.MkdirAll(s.dir, 0o700)
 }
 
 func (s store) write(name string, text []byte) error {
 	if len(text) > largestFile {
 		return fmt.Errorf("it would take %d bytes", len(text))
 	}
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	if err := s.begin(); err != nil {
 		return err
 	}
-	if err := s.look(); err != nil {
+	root, err := s.open()
+	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(s.dir, "new-") // 0600
+	defer root.Close()
+	begun := begunPrefix + rand.Text()
+	f, err := root.OpenFile(begun, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(s.dir, name))
+		err = root.Rename(begun, name)
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		root.Remove(begun)
 		return err
 	}
-	s.prune(mostFiles, mostBytes)
+	prune(root, mostFiles, mostBytes)
 	return nil
 }
 
+// How the names of files of ours begin or end.
+const (
+	begunPrefix = "new-" // of one that is not yet written
+	keptSuffix  = ".json"
+)
+
 // prune removes the oldest files beyond a number and a size, and what killed
 // processes have left.
-func (s store) prune(files int, bytes int64) {
-	entries, err := os.ReadDir(s.dir)
+func prune(root *os.Root, files int, bytes int64) {
+	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return
 	}
 	var list []os.FileInfo
 	for _, entry := range entries {
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+		ours := strings.HasPrefix(entry.Name(), begunPrefix) || strings.HasSuffix(entry.Name(), keptSuffix)
+		if info, err := entry.Info(); err == nil && ours && info.Mode().IsRegular() {
 			list = append(list, info)
 		}
 	}
 	slices.SortFunc(list, func(a, b os.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
 	for i, info := range list {
 		bytes -= info.Size()
-		torn := filepath.Ext(info.Name()) != ".json" && time.Since(info.ModTime()) > time.Hour
+		torn := !strings.HasSuffix(info.Name(), keptSuffix) && time.Since(info.ModTime()) > time.Hour
 		if i >= files || bytes < 0 || torn {
-			os.Remove(filepath.Join(s.dir, info.Name()))
+			root.Remove(info.Name())
 		}
 	}
 }
