@@ -36,6 +36,7 @@ type double struct {
 
 func (d *double) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
 	d.mu.Lock()
+	part.Only = slices.Clone(part.Only) // which is the caller's again later
 	d.parts = append(d.parts, part)
 	d.now++
 	d.most = max(d.most, d.now)
@@ -230,6 +231,53 @@ func TestNodesThatFailAlikeAreKnownAsThat(t *testing.T) {
 	}
 }
 
+// One reason must not hide another.
+func TestNodesThatFailForReasonsOfTheirOwnAreToldApart(t *testing.T) {
+	d := &double{names: all(2), wrong: map[string]error{
+		"n00": &nix.EvalError{Node: "n00", Message: "no such thing"},
+		"n01": &nix.EvalError{Node: "n01", Message: "no such other thing"},
+	}}
+	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	for node := range e.Nodes() {
+		var alike *Alike
+		if node.Err == nil || errors.As(node.Err, &alike) {
+			t.Errorf("%s: %v, like %q", node.Name, node.Err, alike.Like())
+		}
+	}
+}
+
+// silent ends well without a word of its last node.
+type silent struct{ double }
+
+func (s *silent) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+	if part.Only == nil {
+		part.Most = len(s.names) - 1
+	} else {
+		part.Most = 0
+	}
+	return s.double.Run(ctx, part, hooks)
+}
+
+func TestANodeOfWhichNothingIsSaidFails(t *testing.T) {
+	e := Start(t.Context(), &silent{double{names: all(3)}}, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	errs := map[string]error{}
+	for node := range e.Nodes() {
+		errs[node.Name] = node.Err
+	}
+	if len(errs) != 3 || errs["n00"] != nil || !errors.Is(errs["n02"], nix.ErrEval) || !strings.Contains(errs["n02"].Error(), `"n02"`) {
+		t.Errorf("%v; %v", errs, e.Err())
+	}
+}
+
+// What breaks after a node was told cannot be taken back, and is told of the whole.
+func TestAnErrorOfANodeThatWasDoneIsOneOfTheWhole(t *testing.T) {
+	d := &double{names: all(3), wrong: map[string]error{"n01": &nix.EvalError{Node: "n00", Message: "no such thing"}}}
+	got, e := d.outcome(t, Limits{Workers: 1})
+	if got["n00"] != "ok" || e.Err() == nil || !strings.Contains(e.Err().Error(), "no such thing") {
+		t.Errorf("%v; %v", got, e.Err())
+	}
+}
+
 func TestAnInterruptEndsAllProcesses(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
 	d := &double{names: all(50), each: 50 * time.Millisecond}
@@ -303,6 +351,53 @@ func TestTextsOfManyNodesTakeTurns(t *testing.T) {
 	for _, node := range all(10) {
 		if got[node] != 1 {
 			t.Errorf("the texts of %s were evaluated %d times", node, got[node])
+		}
+	}
+}
+
+// The node that cannot be read might have the tag that no other has.
+func TestATagThatNoneHasMayBeThatOfABrokenNode(t *testing.T) {
+	broken := &nix.EvalError{Node: "n01", Message: "no such thing"}
+	d := &noMatch{double{names: all(2), wrong: map[string]error{"head": broken}}}
+	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	if _, err := e.Hive(); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	for range e.Nodes() {
+	}
+}
+
+// noMatch is a hive in which nothing has the tag that is asked for.
+type noMatch struct{ double }
+
+func (d *noMatch) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+	head := hooks.Head
+	hooks.Head = func([]byte) { head([]byte(`{"names":["n00","n01"],"selected":[],"unmatched":["@web"]}`)) }
+	part.Most = 0
+	return d.double.Run(ctx, part, hooks)
+}
+
+// What the first process was asked for is asked of the others, but for the selection,
+// which is known by then: to match tags again would be to read those of all nodes.
+func TestOtherProcessesSelectNothingAndLeaveOutWhatIsBroken(t *testing.T) {
+	selector, err := hive.ParseSelector("@web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &double{names: all(6), wrong: map[string]error{"head": &nix.EvalError{Node: "n05", Message: "no such thing"}}}
+	e := Start(t.Context(), d, nix.Request{Selector: selector, Keys: true}, Limits{Workers: 1, PerNodes: 2}, func([]byte) {}, zerolog.Nop())
+	for range e.Nodes() {
+	}
+	if len(d.parts) != 4 || e.Err() != nil {
+		t.Fatalf("%d processes, %v", len(d.parts), e.Err())
+	}
+	for i, part := range d.parts {
+		first := i < 2 // the second is the first again
+		if part.Selector.All() == first || !part.Keys || !part.Announce || first && part.Most != 2 || (part.Only == nil) != first {
+			t.Errorf("process %d is asked for %+v", i, part)
+		}
+		if leftOut := i > 0; slices.Equal(part.Without, []string{"n05"}) != leftOut {
+			t.Errorf("process %d leaves out %q", i, part.Without)
 		}
 	}
 }

@@ -109,6 +109,50 @@ func TestWhatAKilledProcessHadIsDoneByOthersAndThatNodeByItself(t *testing.T) {
 	}
 }
 
+// The node at hand stays its process'; the others go on first of all.
+func TestAProcessThatGivesBackKeepsTheNodeAtHand(t *testing.T) {
+	s := newSchedule(1, 3)
+	id := s.add(nil, false)
+	s.selected(id, all(5))
+	s.begun(id, "n00")
+	s.giveBack(id)
+	if got := strings.Join(s.runs[id].left, " ") + " | " + strings.Join(s.queue, " "); got != "n00 | n01 n02 n03 n04" {
+		t.Error(got)
+	}
+	if own, end := s.done(id, "n00"); !own || !end {
+		t.Errorf("own %t, end %t", own, end)
+	}
+}
+
+func TestANodeThatIsByItselfWaitsForTheOthers(t *testing.T) {
+	s := newSchedule(2, 64)
+	id := s.add([]string{"n01"}, false)
+	s.alone = []string{"n00"}
+	if _, nodes := s.another(dear); nodes != nil {
+		t.Errorf("%q is beside n01", nodes)
+	}
+	s.ended(id)
+	s.queue = []string{"n01"}
+	first, nodes := s.another(dear)
+	if strings.Join(nodes, "") != "n01" {
+		t.Errorf("first comes %q", nodes)
+	}
+	s.done(first, "n01")
+	s.ended(first)
+	id, nodes = s.another(dear)
+	if strings.Join(nodes, "") != "n00" {
+		t.Fatalf("then comes %q", nodes)
+	}
+	s.queue = []string{"n02"}
+	if _, more := s.another(dear); more != nil {
+		t.Errorf("%q is beside n00", more)
+	}
+	s.ended(id)
+	if _, more := s.another(dear); strings.Join(more, "") != "n02" {
+		t.Errorf("at last comes %q", more)
+	}
+}
+
 // Whatever happens to processes, each node is done once.
 func TestEveryNodeIsDoneOnce(t *testing.T) {
 	for seed := range uint64(2000) {

@@ -3,9 +3,13 @@ package evaluate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -61,5 +65,78 @@ func TestATextGoesOnlyWhereItIsMeantTo(t *testing.T) {
 		case !want && (err == nil || !strings.Contains(err.Error(), "run the command again")):
 			t.Errorf("%s: the text has another key's mode: %v", mode, err)
 		}
+	}
+}
+
+// The texts of all nodes that are known by then are evaluated in one process, and
+// one that is broken is the failure of its own node.
+func TestATextThatIsBrokenFailsItsNodeAlone(t *testing.T) {
+	for name, broken := range map[string]error{
+		"an error of Nix":        &nix.EvalError{Node: "n01", Message: "no such thing"},
+		"a text that is no text": &hive.Problem{Node: "n01", Text: "no such thing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &double{names: all(4), late: true}
+			e := Start(t.Context(), d, nix.Request{Keys: true}, Limits{Workers: 1}, nil, zerolog.Nop())
+			var nodes []hive.Node
+			for node := range e.Nodes() {
+				nodes = append(nodes, node.Node)
+			}
+			d.wrong = map[string]error{"n01": broken}
+			before := len(d.parts)
+			for _, node := range nodes {
+				full, err := e.WithTexts(t.Context(), node)
+				if node.Name == "n01" {
+					if err == nil || !strings.Contains(err.Error(), "no such thing") {
+						t.Errorf("the broken one: %v", err)
+					}
+				} else if err != nil || string(full.Keys[0].Text.Reveal()) != "s3cret of "+node.Name {
+					t.Errorf("%s: %v", node.Name, err)
+				}
+			}
+			parts := d.parts[before:]
+			if len(parts) != 2 || !slices.Equal(parts[0].Only, all(4)) || !slices.Equal(parts[1].Only, []string{"n02", "n03"}) {
+				t.Errorf("they were evaluated in %d processes: %+v", len(parts), parts)
+			}
+		})
+	}
+}
+
+func TestWhoWaitsForTextsObeysAnInterrupt(t *testing.T) {
+	waited := make(chan struct{})
+	e := &Evaluation{texts: texts{evaluator: buggy{waited}, turn: make(chan struct{})}}
+	ctx, stop := context.WithCancelCause(t.Context())
+	why := errors.New("interrupted")
+	stop(why)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := e.WithTexts(ctx, hive.Node{Name: "a", Keys: []hive.Key{{Attr: "k", TextLater: true}}})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, why) {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits on")
+	}
+}
+
+// textless tells nodes without the texts that they had.
+type textless struct{}
+
+func (textless) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
+	for _, node := range part.Only {
+		hooks.Done([]byte(`{"name":"` + node + `","deployment":{"targetHost":"h","keys":{}}}`))
+	}
+	return nil
+}
+
+func TestAKeyWhoseTextIsGoneIsNotUploadedWithoutIt(t *testing.T) {
+	e := &Evaluation{texts: texts{evaluator: textless{}}}
+	_, err := e.WithTexts(t.Context(), hive.Node{Name: "a", Keys: []hive.Key{{Attr: "token", TextLater: true}}})
+	if err == nil || !strings.Contains(err.Error(), `key "token"`) || !strings.Contains(err.Error(), "run the command again") {
+		t.Errorf("%v", err)
 	}
 }
