@@ -105,3 +105,51 @@ func TestAHostThatBuildsHoldsNoSlotButThatOfBuilds(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryStepThatTakesLongHasALimit(t *testing.T) {
+	s := Schedule{Push: NewLimit(1, "push"), Build: NewLimit(1, "build"), Change: NewLimit(1, "change")}
+	for _, c := range []struct {
+		step plan.Step
+		want *Limit
+	}{
+		{plan.Step{Kind: plan.Push}, s.Push},
+		{plan.Step{Kind: plan.Push, Recipe: true}, s.Push},
+		{plan.Step{Kind: plan.Cache, To: "s3://b"}, s.Push},
+		{plan.Step{Kind: plan.Build, OnHost: true}, s.Build},
+		{plan.Step{Kind: plan.Build}, nil}, // Nix has its own
+		{plan.Step{Kind: plan.Resolve, Look: true}, nil},
+		{plan.Step{Kind: plan.Resolve}, s.Change},
+		{plan.Step{Kind: plan.Upload, Changes: true}, s.Change},
+		{plan.Step{Kind: plan.Activate, Changes: true}, s.Change},
+		{plan.Step{Kind: plan.Connect}, nil},
+	} {
+		if s.of(c.step) != c.want {
+			t.Errorf("%s has another limit", c.step)
+		}
+	}
+}
+
+func TestWhoWaitsToBeLetInObeysAnInterrupt(t *testing.T) {
+	limit := NewLimit(1, "")
+	if err := limit.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancelCause(t.Context())
+	why := errors.New("interrupted")
+	ended := make(chan error, 1)
+	go func() { ended <- limit.take(ctx) }()
+	stop(why)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, why) {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits on")
+		limit.release()
+	}
+	limit.release()
+	if err := limit.take(t.Context()); err != nil {
+		t.Errorf("nobody is in, and %v", err)
+	}
+}

@@ -20,6 +20,7 @@ import (
 type double struct {
 	identity  string
 	drv       string // of every node; "" without one
+	builds    string // what its key needs: DRV!OUTPUT
 	text      string // of a key
 	evaluated []string
 	warned    []string
@@ -44,6 +45,9 @@ func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
 		key := `"textLater":true`
 		if d.text != "" {
 			key = fmt.Sprintf(`"text":%q`, d.text)
+		}
+		if d.builds != "" {
+			key += fmt.Sprintf(`,"builds":[%q]`, d.builds)
 		}
 		hooks.Done(fmt.Appendf(nil, `{"name":%q,"toplevel":{"drvPath":%q,"outputPath":"/nix/store/x"},"deployment":{"targetHost":"h","keys":{"k":{"name":"k","destDir":"/run/keys","user":"root","group":"root","permissions":"0600","uploadAt":"pre-activation",%s}}}}`, name, d.drv, key))
 	}
@@ -96,11 +100,12 @@ func TestWhatIsKnownIsNotEvaluatedAgain(t *testing.T) {
 		t.Errorf("warned of %q, want %q", d.warned, want)
 	}
 	for name, change := range map[string]func(*double, *nix.Part){
-		"another content":      func(d *double, _ *nix.Part) { d.identity = "two" },
-		"nothing that is sure": func(d *double, _ *nix.Part) { d.identity = "" },
-		"another request":      func(_ *double, p *nix.Part) { p.Keys = true },
-		"another tag":          func(_ *double, p *nix.Part) { p.Selector.Patterns = []hive.Pattern{{Kind: hive.ByTag}} },
-		"a drv that is gone":   func(d *double, _ *nix.Part) { os.Remove(d.drv) },
+		"another content":         func(d *double, _ *nix.Part) { d.identity = "two" },
+		"nothing that is sure":    func(d *double, _ *nix.Part) { d.identity = "" },
+		"another request":         func(_ *double, p *nix.Part) { p.Keys = true },
+		"systems are wanted, too": func(_ *double, p *nix.Part) { p.Toplevel = true },
+		"another tag":             func(_ *double, p *nix.Part) { p.Selector.Patterns = []hive.Pattern{{Kind: hive.ByTag}} },
+		"a drv that is gone":      func(d *double, _ *nix.Part) { os.Remove(d.drv) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, changed, part := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}, nix.Part{}
@@ -132,6 +137,49 @@ func TestWhatWasEvaluatedForMoreServesForLess(t *testing.T) {
 		if run(t, d, dir, nix.Part{Request: c.then}); (d.evaluated == nil) != c.serves {
 			t.Errorf("%+v after %+v: evaluated %q", c.then, c.before, d.evaluated)
 		}
+	}
+}
+
+// The others are for another process.
+func TestNoMoreIsToldThanThePartWants(t *testing.T) {
+	c := New(&double{identity: "one", drv: drv(t)}, filepath.Join(t.TempDir(), "cache"), zerolog.Nop())
+	for range 2 {
+		told := 0
+		if err := c.Run(t.Context(), nix.Part{Most: 1}, nix.Hooks{Done: func([]byte) { told++ }}); err != nil || told != 1 {
+			t.Errorf("%d nodes, %v", told, err)
+		}
+	}
+}
+
+// What a keyCommand's program or a keyFile is built from may have been collected
+// although the system's derivation was not.
+func TestWhatAKeyNeedsMustBeThereStill(t *testing.T) {
+	dir, needed := filepath.Join(t.TempDir(), "cache"), drv(t)
+	d := &double{identity: "one", drv: drv(t), builds: needed + "!out"}
+	run(t, d, dir, nix.Part{})
+	d.evaluated = nil
+	if run(t, d, dir, nix.Part{}); d.evaluated != nil {
+		t.Errorf("evaluated %q", d.evaluated)
+	}
+	if err := os.Remove(needed); err != nil {
+		t.Fatal(err)
+	}
+	if run(t, d, dir, nix.Part{}); len(d.evaluated) != 2 {
+		t.Errorf("evaluated %q", d.evaluated)
+	}
+}
+
+// A head says who is selected, which depends on more than the patterns.
+func TestAHeadIsThatOfTheSameQuestion(t *testing.T) {
+	parts := map[string]nix.Part{
+		"all": {}, "guarded": {Request: nix.Request{Guarded: true}}, "without a": {Without: []string{"a"}},
+	}
+	words := map[string]string{}
+	for name, part := range parts {
+		if other, same := words[selection(part)]; same {
+			t.Errorf("%s has the head of %s", name, other)
+		}
+		words[selection(part)] = name
 	}
 }
 
@@ -277,4 +325,19 @@ func rename(from, to string, then func() error) error {
 		return err
 	}
 	return then()
+}
+
+func TestWhatIsReadIsNotTheOldestAnyMore(t *testing.T) {
+	s := store{filepath.Join(t.TempDir(), "cache")}
+	old := time.Now().Add(-time.Hour)
+	if err := s.write("a.json", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	os.Chtimes(filepath.Join(s.dir, "a.json"), old, old)
+	if _, err := s.read("a.json"); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(s.dir, "a.json")); err != nil || time.Since(info.ModTime()) > time.Minute {
+		t.Errorf("it is as old as before, %v", err)
+	}
 }

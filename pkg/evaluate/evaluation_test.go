@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
@@ -275,6 +276,19 @@ func TestAnErrorOfANodeThatWasDoneIsOneOfTheWhole(t *testing.T) {
 	got, e := d.outcome(t, Limits{Workers: 1})
 	if got["n00"] != "ok" || e.Err() == nil || !strings.Contains(e.Err().Error(), "no such thing") {
 		t.Errorf("%v; %v", got, e.Err())
+	}
+}
+
+func TestABugInAnEvaluatorIsTheErrorOfTheEvaluation(t *testing.T) {
+	waited := make(chan struct{})
+	close(waited)
+	e := Start(t.Context(), buggy{waited}, nix.Request{}, Limits{}, nil, zerolog.Nop())
+	var bug *crash.Error
+	if _, err := e.Hive(); !errors.As(err, &bug) {
+		t.Errorf("%v", err)
+	}
+	for node := range e.Nodes() {
+		t.Errorf("and a node %s", node.Name)
 	}
 }
 

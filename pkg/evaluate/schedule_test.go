@@ -147,6 +147,7 @@ func TestANodeThatIsByItselfWaitsForTheOthers(t *testing.T) {
 	if _, more := s.another(dear); more != nil {
 		t.Errorf("%q is beside n00", more)
 	}
+	s.done(id, "n00")
 	s.ended(id)
 	if _, more := s.another(dear); strings.Join(more, "") != "n02" {
 		t.Errorf("at last comes %q", more)

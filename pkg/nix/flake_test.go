@@ -260,3 +260,15 @@ func TestTextsOfAFlakeStayOutOfNixsCaches(t *testing.T) {
 		t.Error("the search finds nothing at all")
 	}
 }
+
+// Traces go where logs go. A text comes only for who asks for it.
+func TestNoTextOfAFlakeIsInATrace(t *testing.T) {
+	source := flake(t, `colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = "planted" + "Secret"; };`)
+	h, err := all(t, Tool{}.NewEvaluator(source), Part{Request: Request{Keys: true, Announce: true}, Most: 10})
+	if err != nil || nodeNames(h) != "web" || !h.Nodes[0].Keys[0].TextLater {
+		t.Fatalf("%v; %+v", err, h.Nodes)
+	}
+	if strings.Contains(h.texts+h.announced, "plantedSecret") {
+		t.Errorf("%s\n%s", h.announced, h.texts)
+	}
+}

@@ -144,6 +144,25 @@ func TestATagThatThrowsNamesItsNode(t *testing.T) {
 	}
 }
 
+func TestTagsOfANodeThatIsExcludedAreNotRead(t *testing.T) {
+	const text = `{ web.deployment.tags = [ "a" ]; db.deployment.tags = [ (throw "ow") ]; }`
+	if h, err := evaluate(t, text, "@a,!db", Request{}); err != nil || nodeNames(h) != "web" {
+		t.Errorf("%v", err)
+	}
+}
+
+// The program refuses then, and nothing is evaluated for it.
+func TestAHiveThatWantsNodesNamedEvaluatesNoneOtherwise(t *testing.T) {
+	const text = `{ meta.allowApplyAll = false; web = throw "web was evaluated"; }`
+	h, err := evaluate(t, text, "", Request{Guarded: true})
+	if err != nil || len(h.Selected) > 0 || len(h.Nodes) > 0 {
+		t.Errorf("%v", err)
+	}
+	if _, err := evaluate(t, text, "", Request{}); err == nil {
+		t.Error("a hive that is not deployed is not guarded")
+	}
+}
+
 func TestABrokenHiveIsExplained(t *testing.T) {
 	cases := []struct {
 		name, hive string
