@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 )
 
 func TestJobsAreDividedAmongProcesses(t *testing.T) {
@@ -46,15 +47,18 @@ func TestJobsAreDividedAmongProcesses(t *testing.T) {
 }
 
 func TestWhoWaitsForJobsHearsOfTheEnd(t *testing.T) {
-	j := newJobs() // the limit is never known
-	ctx, stop := context.WithCancelCause(t.Context())
-	ended := make(chan error)
-	go func() { _, err := j.take(ctx, func() bool { return true }); ended <- err }()
-	why := errors.New("enough")
-	stop(why)
-	if err := <-ended; !errors.Is(err, why) {
-		t.Errorf("%v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		j := newJobs() // the limit is never known
+		ctx, stop := context.WithCancelCause(t.Context())
+		ended := make(chan error, 1)
+		go func() { _, err := j.take(ctx, func() bool { return true }); ended <- err }()
+		synctest.Wait() // it waits by now
+		why := errors.New("enough")
+		stop(why)
+		if err := <-ended; !errors.Is(err, why) {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 func TestMaxJobsIsWhatNixAndTheUserSay(t *testing.T) {
