@@ -79,11 +79,15 @@ func evalMemory(c *cli.Context) (int64, error) {
 		return evaluate.PartOfFree(percent / 100), nil
 	}
 	digits := strings.TrimRight(strings.ToUpper(text), "KMGTIB")
-	unit := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(text[len(digits):]), "B"), "I")
-	factor, known := map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}[unit]
+	factor, known := units[strings.TrimSuffix(strings.ToUpper(text[len(digits):]), "B")]
 	size, err := strconv.ParseFloat(digits, 64)
 	if err != nil || !known || !(size > 0) || size*factor > math.MaxInt64/2 {
 		return 0, wrong
 	}
 	return int64(size * factor), nil
+}
+
+// units of a size; a B may follow.
+var units = map[string]float64{
+	"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40,
 }

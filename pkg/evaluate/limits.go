@@ -108,7 +108,7 @@ func (e *Evaluation) watch() {
 			youngest = p
 		}
 	}
-	if sum < int64(math.Round(0.9*float64(e.limits.Memory))) || len(e.processes) < 2 || youngest == nil || youngest.first && e.hive == nil {
+	if sum < int64(math.Round(0.9*float64(e.limits.Memory))) || len(e.processes) < 2 {
 		return
 	}
 	e.schedule.workers = max(1, e.schedule.workers-1)

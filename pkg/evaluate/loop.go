@@ -49,8 +49,8 @@ const (
 // tick is how often the memory and the progress of processes is looked at.
 const tick = 100 * time.Millisecond
 
-func (e *Evaluation) loop(ctx context.Context) {
-	ctx, stop := context.WithCancelCause(ctx)
+func (e *Evaluation) loop(user context.Context) {
+	ctx, stop := context.WithCancelCause(user)
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	e.startFirst(ctx)
@@ -74,7 +74,7 @@ func (e *Evaluation) loop(ctx context.Context) {
 			if e.err == nil {
 				e.err = context.Cause(ctx)
 			}
-			e.drain()
+			e.drain(user)
 		}
 		e.startOthers(ctx)
 	}
@@ -85,11 +85,21 @@ func (e *Evaluation) loop(ctx context.Context) {
 	close(e.nodes)
 }
 
-// drain waits for the processes that a cancelled context ends, and forgets the rest.
-func (e *Evaluation) drain() {
+// drain waits for the processes that a cancelled context ends, hands out what is
+// done, unless it was the user who cancelled, and forgets the rest.
+func (e *Evaluation) drain(user context.Context) {
 	for len(e.processes) > 0 {
 		if m := <-e.messages; m.kind == ended {
 			delete(e.processes, m.id)
+		}
+	}
+	for _, node := range e.pending {
+		if e.hive == nil { // nobody looks at nodes of a hive that is not known
+			break
+		}
+		select {
+		case e.nodes <- node:
+		case <-user.Done():
 		}
 	}
 	e.schedule, e.pending = newSchedule(1, 1), nil
@@ -199,7 +209,7 @@ func (e *Evaluation) takeNode(p *process, text []byte) {
 	switch {
 	case end:
 		p.stop()
-	case e.share > 0 && p.memory+p.growth > e.share && !e.schedule.runs[p.id].alone:
+	case e.share > 0 && p.memory+p.growth > e.share:
 		e.schedule.giveBack(p.id)
 		p.stop()
 	}

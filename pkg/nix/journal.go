@@ -91,6 +91,9 @@ func (j *journal) line(text string) {
 
 // program is told a line that is none of Nix's own.
 func (j *journal) program(text string) {
+	if j.node != "" && !j.trace { // perhaps for a key, whose errors show no address
+		text = placeOfURL.ReplaceAllString(text, "$1/"+NotShown)
+	}
 	j.plain = append(j.plain, text)
 	j.plain = j.plain[max(0, len(j.plain)-plainLines):]
 	j.log.Info().Msg(text)
@@ -151,6 +154,9 @@ func (j *journal) ours(text string) {
 
 // download is what Nix says of one that it tries again, by host and the rest.
 var download = regexp.MustCompile(`(unable to download '[^:/']+://[^/']*)/.*?'(: |; |$)`)
+
+// placeOfURL is a URL, by host and the rest.
+var placeOfURL = regexp.MustCompile(`\b([a-z][a-z0-9+.-]*://[^/'"\s]*)/[^'"\s]*`)
 
 // tell logs what is no error.
 func (j *journal) tell(text string) {

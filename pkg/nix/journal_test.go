@@ -50,6 +50,25 @@ func TestADownloadForANodeIsToldByItsHost(t *testing.T) {
 	}
 }
 
+// Git, which Nix runs, writes as it likes.
+func TestAnAddressThatGitTellsOfANodeIsCut(t *testing.T) {
+	const line = `fatal: unable to access 'http://127.0.0.1:1/s3cret/repo/': Failed to connect`
+	for _, c := range []struct {
+		node  string
+		trace bool
+		want  string
+	}{
+		{"web", false, `'http://127.0.0.1:1/[not shown]': Failed to connect`}, {"web", true, "s3cret"}, {"", false, "s3cret"},
+	} {
+		var out bytes.Buffer
+		j := &journal{said: &said{log: zerolog.New(&out)}, node: c.node, trace: c.trace}
+		j.line(line)
+		if !strings.Contains(out.String(), c.want) || c.want != "s3cret" && strings.Contains(out.String(), "s3cret") {
+			t.Errorf("%+v: %s", c, &out)
+		}
+	}
+}
+
 // Two threads of Nix write into one pipe, and a long line is not written at once.
 func TestAnErrorThatIsTornApartIsReadWhole(t *testing.T) {
 	const line = `@nix {"action":"msg","level":0,"msg":"error: no s3cret","raw_msg":"no luck"}`
