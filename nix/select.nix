@@ -207,7 +207,8 @@ let
     };
     notes = hive.notes or [ ];
     inherit names selected;
-    unmatched = map (m: m.text) (filter (m: m.names == [ ]) matched);
+    # The tags of nodes that are left out are not known.
+    unmatched = map (m: m.text) (filter (m: m.names == [ ] && (m.kind == "name" || without == [ ])) matched);
     # What might have been meant; to know that no tag matches, all were read.
     tags =
       if any (m: m.kind == "tag" && m.names == [ ]) matched then

@@ -72,7 +72,7 @@ func TestEveryHintIsGiven(t *testing.T) {
 			t.Errorf("no mistake leads to the hint %q", h.text)
 		}
 	}
-	for _, about := range []string{"attribute 'foo' missing", "Failed assertions:\n- The option `mode' does not exist", "syntax error, unexpected end of file", "The option `services.ngnix.enable' does not exist"} {
+	for _, about := range []string{"attribute 'foo' missing", "Failed assertions:\n- The option `mode' does not exist", "syntax error, unexpected end of file", "The option `services.ngnix.enable' does not exist", "The option `networking.hostNam' does not exist"} {
 		if got := withHints("message", about); got != "message" {
 			t.Errorf("%s has %q", about, got)
 		}
