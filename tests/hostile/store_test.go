@@ -126,13 +126,13 @@ func TestAHostThatBuildsAndLiesFailsAlone(t *testing.T) {
 	}{
 		"activities without end": {func(s *session) {
 			w := bufio.NewWriter(s.Stderr())
-			for id := range 300_000 {
+			for id := range 30_000 {
 				fmt.Fprintf(w, `@nix {"action":"start","id":%d,"type":105,"level":3,"text":"x","fields":["/nix/store/%032d-%s.drv","",1,1]}`+"\n", id, id, long[:60])
 			}
 			w.Flush()
 		}, "status 1"},
 		"failures without end": {func(s *session) {
-			for id := range 20_000 {
+			for id := range 3_000 {
 				fmt.Fprintf(s.Stderr(), `@nix {"action":"msg","level":0,"msg":"builder for '/nix/store/%032d-x.drv' failed"}`+"\n", id)
 			}
 		}, "more failed"},
