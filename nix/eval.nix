@@ -320,6 +320,8 @@ let
     {
       __schema = schema;
       inherit meta;
+      # keys.nix is part of every node, and with it that a key has one source.
+      checksKeys = true;
       nodes = genAttrs names checked;
       # Without being kept: it takes hundreds of megabytes.
       nodeOf = checked;

@@ -117,7 +117,11 @@ let
         }
         // (if later && key.text != null then { textLater = true; } else { text = utf8 name key.text; })
       else
-        { textLeftOut = true; }
+        {
+          textLeftOut = true;
+          # Where the system is evaluated, its assertions look as well.
+          noText = later && toplevel && hive.checksKeys or false && key.text == null;
+        }
     );
 
   # What has to be built before a text can be used: DRV!OUTPUT.
@@ -206,6 +210,14 @@ let
       binaryCacheFrom = hive.meta.binaryCacheFrom or null;
     };
     notes = hive.notes or [ ];
+    # Nothing but the hive has a part in the result: what else could is not there.
+    pure =
+      !any (name: builtins ? ${name}) [
+        "currentSystem"
+        "exec"
+        "importNative"
+      ]
+      && builtins.getEnv "PATH" == "";
     inherit names selected;
     # The tags of nodes that are left out are not known.
     unmatched = map (m: m.text) (filter (m: m.names == [ ] && (m.kind == "name" || without == [ ])) matched);

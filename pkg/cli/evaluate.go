@@ -104,10 +104,9 @@ func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(t
 // start is begin for one source.
 func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
 	evaluator := e.tool.NewEvaluator(e.source)
-	cached, save := e.cached(c, evaluator)
-	run := evaluate.Start(c.Context, cached, request, e.limits, announced, e.tool.Log)
+	run := evaluate.Start(c.Context, e.cached(c, evaluator), request, e.limits, announced, e.tool.Log)
 	stop := deploy.Remind(run.Progress, e.note)
-	end := func() { stop(); evaluator.Warn(); save() }
+	end := func() { stop(); evaluator.Warn() }
 	h, err := run.Hive()
 	if err != nil {
 		end()
@@ -117,13 +116,12 @@ func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(t
 }
 
 // cached is the evaluator with what was evaluated before, where that may be used.
-func (e *evaluation) cached(c *cli.Context, evaluator *nix.Evaluator) (_ evaluate.Evaluator, save func()) {
+func (e *evaluation) cached(c *cli.Context, evaluator *nix.Evaluator) evaluate.Evaluator {
 	dir, err := os.UserCacheDir()
 	if err != nil || c.Bool("no-eval-cache") || e.source.File != "" {
-		return evaluator, func() {}
+		return evaluator
 	}
-	cache := evalcache.New(evaluator, filepath.Join(dir, "colmena-go", "evaluations"), e.tool.Log)
-	return cache, func() { cache.Save(c.Context) }
+	return evalcache.New(evaluator, filepath.Join(dir, "colmena-go", "evaluations"), e.tool.Log)
 }
 
 // look tells what is notable of a hive. It fails where there is no node to deal with.

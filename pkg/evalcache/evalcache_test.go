@@ -2,11 +2,13 @@ package evalcache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,15 +21,31 @@ import (
 // double stands in for Nix, and counts. tests/cli has the real one.
 type double struct {
 	identity  string
+	later     string // the identity from the second time on, if it is not ""
 	drv       string // of every node; "" without one
 	builds    string // what its key needs: DRV!OUTPUT
 	text      string // of a key
 	evaluated []string
-	warned    []string
+	key       string // the rest of its key; "" has it with a text that comes later
+	impure    bool
+	says      []nix.Word // in each evaluation
+	fails     error      // after all that
+
+	mu    sync.Mutex
+	asked int
+	said  []string // again
 }
 
-func (d *double) Identity(context.Context) string { return d.identity }
-func (d *double) Remember(node, text string)      { d.warned = append(d.warned, node+": "+text) }
+func (d *double) Identity(context.Context) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.asked++; d.asked > 1 && d.later != "" {
+		return d.later
+	}
+	return d.identity
+}
+
+func (d *double) Say(word nix.Word) { d.said = append(d.said, word.Node+": "+word.Text) }
 
 func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
 	nodes := part.Only
@@ -35,14 +53,19 @@ func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
 		nodes = []string{"a", "b"}
 	}
 	if hooks.Head != nil {
-		hooks.Head([]byte(`{"names":["a","b"],"selected":["a","b"]}`))
+		hooks.Head(fmt.Appendf(nil, `{"names":["a","b"],"selected":["a","b"],"pure":%t}`, !d.impure))
+	}
+	if hooks.Said != nil {
+		for _, word := range d.says {
+			hooks.Said(word)
+		}
 	}
 	for _, name := range nodes[:min(len(nodes), part.Most)] {
 		d.evaluated = append(d.evaluated, name)
-		if hooks.Warned != nil {
-			hooks.Warned(name, "old")
-		}
 		key := `"textLater":true`
+		if d.key != "" {
+			key = d.key
+		}
 		if d.text != "" {
 			key = fmt.Sprintf(`"text":%q`, d.text)
 		}
@@ -51,7 +74,7 @@ func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
 		}
 		hooks.Done(fmt.Appendf(nil, `{"name":%q,"toplevel":{"drvPath":%q,"outputPath":"/nix/store/x"},"deployment":{"targetHost":"h","keys":{"k":{"name":"k","destDir":"/run/keys","user":"root","group":"root","permissions":"0600","uploadAt":"pre-activation",%s}}}}`, name, d.drv, key))
 	}
-	return nil
+	return d.fails
 }
 
 // run evaluates all nodes, as a command of its own would, and returns what was told.
@@ -70,10 +93,9 @@ func run(t *testing.T, d *double, dir string, part nix.Part) (told []string) {
 			told = append(told, node.Name)
 		},
 	})
-	if err != nil {
+	if !errors.Is(err, d.fails) {
 		t.Fatal(err)
 	}
-	c.Save(t.Context())
 	return told
 }
 
@@ -93,11 +115,8 @@ func TestWhatIsKnownIsNotEvaluatedAgain(t *testing.T) {
 		t.Fatalf("told %q, evaluated %q", told, d.evaluated)
 	}
 	d.evaluated = nil
-	if told := run(t, d, dir, nix.Part{}); !slices.Equal(told, []string{"head", "way to a", "a", "way to b", "b"}) || d.evaluated != nil {
+	if told := run(t, d, dir, nix.Part{}); !slices.Equal(told, []string{"head", "way to a", "way to b", "a", "b"}) || d.evaluated != nil {
 		t.Errorf("told %q, evaluated %q", told, d.evaluated)
-	}
-	if want := []string{"a: old", "b: old"}; !slices.Equal(d.warned, want) {
-		t.Errorf("warned of %q, want %q", d.warned, want)
 	}
 	for name, change := range map[string]func(*double, *nix.Part){
 		"another content":         func(d *double, _ *nix.Part) { d.identity = "two" },
@@ -137,6 +156,91 @@ func TestWhatWasEvaluatedForMoreServesForLess(t *testing.T) {
 		if run(t, d, dir, nix.Part{Request: c.then}); (d.evaluated == nil) != c.serves {
 			t.Errorf("%+v after %+v: evaluated %q", c.then, c.before, d.evaluated)
 		}
+	}
+}
+
+// So that `apply` after `build` evaluates nothing, where that is sure.
+func TestANodeWithoutTextsIsTheSameForWhoWantsThem(t *testing.T) {
+	for key, serves := range map[string]bool{
+		`"textLeftOut":true,"noText":true,"keyFile":"/f"`: true,
+		`"textLeftOut":true,"keyFile":"/f"`:               false, // beside which there may be a text, which is an error
+		`"textLeftOut":true`:                              false,
+		`"text":null,"keyCommand":["c"]`:                  true,
+	} {
+		dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), key: key}
+		run(t, d, dir, nix.Part{Request: nix.Request{Toplevel: true}})
+		d.evaluated = nil
+		if run(t, d, dir, nix.Part{Request: nix.Request{Toplevel: true, Keys: true}}); (d.evaluated == nil) != serves {
+			t.Errorf("%s: evaluated %q", key, d.evaluated)
+		}
+	}
+}
+
+// A user who mends a warning must not think that it is gone.
+func TestWhatTheHiveSaidIsSaidAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	d := &double{identity: "one", drv: drv(t), says: []nix.Word{
+		{Text: "of the hive"}, {Node: "b", Warning: true, Text: "old"}, {Node: "a", Text: "here"}, {Node: "not selected", Text: "a tag"},
+	}}
+	run(t, d, dir, nix.Part{})
+	if d.said != nil {
+		t.Errorf("said twice: %q", d.said)
+	}
+	run(t, d, dir, nix.Part{})
+	if want := []string{": of the hive", "not selected: a tag", "a: here", "b: old"}; !slices.Equal(d.said, want) {
+		t.Errorf("said %q, want %q", d.said, want)
+	}
+	d.says = []nix.Word{{Node: "b", Text: strings.Repeat("x", longestWords+1)}}
+	d.identity, d.evaluated = "two", nil
+	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nix.Part{})
+	if want := []string{"a", "b", "b"}; !slices.Equal(d.evaluated, want) {
+		t.Errorf("of one that says much: evaluated %q, want %q", d.evaluated, want)
+	}
+}
+
+func TestNothingIsKeptOfWhatIsNotPure(t *testing.T) {
+	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), impure: true}
+	run(t, d, dir, nix.Part{})
+	if files, _ := filepath.Glob(dir + "/*"); len(files) != 0 {
+		t.Errorf("kept: %q", files)
+	}
+}
+
+func TestNodesAreKeptThatWereDoneBeforeAFailure(t *testing.T) {
+	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), fails: errors.New("c is broken")}
+	run(t, d, dir, nix.Part{})
+	d.evaluated, d.fails = nil, nil
+	if run(t, d, dir, nix.Part{}); d.evaluated != nil {
+		t.Errorf("evaluated %q", d.evaluated)
+	}
+}
+
+// Each has read the file before the other has written it.
+func TestTwoAtOnceKeepWhatBothFind(t *testing.T) {
+	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
+	one, two := New(d, dir, zerolog.Nop()), New(d, dir, zerolog.Nop())
+	for _, part := range []struct {
+		*Cache
+		node string
+	}{{one, "none"}, {two, "none"}, {one, "a"}, {two, "b"}} {
+		if err := part.Run(t.Context(), nix.Part{Only: []string{part.node}, Most: 1}, nix.Hooks{Head: func([]byte) {}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.evaluated = nil
+	if run(t, d, dir, nix.Part{Only: []string{"a", "b"}}); d.evaluated != nil {
+		t.Errorf("evaluated %q", d.evaluated)
+	}
+}
+
+func TestAFileOfAKeyInTheStoreMustBeThereStill(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	d := &double{identity: "one", drv: drv(t), key: `"text":null,"builds":[],"keyFile":"/nix/store/00000000000000000000000000000000-source/secret"`}
+	run(t, d, dir, nix.Part{})
+	d.evaluated = nil
+	if run(t, d, dir, nix.Part{}); len(d.evaluated) != 2 {
+		t.Errorf("evaluated %q", d.evaluated)
 	}
 }
 
@@ -183,6 +287,22 @@ func TestAHeadIsThatOfTheSameQuestion(t *testing.T) {
 	}
 }
 
+func TestAHeadServesWhoeverMayDeployToAll(t *testing.T) {
+	for head, serves := range map[string]bool{
+		`{"selected":["a"],"meta":{"allowApplyAll":true}}`:  true,
+		`{"selected":["a"],"meta":{"allowApplyAll":false}}`: false,
+	} {
+		guarded, free := nix.Part{Request: nix.Request{Guarded: true}}, nix.Part{}
+		k := kept{Heads: map[string]told{selection(free): {Text: []byte(head)}}}
+		if _, _, known := k.head(guarded); known != serves {
+			t.Errorf("%s: %t, want %t", head, known, serves)
+		}
+		if _, selected, known := k.head(free); !known || len(selected) != 1 {
+			t.Errorf("%s is not even its own", head)
+		}
+	}
+}
+
 func TestOnlyWhatIsMissingIsEvaluated(t *testing.T) {
 	dir, d := t.TempDir(), &double{identity: "one", drv: drv(t)}
 	os.Chmod(dir, 0o700)
@@ -214,11 +334,8 @@ func TestKnownNodesAreNotEvaluatedForAnotherSelection(t *testing.T) {
 // Its nodes may be those of the hive as it was, or as it is.
 func TestNothingIsKeptOfAHiveThatChangesMeanwhile(t *testing.T) {
 	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
-	c := New(d, dir, zerolog.Nop())
-	if err := c.Run(t.Context(), nix.Part{Most: 10}, nix.Hooks{Done: func([]byte) { d.identity = "two" }}); err != nil {
-		t.Fatal(err)
-	}
-	c.Save(t.Context())
+	d.later = "two"
+	run(t, d, dir, nix.Part{})
 	if files, _ := filepath.Glob(dir + "/*"); len(files) != 0 {
 		t.Errorf("kept: %q", files)
 	}

@@ -21,8 +21,8 @@ type store struct{ dir string }
 // How much is kept.
 const (
 	mostFiles   = 64
-	mostBytes   = 64 << 20 // of all files
-	largestFile = 16 << 20
+	mostBytes   = 128 << 20 // of all files
+	largestFile = 32 << 20
 )
 
 var errForeign = errors.New("it is not this user's alone")

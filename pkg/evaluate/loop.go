@@ -156,7 +156,7 @@ func (e *Evaluation) handle(ctx context.Context, m message) error {
 	p := e.processes[m.id]
 	switch m.kind {
 	case started:
-		p.pid = m.pid
+		p.pid, p.any, p.memory = m.pid, false, 0 // what came before was known, or of a process that has ended
 		killFirst(m.pid)
 	case headed:
 		return e.takeHead(p, m.text)

@@ -37,11 +37,19 @@ type Hooks struct {
 	// Announced gets a text for [hive.DecodeTarget], without secrets.
 	Announced func(text []byte)
 	Begun     func(node string)
-	// Warned is told of a warning of a node's, which is logged by [Evaluator.Warn].
-	Warned func(node, text string)
+	// Said is told what the hive says on the way, which is logged.
+	Said func(Word)
 	// Done gets a text for [hive.DecodeNode] of each node in turn. It may hold
 	// secrets, but the texts of a flake's keys only if the part says so.
 	Done func(text []byte)
+}
+
+// Word is what a hive says while it is evaluated, without logins: a warning
+// (lib.warn, config.warnings) or a trace.
+type Word struct {
+	Node    string `json:",omitempty"` // "" outside of nodes
+	Warning bool   `json:",omitempty"`
+	Text    string
 }
 
 // Errors that callers tell apart with errors.Is.
@@ -63,7 +71,11 @@ type Evaluator struct {
 	tool   Tool
 	source Source
 
-	said said // in all processes
+	said  said    // in all processes
+	again journal // of what [Evaluator.Say] tells
+
+	askSettings sync.Once
+	settings    func() map[string]setting // waits for them; set by [Evaluator.Identity]
 
 	question // of the user; without an expression, parts are evaluated
 
@@ -81,8 +93,8 @@ func (t Tool) NewEvaluator(source Source) *Evaluator {
 // with its nodes.
 func (e *Evaluator) Warn() { e.said.warn() }
 
-// Remember has Warn log a warning of a node's, as if it had been evaluated.
-func (e *Evaluator) Remember(node, text string) { e.said.remember(node, text) }
+// Say logs a word as if an evaluation had said it now.
+func (e *Evaluator) Say(word Word) { e.said.tell(&e.again, word.level(), word.Node, word.Text) }
 
 // Run evaluates a part in one process (and in one for every output that a flake
 // turns out not to have). It fails with [ErrNoNix], [ErrEval], [ErrNoOutput] or

@@ -56,7 +56,7 @@ func (e *Evaluator) flake(ctx context.Context, part Part, hooks Hooks) error {
 		err := e.inOutput(ctx, found{output: out}, part, hooks)
 		if errors.Is(err, errRefused) && out.name == "colmena" {
 			var value string
-			if value, err = e.tool.shadowed(ctx, e.source, out.name); err == nil {
+			if value, err = e.tool.shadowed(ctx, e.source, out.name, &e.said); err == nil {
 				err = e.inOutput(ctx, found{output: out, shadowed: value}, part, hooks)
 			}
 		}
@@ -152,8 +152,8 @@ func (p *process) flake(ctx context.Context, source Source, at found) error {
 // shadowed is an expression for an output of a flake that has a package of that
 // name, by way of the flake's copy in the store, which is pure as well; null if
 // the flake has no such output.
-func (t Tool) shadowed(ctx context.Context, source Source, output string) (string, error) {
-	text, err := t.metadata(ctx, source)
+func (t Tool) shadowed(ctx context.Context, source Source, output string, said *said) (string, error) {
+	text, err := t.metadata(ctx, source, said)
 	if err != nil {
 		return "", err
 	}

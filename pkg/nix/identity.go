@@ -24,12 +24,10 @@ func (e *Evaluator) Identity(ctx context.Context) string {
 	if e.source.File != "" || e.tool.Impure || e.tool.mayBeImpure() {
 		return ""
 	}
-	settings, err := e.tool.settings(ctx)
-	if err != nil || letMoreBeSeen(settings) {
-		return ""
-	}
-	metadata, err := e.tool.metadata(ctx, e.source)
-	if err != nil || !locked(metadata) {
+	e.askSettings.Do(func() { e.settings = e.tool.beginSettings(ctx) })
+	metadata, err := e.tool.metadata(ctx, e.source, &e.said)
+	settings := e.settings()
+	if err != nil || !locked(metadata) || settings == nil || letMoreBeSeen(settings) {
 		return ""
 	}
 	sum := sha256.New()
@@ -53,12 +51,13 @@ func (t Tool) mayBeImpure() bool {
 
 // metadata is what Nix says of a flake: where it is, what was locked, and how its
 // content is called. It locks inputs first, as an evaluation does.
-func (t Tool) metadata(ctx context.Context, source Source) ([]byte, error) {
-	cmd := t.command(ctx, "nix", append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json", source.Flake)...)
+func (t Tool) metadata(ctx context.Context, source Source, said *said) ([]byte, error) {
+	args := append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json")
+	cmd := t.command(ctx, "nix", append(append(args, t.optionArgs()...), source.Flake)...)
 	cmd.Dir = source.Dir
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	journal := &journal{said: &said{log: t.Log}, trace: t.ShowTrace}
+	journal := &journal{said: said, trace: t.ShowTrace}
 	if err := t.run(ctx, cmd, journal.line); exited(err) {
 		return nil, journal.failure(t.surroundings())
 	} else if err != nil {
@@ -68,21 +67,33 @@ func (t Tool) metadata(ctx context.Context, source Source) ([]byte, error) {
 }
 
 // locked reports whether the content of a flake and of all its inputs is known by
-// its hash.
+// its hash. Inputs inside of another (path:./x) are part of that one since Nix 2.26,
+// and have no hash of their own but a parent.
 func locked(metadata []byte) bool {
-	type hashed struct{ NarHash string }
+	type hashed struct{ NarHash, Type, Path string }
 	var of struct {
 		Locked hashed
 		Locks  struct {
 			Root  string
-			Nodes map[string]struct{ Locked *hashed }
+			Nodes map[string]struct {
+				Locked *hashed
+				Parent []string
+			}
 		}
 	}
 	if json.Unmarshal(metadata, &of) != nil || of.Locked.NarHash == "" {
 		return false
 	}
 	for name, node := range of.Locks.Nodes {
-		if name != of.Locks.Root && (node.Locked == nil || node.Locked.NarHash == "") {
+		if name == of.Locks.Root {
+			continue
+		}
+		at := node.Locked
+		if at == nil {
+			return false
+		}
+		inside := node.Parent != nil && at.Type == "path" && !filepath.IsAbs(at.Path)
+		if at.NarHash == "" && !inside {
 			return false
 		}
 	}

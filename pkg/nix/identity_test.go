@@ -37,3 +37,22 @@ func TestAFlakeWhoseEvaluationSeesMoreHasNoIdentity(t *testing.T) {
 		t.Error("a setting in a file that nix.conf includes makes no difference")
 	}
 }
+
+// As versions of Nix write them: 2.26 has no hash of an input inside of another.
+func TestAFlakeIsKnownByTheHashesOfAllInputs(t *testing.T) {
+	for node, want := range map[string]bool{
+		`{"locked":{"narHash":"sha256-x","path":"/elsewhere","type":"path"}}`: true,
+		`{"locked":{"path":"./inside","type":"path"},"parent":[]}`:            true,
+		`{"locked":{"path":"./inside","type":"path"}}`:                        false,
+		`{"locked":{"path":"/elsewhere","type":"path"},"parent":[]}`:          false,
+		`{"locked":{"type":"git","url":"x"},"parent":[]}`:                     false,
+		`{"original":{"path":"/elsewhere","type":"path"}}`:                    false,
+	} {
+		for _, hash := range []string{"sha256-y", ""} {
+			text := `{"locked":{"narHash":"` + hash + `"},"locks":{"root":"root","nodes":{"root":{},"x":` + node + `}}}`
+			if got := locked([]byte(text)); got != (want && hash != "") {
+				t.Errorf("%s: %t", text, got)
+			}
+		}
+	}
+}

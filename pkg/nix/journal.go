@@ -13,7 +13,7 @@ import (
 type journal struct {
 	*said
 	traced func(what, text string) // is told of the traces of nix/select.nix; may be nil
-	warned func(node, text string) // is told of warnings of nodes; may be nil
+	heard  func(Word)              // is told what the hive says; may be nil
 	trace  bool                    // --show-trace: what may be a secret is shown
 	token  string                  // of these traces; "" if there are none
 	node   string                  // the node that is being evaluated, "" for none
@@ -164,32 +164,38 @@ func (j *journal) tell(text string) {
 	if j.node != "" && !j.trace { // perhaps for a key, whose errors show no address
 		text = download.ReplaceAllString(text, "$1/"+NotShown+"'$2")
 	}
-	if !j.first(j, j.node+"\x00"+text) {
+	for _, kind := range kinds {
+		rest, ok := strings.CutPrefix(text, kind.prefix)
+		if !ok {
+			continue
+		}
+		if kind.hive && j.heard != nil {
+			j.heard(Word{Node: j.node, Warning: kind.level == zerolog.WarnLevel, Text: rest})
+		}
+		j.said.tell(j, kind.level, j.node, rest)
 		return
 	}
-	for _, kind := range []struct {
-		prefix string
-		level  zerolog.Level
-	}{
-		{"trace: warning: ", zerolog.WarnLevel}, {"trace: evaluation warning: ", zerolog.WarnLevel}, // lib.warn and config.warnings
-		{"trace: ", zerolog.InfoLevel}, {"warning: ", zerolog.WarnLevel}, {"evaluation warning: ", zerolog.WarnLevel},
-		{"", zerolog.DebugLevel},
-	} {
-		if rest, ok := strings.CutPrefix(text, kind.prefix); ok {
-			switch {
-			case j.node == "":
-				j.log.WithLevel(kind.level).Msg(rest)
-			case kind.level == zerolog.WarnLevel:
-				j.remember(j.node, rest)
-				if j.warned != nil {
-					j.warned(j.node, rest)
-				}
-			default:
-				j.log.WithLevel(kind.level).Str("node", j.node).Msg(rest)
-			}
-			return
-		}
+}
+
+// kinds are what is no error, by how it begins: what the hive says, and what Nix does.
+var kinds = []struct {
+	prefix string
+	level  zerolog.Level
+	hive   bool
+}{
+	{"trace: warning: ", zerolog.WarnLevel, true}, // lib.warn and config.warnings
+	{"trace: evaluation warning: ", zerolog.WarnLevel, true},
+	{"evaluation warning: ", zerolog.WarnLevel, true},
+	{"trace: ", zerolog.InfoLevel, true},
+	{"warning: ", zerolog.WarnLevel, false},
+	{"", zerolog.DebugLevel, false},
+}
+
+func (w Word) level() zerolog.Level {
+	if w.Warning {
+		return zerolog.WarnLevel
 	}
+	return zerolog.InfoLevel
 }
 
 // color is how Nix marks words, whatever its output is.

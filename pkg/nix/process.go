@@ -127,9 +127,9 @@ func (p *process) traced(what, text string) {
 	}
 }
 
-func (p *process) warned(node, text string) {
-	if p.hooks.Warned != nil {
-		p.tell(func(text []byte) { p.hooks.Warned(node, string(text)) }, []byte(text))
+func (p *process) heard(word Word) {
+	if p.hooks.Said != nil {
+		p.tell(func([]byte) { p.hooks.Said(word) }, nil)
 	}
 }
 
@@ -160,7 +160,7 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 		}
 	}}
 	cmd.Stdout = out
-	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced, warned: p.warned, expression: p.expression}
+	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced, heard: p.heard, expression: p.expression}
 	err := p.tool.runAs(ctx, cmd, &lineWriter{emit: journal.line, most: longestTrace}, p.hooks.Started)
 	var exit *exec.ExitError
 	switch {

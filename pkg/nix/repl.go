@@ -67,7 +67,7 @@ func (t Tool) Repl(ctx context.Context, source Source, dir string, terminal Term
 // means what git tracks, where that is a repository; and the folder as it is, so
 // that what is loaded again is what has been edited.
 func (t Tool) absolute(ctx context.Context, source Source) (string, error) {
-	text, err := t.metadata(ctx, source)
+	text, err := t.metadata(ctx, source, &said{log: t.Log})
 	if err != nil {
 		return "", err
 	}

@@ -36,6 +36,20 @@ func (s *said) first(j *journal, text string) bool {
 	return s.by[text] == j
 }
 
+// tell logs what a process says, unless another has said it: at once, or in the end
+// if it is a warning of a node's.
+func (s *said) tell(j *journal, level zerolog.Level, node, text string) {
+	switch {
+	case !s.first(j, node+"\x00"+text):
+	case node == "":
+		s.log.WithLevel(level).Msg(text)
+	case level == zerolog.WarnLevel:
+		s.remember(node, text)
+	default:
+		s.log.WithLevel(level).Str("node", node).Msg(text)
+	}
+}
+
 // remember keeps a warning of a node, each once.
 func (s *said) remember(node, text string) {
 	s.mu.Lock()

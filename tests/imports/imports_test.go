@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"pkg/plan":       {"pkg/hive", "pkg/secret"},
 	"pkg/event":      {"pkg/hive", "pkg/plan"},
 	"pkg/nix":        {"nix", "pkg/child", "pkg/crash", "pkg/hive", "pkg/hostscript"},
-	"pkg/evalcache":  {"pkg/hive", "pkg/nix"},
+	"pkg/evalcache":  {"pkg/crash", "pkg/hive", "pkg/nix"},
 	"pkg/evaluate":   {"pkg/crash", "pkg/hive", "pkg/nix"},
 	"pkg/scratch":    {},
 	"pkg/child":      {},
