@@ -1,5 +1,6 @@
 // Command bench measures on real hosts, and prints every figure as a ratio to a
-// baseline of the same run: machines are noisy, ratios less so.
+// baseline of the same run: machines are noisy, ratios less so. Its arguments are
+// the parts to measure; all without any.
 package main
 
 import (
@@ -51,9 +52,21 @@ func run() error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	for _, measure := range []func() error{b.oneHost, b.manyHosts, b.unchanged, b.withUnits, b.shared} {
-		if err := measure(); err != nil {
-			return err
+	for _, part := range []struct {
+		name    string
+		measure []func() error
+	}{
+		{"hosts", []func() error{b.oneHost, b.manyHosts, b.unchanged, b.withUnits, b.shared}},
+		{"evaluation", []func() error{b.evaluation}},
+		{"flake", []func() error{b.seenFlake}},
+	} {
+		if wanted := os.Args[1:]; len(wanted) > 0 && !slices.Contains(wanted, part.name) {
+			continue
+		}
+		for _, measure := range part.measure {
+			if err := measure(); err != nil {
+				return err
+			}
 		}
 	}
 	if len(b.bad) > 0 {
