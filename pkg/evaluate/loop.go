@@ -15,7 +15,6 @@ import (
 // process is one that runs.
 type process struct {
 	id      int
-	first   bool // it evaluates the head
 	end     context.CancelCauseFunc
 	pid     int
 	begin   time.Time
@@ -107,7 +106,7 @@ func (e *Evaluation) drain(user context.Context) {
 
 func (e *Evaluation) startFirst(ctx context.Context) {
 	id := e.schedule.add(nil, false)
-	e.start(ctx, id, nix.Part{Request: e.request, Most: e.limits.PerNodes, Without: e.without}, true)
+	e.start(ctx, id, nix.Part{Request: e.request, Most: e.limits.PerNodes, Without: e.without})
 }
 
 // startOthers starts what processes there should be.
@@ -119,14 +118,15 @@ func (e *Evaluation) startOthers(ctx context.Context) {
 		}
 		request := e.request
 		request.Selector = hive.Selector{}
-		e.start(ctx, id, nix.Part{Request: request, Only: nodes, Most: len(nodes), Without: e.without}, false)
+		e.start(ctx, id, nix.Part{Request: request, Only: nodes, Most: len(nodes), Without: e.without})
 	}
 }
 
-// start runs a process. What it tells comes as messages.
-func (e *Evaluation) start(ctx context.Context, id int, part nix.Part, first bool) {
+// start runs a process. What it tells comes as messages; of the head nothing, unless
+// that tells which nodes are its.
+func (e *Evaluation) start(ctx context.Context, id int, part nix.Part) {
 	ctx, end := context.WithCancelCause(ctx)
-	p := &process{id: id, first: first, end: end, begin: time.Now()}
+	p := &process{id: id, end: end, begin: time.Now()}
 	e.processes[id] = p
 	part.Heap = e.heap()
 	tell := func(m message) { m.id = id; e.messages <- m }
@@ -136,7 +136,7 @@ func (e *Evaluation) start(ctx context.Context, id int, part nix.Part, first boo
 		Begun:     func(node string) { tell(message{kind: begun, node: node}) },
 		Done:      func(text []byte) { tell(message{kind: done, text: text}) },
 	}
-	if first {
+	if part.Only == nil {
 		hooks.Head = func(text []byte) { tell(message{kind: headed, text: text}) }
 	}
 	go func() {
@@ -245,8 +245,8 @@ func (p *process) stop() {
 func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 	at := e.schedule.atHand(p.id)
 	alone := e.schedule.runs[p.id].alone
+	named := whose(err)
 	var eval *nix.EvalError
-	var problem *hive.Problem
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -255,10 +255,8 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 		return nil
 	case err == nil:
 		err = fmt.Errorf("%w: it ended without a word of node %q", nix.ErrEval, at)
-	case errors.As(err, &eval) && eval.Node != "":
-		at = eval.Node
-	case errors.As(err, &problem):
-		at = problem.Node
+	case named != "":
+		at = named
 	case errors.Is(err, nix.ErrKilled) && !alone && at != "":
 		e.log.Warn().Str("node", at).Msgf("%v, most likely as memory ran out: its nodes are evaluated again, this one by itself", err)
 		e.schedule.ended(p.id, at)
@@ -266,7 +264,7 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 		e.schedule.workers = 1
 		e.share = e.limits.Memory
 		return nil
-	case eval != nil && at != "" && !p.at.IsZero():
+	case errors.As(err, &eval) && at != "" && !p.at.IsZero():
 		eval.Node = at // Nix had no time to say where it was
 	case errors.Is(err, nix.ErrKilled) && at != "":
 		err = fmt.Errorf("%w, as it was before beside others: most likely it needs more memory than there is", err)
@@ -283,6 +281,19 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 		e.startFirst(ctx)
 	}
 	return nil
+}
+
+// whose is the node that an error of a process names, "" if it names none.
+func whose(err error) string {
+	var eval *nix.EvalError
+	var problem *hive.Problem
+	switch {
+	case errors.As(err, &eval):
+		return eval.Node
+	case errors.As(err, &problem):
+		return problem.Node
+	}
+	return ""
 }
 
 // costsNow are the costs, with what is known of nodes that are not yet done.

@@ -105,30 +105,25 @@ func (t *texts) of(ctx context.Context, node string) ([]hive.Key, error) {
 func (t *texts) run(ctx context.Context, nodes []string) {
 	got := map[string]textsOfNode{}
 	defer t.over(got) // whatever happens, as others wait
+	isGot := func(node string) bool { _, is := got[node]; return is }
 	for len(nodes) > 0 {
 		request := nix.Request{Keys: true}
 		err := t.evaluator.Run(ctx, nix.Part{Request: request, Only: slices.Clone(nodes), Most: len(nodes), Texts: true, Heap: t.heap}, nix.Hooks{Done: func(text []byte) {
 			node, err := hive.DecodeNode(text)
 			got[node.Name] = textsOfNode{node.Keys, err}
 		}})
-		nodes = slices.DeleteFunc(nodes, func(node string) bool { _, done := got[node]; return done })
+		nodes = slices.DeleteFunc(nodes, isGot)
 		if err == nil {
 			err = errNoTexts
 		}
-		var eval *nix.EvalError
-		var problem *hive.Problem
-		switch {
-		case len(nodes) == 0:
-		case errors.As(err, &eval) && slices.Contains(nodes, eval.Node):
-			got[eval.Node] = textsOfNode{err: err}
-		case errors.As(err, &problem) && slices.Contains(nodes, problem.Node):
-			got[problem.Node] = textsOfNode{err: err}
-		default:
-			for _, node := range nodes {
-				got[node] = textsOfNode{err: err}
-			}
+		broken := nodes
+		if at := slices.Index(nodes, whose(err)); at >= 0 {
+			broken = nodes[at : at+1]
 		}
-		nodes = slices.DeleteFunc(nodes, func(node string) bool { _, done := got[node]; return done })
+		for _, node := range broken {
+			got[node] = textsOfNode{err: err}
+		}
+		nodes = slices.DeleteFunc(nodes, isGot)
 	}
 }
 
