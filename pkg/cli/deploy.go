@@ -59,7 +59,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return d.here.explain(err)
 	}
 	builder := d.tool.NewBuilder(nix.BuilderOptions{
-		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: func(text string) { d.tool.Log.Info().Msg(text) },
+		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note,
 	})
 	defer builder.Close()
 	via, err := d.via(c, evaluated.Meta)

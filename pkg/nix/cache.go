@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,11 +83,11 @@ func (c *Cache) work() {
 // copy is one copy; the first that it is for hears what Nix says.
 func (c *Cache) copy(puts []*put) (err error) {
 	defer crash.Recover(&err)
-	args := append(append([]string{}, features...), "copy", "--no-check-sigs", "--to", c.url)
+	args := []string{"copy", "--no-check-sigs", "--to", c.url}
 	for _, p := range puts {
 		args = append(args, p.path)
 	}
-	if err := c.tool.run(c.ctx, c.tool.command(c.ctx, "nix", args...), masked(puts[0].output)); err != nil {
+	if err := c.tool.run(c.ctx, c.tool.nix(c.ctx, args...), masked(puts[0].output)); err != nil {
 		return fmt.Errorf("copying to the cache %s: %w", WithoutLogins(c.url), err)
 	}
 	return nil
@@ -96,17 +95,15 @@ func (c *Cache) copy(puts []*put) (err error) {
 
 // Signers are the names of the keys that the cache's copy of a path is signed with.
 func (c *Cache) Signers(ctx context.Context, path string) (names []string, err error) {
-	cmd := c.tool.command(ctx, "nix", append(append([]string{}, features...), "path-info", "--json", "--store", c.url, path)...)
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	if err := c.tool.run(ctx, cmd, nil); err != nil {
+	text, err := c.tool.printed(ctx, c.tool.nix(ctx, "path-info", "--json", "--store", c.url, path), nil)
+	if err != nil {
 		return nil, err
 	}
 	type info struct{ Signatures []string }
 	var infos []info // before 2.19
-	if json.Unmarshal(out.Bytes(), &infos) != nil {
+	if json.Unmarshal(text, &infos) != nil {
 		var byPath map[string]info
-		if err := json.Unmarshal(out.Bytes(), &byPath); err != nil {
+		if err := json.Unmarshal(text, &byPath); err != nil {
 			return nil, errors.New("nix path-info answers no JSON that is known")
 		}
 		for _, i := range byPath {

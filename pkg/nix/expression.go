@@ -83,10 +83,7 @@ func (q question) wish() string {
 
 // ofFile asks of a hive.nix.
 func (p *process) ofFile(ctx context.Context, file string) error {
-	expr := fmt.Sprintf("let c = %s; hive = c.makeHive { hermetic = false; } (import %s); in builtins.head %s",
-		nixfiles.Expression(), nixfiles.Quote(file), p.wish(atTheEnd))
-	args := append(p.options(), "--eval", "--strict", "--read-write-mode", "--expr", p.expression.before(expr))
-	return p.run(ctx, p.tool.command(ctx, "nix-instantiate", args...), func(line []byte) error {
+	return p.run(ctx, p.ofHive(ctx, file, "builtins.head "+p.wish(atTheEnd)), func(line []byte) error {
 		text, err := unquoted(line)
 		p.tell(p.hooks.Done, text)
 		return err

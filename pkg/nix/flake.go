@@ -113,8 +113,7 @@ func (p *process) flake(ctx context.Context, source Source, at found) error {
 	}
 	apply := fmt.Sprintf("v: if builtins.isAttrs v && (%s) then { next = true; } else let c = %s; hive = c.fromFlake { flakeSource = %t; } %s v; in %s",
 		at.guard, nixfiles.Expression(), !at.noSource, nixfiles.Quote(at.name), p.wish(form))
-	args := append(append([]string{}, features...), "eval", "--json")
-	args = append(append(args, p.options()...), "--option", "eval-cache", "false")
+	args := append(append([]string{"eval", "--json"}, p.options()...), "--option", "eval-cache", "false")
 	if at.shadowed != "" {
 		args = append(args, "--expr", p.expression.before(fmt.Sprintf("let v = %s; in if v == null then { next = true; } else (%s) v", at.shadowed, apply)))
 	} else {
@@ -123,7 +122,7 @@ func (p *process) flake(ctx context.Context, source Source, at found) error {
 	if p.tool.Impure {
 		args = append(args, "--impure")
 	}
-	cmd := p.tool.command(ctx, "nix", args...)
+	cmd := p.tool.nix(ctx, args...)
 	cmd.Dir = source.Dir
 	var whole []byte
 	if err := p.run(ctx, cmd, func(line []byte) error { whole = line; return nil }); err != nil {

@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -52,18 +51,18 @@ func (t Tool) mayBeImpure() bool {
 // metadata is what Nix says of a flake: where it is, what was locked, and how its
 // content is called. It locks inputs first, as an evaluation does.
 func (t Tool) metadata(ctx context.Context, source Source, said *said) ([]byte, error) {
-	args := append(append([]string{}, features...), "flake", "metadata", "--json", "--log-format", "internal-json")
-	cmd := t.command(ctx, "nix", append(append(args, t.optionArgs()...), source.Flake)...)
+	args := append([]string{"flake", "metadata", "--json", "--log-format", "internal-json"}, t.optionArgs()...)
+	cmd := t.nix(ctx, append(args, source.Flake)...)
 	cmd.Dir = source.Dir
-	var out bytes.Buffer
-	cmd.Stdout = &out
 	journal := &journal{said: said, trace: t.ShowTrace}
-	if err := t.run(ctx, cmd, journal.line); exited(err) {
+	text, err := t.printed(ctx, cmd, journal.line)
+	switch {
+	case exited(err):
 		return nil, journal.failure(t.surroundings())
-	} else if err != nil {
+	case err != nil:
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return text, nil
 }
 
 // locked reports whether the content of a flake and of all its inputs is known by

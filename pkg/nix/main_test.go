@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/tests/hostile"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
@@ -115,4 +116,22 @@ func tag(h *wholeHive, node string) string {
 func evaluateAll(t *testing.T, tool Tool, source Source) error {
 	t.Helper()
 	return tool.NewEvaluator(source).Run(t.Context(), Part{Most: 10}, Hooks{})
+}
+
+// hostileHive is a hive.nix of tests/hostile.
+func hostileHive(t *testing.T, h hostile.Hive) Source {
+	t.Helper()
+	source := hiveFile(t, h.Text)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(source.File), "keys.nix"), []byte(h.Keys), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
+// hasNoSecret looks for those of such hives.
+func hasNoSecret(t *testing.T, said string) {
+	t.Helper()
+	if strings.Contains(said, hostile.Secret) || strings.Contains(said, "7373737") {
+		t.Errorf("%v\nshows the secret", said)
+	}
 }

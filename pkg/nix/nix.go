@@ -4,12 +4,14 @@
 package nix
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -128,6 +130,19 @@ func (t Tool) runAs(ctx context.Context, cmd *exec.Cmd, output *lineWriter, star
 // features that every call needs, whatever nix.conf says.
 var features = []string{"--extra-experimental-features", "nix-command flakes"}
 
+// nix prepares a command of nix(1).
+func (t Tool) nix(ctx context.Context, args ...string) *exec.Cmd {
+	return t.command(ctx, "nix", slices.Concat(features, args)...)
+}
+
+// printed runs a command like run, and returns what it prints.
+func (t Tool) printed(ctx context.Context, cmd *exec.Cmd, output func(string)) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	err := t.run(ctx, cmd, output)
+	return out.Bytes(), err
+}
+
 func (t Tool) optionArgs() []string {
 	var args []string
 	for _, option := range t.Options {
@@ -151,14 +166,14 @@ type CopyOptions struct {
 // does not apply: options travel to the daemon, where root would obey them. It fails
 // with [ErrNoNix] or with what Nix said.
 func (t Tool) Copy(ctx context.Context, path, store string, opts CopyOptions) error {
-	args := append(append([]string{}, features...), "copy", "--no-check-sigs", "--to", store)
+	args := []string{"copy", "--no-check-sigs", "--to", store}
 	if opts.Substitute {
 		args = append(args, "--substitute-on-destination")
 	}
 	if opts.Recipe {
 		args = append(args, "--derivation")
 	}
-	if err := t.run(ctx, t.command(ctx, "nix", append(args, path)...), opts.lines()); err != nil {
+	if err := t.run(ctx, t.nix(ctx, append(args, path)...), opts.lines()); err != nil {
 		return fmt.Errorf("copying %s: %w", path, err)
 	}
 	return nil

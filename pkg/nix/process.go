@@ -65,14 +65,12 @@ func inJSON(value any) string {
 // it is asked for one by one: as strings of Nix, each of which is a line, where
 // JSON would come together when a block is full (2.8).
 func (p *process) file(ctx context.Context, file string) error {
-	expr := fmt.Sprintf("let c = %s; hive = c.makeHive { hermetic = false; } (import %s); in %s",
-		nixfiles.Expression(), nixfiles.Quote(file), p.wish(inLines))
-	args := append(p.options(), "--eval", "--strict", "--read-write-mode", "--expr", expr, "-A", "head")
+	wanted := []string{"-A", "head"}
 	for i := range p.count() {
-		args = append(args, "-A", "n"+strconv.Itoa(i))
+		wanted = append(wanted, "-A", "n"+strconv.Itoa(i))
 	}
 	head := true
-	return p.run(ctx, p.tool.command(ctx, "nix-instantiate", args...), func(line []byte) error {
+	return p.run(ctx, p.ofHive(ctx, file, p.wish(inLines), wanted...), func(line []byte) error {
 		text, err := unquoted(line)
 		switch {
 		case err != nil:
@@ -85,6 +83,15 @@ func (p *process) file(ctx context.Context, file string) error {
 		}
 		return nil
 	})
+}
+
+// ofHive prepares the evaluation of an expression over c and hive, that of a file, or of
+// wanted attributes of it.
+func (p *process) ofHive(ctx context.Context, file, expression string, wanted ...string) *exec.Cmd {
+	expr := fmt.Sprintf("let c = %s; hive = c.makeHive { hermetic = false; } (import %s); in %s",
+		nixfiles.Expression(), nixfiles.Quote(file), expression)
+	args := append(p.options(), "--eval", "--strict", "--read-write-mode", "--expr", p.expression.before(expr))
+	return p.tool.command(ctx, "nix-instantiate", append(args, wanted...)...)
 }
 
 // count is how many nodes may come.

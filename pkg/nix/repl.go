@@ -41,7 +41,7 @@ func (t Tool) Repl(ctx context.Context, source Source, dir string, terminal Term
 	if err := os.WriteFile(file, []byte(nixfiles.Repl()), 0o600); err != nil {
 		return err
 	}
-	args := append(append([]string{}, features...), "repl")
+	args := []string{"repl"}
 	if version.AtLeast(2, 10) {
 		args = append(args, "--file")
 	}
@@ -49,7 +49,7 @@ func (t Tool) Repl(ctx context.Context, source Source, dir string, terminal Term
 	if t.ShowTrace {
 		args = append(args, "--show-trace")
 	}
-	cmd := t.command(ctx, "nix", args...)
+	cmd := t.nix(ctx, args...)
 	cmd.WaitDelay = killGraceEval
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal.In, terminal.Out, terminal.Err
 	err = child.Run(cmd, syscall.SIGTERM, nil)

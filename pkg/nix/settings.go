@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 
@@ -29,14 +28,11 @@ func (t Tool) beginSettings(ctx context.Context) func() map[string]setting {
 // settings are those of Nix with the user's options, wherever they come from: its
 // files and what those include, and variables. They may hold logins.
 func (t Tool) settings(ctx context.Context) (map[string]setting, error) {
-	args := append(append([]string{}, features...), "show-config", "--json")
-	cmd := t.command(ctx, "nix", append(args, t.optionArgs()...)...)
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	if err := t.run(ctx, cmd, nil); err != nil {
+	text, err := t.printed(ctx, t.nix(ctx, append([]string{"show-config", "--json"}, t.optionArgs()...)...), nil)
+	if err != nil {
 		return nil, err
 	}
 	var settings map[string]setting
-	err := json.Unmarshal(out.Bytes(), &settings)
+	err = json.Unmarshal(text, &settings)
 	return settings, err
 }

@@ -1,7 +1,6 @@
 package nix
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"regexp"
@@ -44,9 +43,6 @@ func (t Tool) Version(ctx context.Context) (Version, error) {
 func (t Tool) ask(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("%s %s: no answer within %s", name, strings.Join(args, " "), askLimit))
 	defer cancel()
-	cmd := t.command(ctx, name, args...)
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	err := t.run(ctx, cmd, nil)
-	return strings.TrimSpace(out.String()), err
+	text, err := t.printed(ctx, t.command(ctx, name, args...), nil)
+	return strings.TrimSpace(string(text)), err
 }
