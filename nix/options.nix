@@ -162,7 +162,12 @@ in
         sshOptions = mkOption {
           type = types.listOf types.str;
           default = [ ];
-          description = "More options for ssh.";
+          example = [
+            "-J"
+            "gate"
+            "-oConnectTimeout=5"
+          ];
+          description = "Words of ssh's command line. They go before ssh_config, and targetHost, targetPort and targetUser before them.";
         };
       };
     };

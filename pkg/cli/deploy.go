@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -25,6 +23,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/secret"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
 // deployment is what apply, build and upload-keys have in common: argv is read,
@@ -34,6 +33,7 @@ type deployment struct {
 	deploy.Options
 
 	json, keepResult, substitute bool
+	sshConfig                    configFile
 	jobs                         string // Nix's max-jobs, "" for what it has
 
 	here   *here       // of apply-local: the hosts are this machine; or nil
@@ -52,7 +52,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
 		}
-		go crash.Guarded(remote.Prepare)() // while Nix evaluates
+		go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
 	}
 	evaluated, err := d.begin(c, d.request(), d.dialAhead(c.Context))
 	if err != nil {
@@ -94,7 +94,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result")},
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 		},
-		json: c.Bool("json"), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
+		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
 	}
 	switch there, here := c.Bool("build-on-target"), c.Bool("no-build-on-target"); {
 	case there && here:
@@ -149,7 +149,7 @@ func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
 	var begin sync.Once
 	return func(text []byte) {
 		// What is wrong with it is told by the evaluation's result.
-		if name, target, err := hive.DecodeTarget(text); err == nil && target != nil && len(target.SSHOptions) == 0 {
+		if name, target, err := hive.DecodeTarget(text); err == nil && target != nil && d.dialable(target) {
 			begin.Do(func() { d.tool.Log.Info().Msg("connecting to the hosts meanwhile") })
 			d.hosts.Prepare(ctx, name, d.connection(name, target))
 		}
@@ -173,35 +173,6 @@ func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path strin
 		err = fmt.Errorf("nothing was deployed, as --fail-fast asks: %d of %d nodes cannot be evaluated", len(broken), len(run.Selected))
 	}
 	return deploy.Evaluated(sound), err
-}
-
-// connection says how to reach a node.
-func (d *deployment) connection(node string, t *hive.Target) remote.Config {
-	log := d.tool.Log.With().Str("node", node).Logger()
-	return remote.Config{
-		Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, SSHConfigFile: os.Getenv(sshConfigFile),
-		Note: func(text string) { log.Info().Msg(text) }, Log: log,
-	}
-}
-
-// sshConfigFile names the ssh_config to use in place of OpenSSH's own files.
-const sshConfigFile = "SSH_CONFIG_FILE"
-
-// seeOpenSSH tells where ssh_config cannot be read. A file that was asked for
-// may lead to other hosts than those that would be taken without it.
-func (d *deployment) seeOpenSSH() error {
-	file, has := os.Getenv(sshConfigFile), remote.HasOpenSSH()
-	switch {
-	case !has && file != "":
-		return fmt.Errorf("%s is set, but there is no ssh in PATH, which reads it: install OpenSSH's client, or unset the variable", sshConfigFile)
-	case !has:
-		d.tool.Log.Warn().Msg("there is no ssh in PATH: what ssh_config says is not followed; install OpenSSH's client")
-	case file != "":
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s names %s, which is not there", sshConfigFile, file)
-		}
-	}
-	return nil
 }
 
 // shown is the deployment as people or programs see it.

@@ -42,7 +42,10 @@ func TestWhatCannotBeDeployedToIsNotDialled(t *testing.T) {
 	if !dialled("") {
 		t.Fatal("nothing is dialled, so this shows nothing")
 	}
-	for _, more := range []string{`,"sshOptions":["-J","gate"]`, `,"targetUser":""`} {
+	if !dialled(`,"sshOptions":["-4"]`) {
+		t.Error("a host with options of ssh is not dialled")
+	}
+	for _, more := range []string{`,"sshOptions":["gate"]`, `,"targetUser":""`} {
 		if dialled(more) {
 			t.Errorf("%s is dialled", more)
 		}

@@ -136,6 +136,7 @@ func deployFlags() []cli.Flag {
 		&cli.StringFlag{Name: "build-jobs", DefaultText: "what nix.conf says", Usage: "build at most `N` derivations at once here; auto: as many as there are processors"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print, as is done anyway where standard error is no terminal"},
 		jsonFlag("the results"),
+		sshConfigFlag(),
 		&cli.BoolFlag{Name: "no-keys", Usage: "upload no keys"},
 		&cli.BoolFlag{Name: "keep-result", Usage: "keep the built systems from garbage collection, with links in .gcroots beside the hive"},
 		&cli.BoolFlag{Name: "no-substitute", Aliases: []string{"no-substitutes"}, Usage: "have hosts fetch nothing from their substituters"},

@@ -21,7 +21,7 @@ var elsewhere = map[string]string{
 	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--dry": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
 	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
 	"--option": "--nix-option", "--max-jobs": "--build-jobs", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
-	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config": "the variable SSH_CONFIG_FILE",
+	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config-file": "--ssh-config", "--ssh-option": "deployment.sshOptions",
 	"--use-remote-sudo": "deployment.privilegeEscalationCommand",
 
 	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys", "keys": "upload-keys",

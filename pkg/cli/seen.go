@@ -19,7 +19,7 @@ type seen struct {
 	builtThere      []string // on their hosts
 }
 
-// node looks at a node. It fails for what is not there yet.
+// node looks at a node, and fails for what cannot go well.
 func (s *seen) node(node *hive.Node) error {
 	if s.here != nil {
 		if err := s.here.take(node); err != nil {
@@ -31,8 +31,10 @@ func (s *seen) node(node *hive.Node) error {
 	}
 	s.twin(node)
 	s.texts(node)
-	if s.Touches(*node) && len(node.Target.SSHOptions) > 0 {
-		return fmt.Errorf("node %q sets deployment.sshOptions, which is not supported yet: put the options into ssh_config", node.Name)
+	if s.Touches(*node) {
+		if err := seeSSHOptions(node); err != nil {
+			return err
+		}
 	}
 	if !s.BuildsOnHost(*node) {
 		return nil

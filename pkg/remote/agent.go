@@ -38,7 +38,7 @@ func (c *agentConn) noticing(n int, err error) (int, error) {
 
 func (ids *identities) askAgent(ctx context.Context, s settings) []ssh.Signer {
 	from := "IdentityAgent"
-	ids.socket = s.identityAgent
+	ids.socket = s.IdentityAgent
 	if ids.socket == "" {
 		from, ids.socket = "SSH_AUTH_SOCK", os.Getenv("SSH_AUTH_SOCK")
 	}

@@ -29,14 +29,14 @@ type identities struct {
 func gather(ctx context.Context, s settings) *identities {
 	ids := &identities{}
 	fromAgent := ids.askAgent(ctx, s)
-	wanted, files := ids.readFiles(s.identityFiles, fromAgent)
-	if s.identitiesOnly {
+	wanted, files := ids.readFiles(s.IdentityFiles, fromAgent)
+	if s.IdentitiesOnly {
 		fromAgent = slices.DeleteFunc(fromAgent, func(signer ssh.Signer) bool {
 			return !slices.ContainsFunc(wanted, func(key ssh.PublicKey) bool { return same(key, signer.PublicKey()) })
 		})
 	}
-	certificates := slices.Clone(s.certificateFiles)
-	for _, path := range s.identityFiles { // which ssh looks for by itself (ssh_config(5), CertificateFile)
+	certificates := slices.Clone(s.CertificateFiles)
+	for _, path := range s.IdentityFiles { // which ssh looks for by itself (ssh_config(5), CertificateFile)
 		if _, ok := readPublic(path + "-cert.pub").(*ssh.Certificate); ok {
 			certificates = append(certificates, path+"-cert.pub")
 		}

@@ -32,7 +32,7 @@ var learning sync.Mutex
 // newHostKeys reads the known_hosts files that exist.
 func newHostKeys(s settings, note func(string)) (*hostKeys, error) {
 	var files []string
-	for _, path := range append(append([]string{}, s.userKnownHosts...), s.globalKnownHosts...) {
+	for _, path := range append(append([]string{}, s.UserKnownHosts...), s.GlobalKnownHosts...) {
 		if _, err := os.Stat(path); err == nil {
 			files = append(files, path)
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -43,9 +43,9 @@ func newHostKeys(s settings, note func(string)) (*hostKeys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("known_hosts: %w", err)
 	}
-	name := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
-	if s.hostKeyAlias != "" {
-		name = net.JoinHostPort(s.hostKeyAlias, "22") // an alias stands without a port (ssh_config(5))
+	name := net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
+	if s.HostKeyAlias != "" {
+		name = net.JoinHostPort(s.HostKeyAlias, "22") // an alias stands without a port (ssh_config(5))
 	}
 	return &hostKeys{settings: s, db: db, name: name, note: note}, nil
 }
@@ -53,8 +53,8 @@ func newHostKeys(s settings, note func(string)) (*hostKeys, error) {
 // algorithms are those to ask the server for: of the kinds that are known, so
 // that a server with several keys shows the one we can check.
 func (h *hostKeys) algorithms() []string {
-	if len(h.hostKeyAlgorithms) > 0 {
-		return h.hostKeyAlgorithms
+	if len(h.HostKeyAlgorithms) > 0 {
+		return h.HostKeyAlgorithms
 	}
 	return h.db.HostKeyAlgorithms(h.name)
 }
@@ -69,7 +69,7 @@ func (r refusal) Unwrap() error { return r.error }
 func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 	if h.accepted != nil {
 		if !bytes.Equal(h.accepted, key.Marshal()) {
-			return refusal{fmt.Errorf("%w: %s changed its key within one connection", ErrHostKey, h.hostName)}
+			return refusal{fmt.Errorf("%w: %s changed its key within one connection", ErrHostKey, h.HostName)}
 		}
 		return nil
 	}
@@ -87,13 +87,13 @@ func (h *hostKeys) judge(remote net.Addr, key ssh.PublicKey) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &revoked):
-		return fmt.Errorf("%w: the key of %s is revoked by %s:%d", ErrHostKey, h.hostName, revoked.Revoked.Filename, revoked.Revoked.Line)
+		return fmt.Errorf("%w: the key of %s is revoked by %s:%d", ErrHostKey, h.HostName, revoked.Revoked.Filename, revoked.Revoked.Line)
 	case knownhosts.IsHostKeyChanged(err):
 		return h.changed(err, key)
 	case knownhosts.IsHostUnknown(err):
 		return h.learn(key)
 	}
-	return fmt.Errorf("%w: %s: %w", ErrHostKey, h.hostName, err)
+	return fmt.Errorf("%w: %s: %w", ErrHostKey, h.HostName, err)
 }
 
 func (h *hostKeys) changed(err error, key ssh.PublicKey) error {
@@ -104,28 +104,28 @@ func (h *hostKeys) changed(err error, key ssh.PublicKey) error {
 		file = fmt.Sprintf("-f '%s' ", keyErr.Want[0].Filename)
 	}
 	return fmt.Errorf("%w: the key of %s is not the one in %s (now %s): somebody may be listening in; if the host was reinstalled, remove the old key with: ssh-keygen %s-R '%s'",
-		ErrHostKey, h.hostName, where, ssh.FingerprintSHA256(key), file, knownhosts.Normalize(h.name))
+		ErrHostKey, h.HostName, where, ssh.FingerprintSHA256(key), file, knownhosts.Normalize(h.name))
 }
 
 // learn records an unknown key, unless ssh_config says to be strict.
 func (h *hostKeys) learn(key ssh.PublicKey) error {
-	if h.strict {
+	if h.Strict {
 		return fmt.Errorf("%w: the key of %s is not in known_hosts (%s) and StrictHostKeyChecking is yes: connect once with ssh, or add it with ssh-keyscan after checking it",
-			ErrHostKey, h.hostName, ssh.FingerprintSHA256(key))
+			ErrHostKey, h.HostName, ssh.FingerprintSHA256(key))
 	}
-	if len(h.userKnownHosts) == 0 || h.userKnownHosts[0] == "/dev/null" {
+	if len(h.UserKnownHosts) == 0 || h.UserKnownHosts[0] == "/dev/null" {
 		return nil
 	}
 	address := knownhosts.Normalize(h.name)
-	if h.hash {
+	if h.Hash {
 		address = xknownhosts.HashHostname(address)
 	}
 	line := address + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + "\n"
-	if err := appendLine(h.userKnownHosts[0], line); err != nil { // as ssh does, which goes on too
+	if err := appendLine(h.UserKnownHosts[0], line); err != nil { // as ssh does, which goes on too
 		h.note(fmt.Sprintf("new host: its key %s is accepted, but cannot be recorded, so that the next run accepts any again: %v", ssh.FingerprintSHA256(key), err))
 		return nil
 	}
-	h.note(fmt.Sprintf("new host: its key %s is now in %s", ssh.FingerprintSHA256(key), h.userKnownHosts[0]))
+	h.note(fmt.Sprintf("new host: its key %s is now in %s", ssh.FingerprintSHA256(key), h.UserKnownHosts[0]))
 	return nil
 }
 

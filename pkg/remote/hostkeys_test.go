@@ -140,7 +140,7 @@ func TestAHostKeyThatChangesOnTheWayIsRefused(t *testing.T) {
 		}
 		return key
 	}
-	known, err := newHostKeys(settings{hostName: "box", port: 22, userKnownHosts: []string{s.path("known_hosts")}}, func(string) {})
+	known, err := newHostKeys(settings{HostName: "box", Port: 22, UserKnownHosts: []string{s.path("known_hosts")}}, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ var errNotWanted = errors.New("the connection is not needed after all")
 
 // target tells connections apart.
 func (cfg Config) target() string {
-	return fmt.Sprintf("%q %d %q %q %q", cfg.Host, cfg.Port, cfg.User, cfg.Escalate, cfg.SSHConfigFile)
+	return fmt.Sprintf("%q %d %q %q %q %q", cfg.Host, cfg.Port, cfg.User, cfg.Escalate, cfg.SSHOptions, cfg.SSHConfigFile)
 }
 
 // Prepare begins to connect for a node and returns at once. Nothing is run on the

@@ -52,14 +52,6 @@ func TestSSHConfigMayKnowAnAddressInBrackets(t *testing.T) {
 	mustDial(t, cfg)
 }
 
-func TestWithoutOpenSSHAnAddressMayBeInBracketsToo(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	s, err := lookUp(t.Context(), Config{Host: "[::1]"})
-	if err != nil || s.hostName != "::1" {
-		t.Errorf("%q, %v", s.hostName, err)
-	}
-}
-
 // On the usual port known_hosts has an address bare, as ssh looks for it.
 func TestSSHFindsTheAddressesThatAreLearnt(t *testing.T) {
 	dir := t.TempDir()
@@ -69,7 +61,7 @@ func TestSSHFindsTheAddressesThatAreLearnt(t *testing.T) {
 		file := fmt.Sprintf("%s/known_hosts_%t", dir, hash)
 		learnt := 0
 		for range 2 {
-			keys, err := newHostKeys(settings{hostName: "fd99::1", port: 22, userKnownHosts: []string{file}, hash: hash}, func(string) { learnt++ })
+			keys, err := newHostKeys(settings{HostName: "fd99::1", Port: 22, UserKnownHosts: []string{file}, Hash: hash}, func(string) { learnt++ })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,5 +1,5 @@
 // Package remote keeps one SSH connection per host and runs everything over it.
-// Settings come from OpenSSH's own configuration (see settings.go).
+// Settings come from OpenSSH's own configuration (see package sshconfig).
 package remote
 
 import (
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -39,9 +40,18 @@ type Config struct {
 	Port          int      // 0: ssh_config or 22
 	User          string   // "": ssh_config or the local user
 	Escalate      []string // put before every command when the user is not root; must not ask; nil: root is not needed
+	SSHOptions    []string // further options of ssh's command line, see sshconfig.Arguments
 	SSHConfigFile string   // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
 	Log           zerolog.Logger
+}
+
+// settings are those of a host.
+type settings = sshconfig.Settings
+
+// query asks for the settings.
+func (cfg Config) query() sshconfig.Query {
+	return sshconfig.Query{Host: cfg.Host, Port: cfg.Port, User: cfg.User, Options: cfg.SSHOptions, File: cfg.SSHConfigFile}
 }
 
 // Host is an open connection. Its methods may be used from many goroutines.
@@ -90,15 +100,22 @@ func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 	if cfg.Note == nil {
 		cfg.Note = func(string) {}
 	}
-	s, err := lookUp(ctx, cfg)
+	s, err := cfg.query().Settings(ctx)
 	if err != nil {
 		return nil, err
+	}
+	for _, warning := range s.Warnings {
+		cfg.Note("ssh: " + warning)
 	}
 	defer func() {
 		if err != nil {
 			err = &ofHost{err, ownWords(cfg, s, err)}
 		}
 	}()
+	offered, err := choose(s, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
 	keys, err := newHostKeys(s, cfg.Note)
 	if err != nil {
 		return nil, err
@@ -109,34 +126,34 @@ func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 		return nil, context.Cause(ctx)
 	}
 
-	address := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
-	cfg.Log.Debug().Str("address", address).Str("user", s.user).Strs("identities", ids.tried).Msg("connecting")
-	conn, err := (&net.Dialer{Timeout: s.connectTimeout}).DialContext(ctx, s.network, address)
+	address := net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
+	cfg.Log.Debug().Str("address", address).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
+	conn, err := (&net.Dialer{Timeout: s.ConnectTimeout}).DialContext(ctx, s.Network, address)
 	if err != nil {
 		return nil, notReached(ctx, err, cfg, s)
 	}
-	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys), ids, s.connectTimeout)
+	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys, offered), ids, s.ConnectTimeout)
 	if err != nil {
 		return nil, explainHandshake(ctx, err, s, placeOf(cfg, s, ipOf(conn.RemoteAddr())), ids)
 	}
 	h = &Host{
 		client:   &goph.Client{Client: client},
-		login:    s.user + "@" + address,
+		login:    s.User + "@" + address,
 		channels: make(chan struct{}, maxChannels),
 		log:      cfg.Log,
 		ended:    make(chan struct{}),
 	}
 	h.tasks.Go(crash.Guarded(func() { client.Wait(); close(h.ended) }))
-	h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.aliveInterval, s.aliveCount) }))
-	if s.user != "root" {
+	h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.AliveInterval, s.AliveCount) }))
+	if s.User != "root" {
 		h.escalate, h.needsRoot = cfg.Escalate, cfg.Escalate != nil
 	}
 	return h, nil
 }
 
-func clientConfig(s settings, ids *identities, keys *hostKeys) *ssh.ClientConfig {
+func clientConfig(s settings, ids *identities, keys *hostKeys, offered algorithms) *ssh.ClientConfig {
 	config := &ssh.ClientConfig{
-		User:              s.user,
+		User:              s.User,
 		HostKeyCallback:   keys.check,
 		HostKeyAlgorithms: keys.algorithms(),
 	}
@@ -147,7 +164,7 @@ func clientConfig(s settings, ids *identities, keys *hostKeys) *ssh.ClientConfig
 		ids.wanted, ids.passed = c.AllowedMethods, c.PartialSuccessMethods
 		return nil, nil // the next of config.Auth
 	}
-	config.Ciphers, config.MACs, config.KeyExchanges = s.ciphers, s.macs, s.kex
+	config.Ciphers, config.MACs, config.KeyExchanges = offered.ciphers, offered.macs, offered.kex
 	return config
 }
 

@@ -36,6 +36,16 @@ func TestAnOptionWeDoNotFollowIsNamed(t *testing.T) {
 	}
 }
 
+func TestOptionsOfSSHGoBeforeItsConfiguration(t *testing.T) {
+	s := serve(t)
+	cfg := s.configAt(t, freePort(t), "IdentityFile /nowhere")
+	s.write(t, "ssh_config", strings.ReplaceAll(s.read(t, "ssh_config"), s.path("id"), s.path("none")))
+	cfg.SSHOptions = []string{"-4p" + s.port, "-i", s.path("id")}
+	if err := mustDial(t, cfg).Run(t.Context(), "true", nil, nil, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRunCarriesBytesAndStatus(t *testing.T) {
 	s := serve(t)
 	h := mustDial(t, s.config(t))

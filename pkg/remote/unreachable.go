@@ -27,9 +27,9 @@ func (e *ofHost) Own() []string { return e.own }
 
 // ownWords are how a host is called in errors, longer ones first.
 func ownWords(cfg Config, s settings, err error) []string {
-	address := net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
+	address := net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
 	ip := dialled(err)
-	return []string{s.user + "@" + address, placeOf(cfg, s, ip), address, net.JoinHostPort(cfg.Host, strconv.Itoa(s.port)), s.hostName, cfg.Host, ip}
+	return []string{s.User + "@" + address, placeOf(cfg, s, ip), address, net.JoinHostPort(cfg.Host, strconv.Itoa(s.Port)), s.HostName, cfg.Host, ip}
 }
 
 // unreached is a host that no connection could be made to.
@@ -45,9 +45,9 @@ func (e *unreached) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
 // placeOf is the host as it was asked for, with the address in parentheses where
 // that is another.
 func placeOf(cfg Config, s settings, address string) string {
-	place := net.JoinHostPort(cfg.Host, strconv.Itoa(s.port))
+	place := net.JoinHostPort(cfg.Host, strconv.Itoa(s.Port))
 	if address == "" {
-		address = s.hostName
+		address = s.HostName
 	}
 	if address != cfg.Host {
 		place += " (" + address + ")"
@@ -71,7 +71,7 @@ func notReached(ctx context.Context, err error, cfg Config, s settings) error {
 	case errors.As(err, &dns):
 		e.why = "its name cannot be looked up: " + strings.TrimSpace(dns.Err[strings.LastIndex(dns.Err, ": ")+1:])
 	case errors.As(err, &timeout) && timeout.Timeout():
-		e.why = fmt.Sprintf("timed out after %s", s.connectTimeout)
+		e.why = fmt.Sprintf("timed out after %s", s.ConnectTimeout)
 	}
 	return e
 }
@@ -87,7 +87,7 @@ func withoutGo(err error) string {
 
 // explainHandshake says why the host at a place, see placeOf, gives us no connection.
 func explainHandshake(ctx context.Context, err error, s settings, place string, ids *identities) error {
-	login := s.user + "@" + net.JoinHostPort(s.hostName, strconv.Itoa(s.port))
+	login := s.User + "@" + net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
 	tooMany := strings.Contains(err.Error(), tooManyKeys)
 	var network net.Error
 	var refused refusal

@@ -67,7 +67,7 @@ func listen(t *testing.T, with func(net.Conn)) string {
 
 func TestWhatOnlyGoSaysOfANetworkIsLeftOut(t *testing.T) {
 	to := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 2222}
-	cfg, s := Config{Host: "srv1"}, settings{hostName: "srv1", port: 2222, connectTimeout: 15 * time.Second}
+	cfg, s := Config{Host: "srv1"}, settings{HostName: "srv1", Port: 2222, ConnectTimeout: 15 * time.Second}
 	ended, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupted"))
 	for want, c := range map[string]struct {

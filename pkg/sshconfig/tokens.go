@@ -1,4 +1,4 @@
-package remote
+package sshconfig
 
 import (
 	"crypto/sha1"
@@ -36,7 +36,7 @@ func probes() (args []string) {
 
 // newPaths knows the tokens of the options that name files. given is the name
 // that ssh would have on its command line.
-func newPaths(given string, s settings, defaults options) (paths, error) {
+func newPaths(given string, s Settings, defaults options) (paths, error) {
 	me, err := user.Current()
 	if err != nil {
 		return paths{}, err
@@ -50,18 +50,18 @@ func newPaths(given string, s settings, defaults options) (paths, error) {
 		home = h
 	}
 	label, _, _ := strings.Cut(local, ".")
-	alias := s.hostKeyAlias
+	alias := s.HostKeyAlias
 	if alias == "" {
 		alias = given
 	}
-	port := strconv.Itoa(s.port)
+	port := strconv.Itoa(s.Port)
 	return paths{
 		home: home,
 		tokens: map[string]string{
 			"%%": "%", "%d": home, "%i": me.Uid, "%u": me.Username, "%l": local, "%L": label,
-			"%n": given, "%k": alias, "%h": s.hostName, "%p": port, "%r": s.user,
+			"%n": given, "%k": alias, "%h": s.HostName, "%p": port, "%r": s.User,
 			"%j": "", // ProxyJump, which is refused
-			"%C": fmt.Sprintf("%x", sha1.Sum([]byte(local+s.hostName+port+s.user))),
+			"%C": fmt.Sprintf("%x", sha1.Sum([]byte(local+s.HostName+port+s.User))),
 		},
 		ready: func(option string) bool { return defaults.one(option) == probeExpanded },
 	}, nil

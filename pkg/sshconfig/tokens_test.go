@@ -1,4 +1,4 @@
-package remote
+package sshconfig
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 )
 
 // settingsFor reads the ssh_config of one test, as Dial does.
-func settingsFor(t *testing.T, text string) (settings, error) {
+func settingsFor(t *testing.T, text string) (Settings, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ssh_config")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -21,7 +21,7 @@ func settingsFor(t *testing.T, text string) (settings, error) {
 	if _, err := exec.LookPath("ssh"); err != nil {
 		lacking.Skip(t, "no ssh: install openssh-client")
 	}
-	return lookUp(t.Context(), Config{Host: "box", Port: 77, User: "ops", SSHConfigFile: path})
+	return Query{Host: "box", Port: 77, User: "ops", File: path}.Settings(t.Context())
 }
 
 func TestTokensInFileNamesMeanWhatTheyMeanToOpenSSH(t *testing.T) {
@@ -39,8 +39,8 @@ func TestTokensInFileNamesMeanWhatTheyMeanToOpenSSH(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if !slices.Equal(s.identityFiles, []string{"/i " + c.want}) || !slices.Equal(s.certificateFiles, []string{"/c " + c.want}) {
-			t.Errorf("%s became %q and %q, want %q", c.name, s.identityFiles, s.certificateFiles, c.want)
+		if !slices.Equal(s.IdentityFiles, []string{"/i " + c.want}) || !slices.Equal(s.CertificateFiles, []string{"/c " + c.want}) {
+			t.Errorf("%s became %q and %q, want %q", c.name, s.IdentityFiles, s.CertificateFiles, c.want)
 		}
 	}
 }
@@ -52,11 +52,11 @@ func TestAPathIsExpandedOnceThoughSSHExpandsSomeItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.userKnownHosts) != 3 || len(s.identityFiles) != 1 {
-		t.Fatalf("%q, %q", s.userKnownHosts, s.identityFiles)
+	if len(s.UserKnownHosts) != 3 || len(s.IdentityFiles) != 1 {
+		t.Fatalf("%q, %q", s.UserKnownHosts, s.IdentityFiles)
 	}
-	hash := strings.TrimPrefix(s.userKnownHosts[1], "/u/")
-	got := strings.Join([]string{s.identityAgent, s.userKnownHosts[0], s.userKnownHosts[2], s.globalKnownHosts[0], s.identityFiles[0]}, " ")
+	hash := strings.TrimPrefix(s.UserKnownHosts[1], "/u/")
+	got := strings.Join([]string{s.IdentityAgent, s.UserKnownHosts[0], s.UserKnownHosts[2], s.GlobalKnownHosts[0], s.IdentityFiles[0]}, " ")
 	if want := "/a/%h/box /u/%h/box /u/%h /g/%%h /i/%h/" + hash; got != want || len(hash) != 40 {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -72,7 +72,7 @@ func TestWhatSSHLeavesUnexpandedWeExpand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(slices.Concat([]string{s.identityAgent}, s.userKnownHosts, s.globalKnownHosts, s.identityFiles), " ")
+	got := strings.Join(slices.Concat([]string{s.IdentityAgent}, s.UserKnownHosts, s.GlobalKnownHosts, s.IdentityFiles), " ")
 	if want := "/home/50%h/box /home/50%h/box /u/10.0.0.1 /home/50%h/%n"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -97,8 +97,8 @@ func TestIdentityAgentMayNameAVariable(t *testing.T) {
 	for value, want := range map[string]string{
 		"$COLMENA_GO_TEST": "/socket", "$COLMENA_GO_UNSET": "none", "SSH_AUTH_SOCK": "", "none": "none",
 	} {
-		if s, err := settingsFor(t, "IdentityAgent "+value); err != nil || s.identityAgent != want {
-			t.Errorf("%s: %q, %v; want %q", value, s.identityAgent, err, want)
+		if s, err := settingsFor(t, "IdentityAgent "+value); err != nil || s.IdentityAgent != want {
+			t.Errorf("%s: %q, %v; want %q", value, s.IdentityAgent, err, want)
 		}
 	}
 }

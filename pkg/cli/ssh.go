@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/remote"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
+)
+
+// configFile is the ssh_config to use in the place of OpenSSH's own files, and who
+// asked for it; its zero value stands for those.
+type configFile struct{ path, from string }
+
+// sshConfigEnv is Colmena's variable for it, which the flag goes before.
+const sshConfigEnv = "SSH_CONFIG_FILE"
+
+func sshConfigFlag() cli.Flag {
+	return &cli.StringFlag{Name: "ssh-config", Usage: "take what ssh_config says of hosts from `FILE`, as with ssh -F; otherwise from that of " + sshConfigEnv + ", or from OpenSSH's own"}
+}
+
+func sshConfigFile(c *cli.Context) configFile {
+	if c.IsSet("ssh-config") {
+		return configFile{c.String("ssh-config"), "--ssh-config"}
+	}
+	return configFile{os.Getenv(sshConfigEnv), sshConfigEnv}
+}
+
+// seeOpenSSH tells where ssh_config cannot be read. A file that was asked for
+// may lead to other hosts than those that would be taken without it.
+func (d *deployment) seeOpenSSH() error {
+	file, has := d.sshConfig, sshconfig.Installed()
+	switch {
+	case file.path == "" && file.from != sshConfigEnv:
+		return usage("%s is empty: name a file, or leave the flag out", file.from)
+	case !has && file.path != "":
+		return fmt.Errorf("%s is set, but there is no ssh in PATH, which reads it: install OpenSSH's client, or unset it", file.from)
+	case !has:
+		d.tool.Log.Warn().Msg("there is no ssh in PATH: what ssh_config says is not followed; install OpenSSH's client")
+	case file.path != "":
+		if _, err := os.Stat(file.path); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s names %s, which is not there", file.from, file.path)
+		}
+	}
+	return nil
+}
+
+// dialable reports whether connecting makes sense at all; why it does not is told
+// of the node (see seeSSHOptions).
+func (d *deployment) dialable(t *hive.Target) bool {
+	_, err := sshconfig.Arguments(t.SSHOptions)
+	return err == nil
+}
+
+// seeSSHOptions looks at deployment.sshOptions before anything is done for the node.
+func seeSSHOptions(node *hive.Node) error {
+	if _, err := sshconfig.Arguments(node.Target.SSHOptions); err != nil {
+		return fmt.Errorf("node %q: deployment.sshOptions: %w", node.Name, err)
+	}
+	return nil
+}
+
+// connection says how to reach a node.
+func (d *deployment) connection(node string, t *hive.Target) remote.Config {
+	log := d.tool.Log.With().Str("node", node).Logger()
+	return remote.Config{
+		Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, SSHOptions: t.SSHOptions, SSHConfigFile: d.sshConfig.path,
+		Note: func(text string) { log.Info().Msg(text) }, Log: log,
+	}
+}

@@ -1,0 +1,109 @@
+package sshconfig
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings is what OpenSSH would do for a host, as far as it is of use here.
+type Settings struct {
+	HostName     string // what to look up: a name, or an address without brackets
+	HostKeyAlias string // "": HostName and Port are the name in known_hosts
+	User         string
+	Port         int
+	Network      string // tcp, tcp4 or tcp6
+
+	IdentityFiles    []string
+	IdentityAgent    string // "" for SSH_AUTH_SOCK, "none" for no agent
+	IdentitiesOnly   bool
+	CertificateFiles []string
+	BatchMode        bool // nothing is asked
+	// What must not be tried at all.
+	NoPublicKey, NoPassword, NoKeyboardInteractive bool
+	PreferredAuthentications                       []string // empty: the library's own order
+	PasswordPrompts                                int      // how often a password is asked for
+
+	UserKnownHosts, GlobalKnownHosts []string
+	Strict                           bool     // StrictHostKeyChecking yes: an unknown key is refused
+	Hash                             bool     // HashKnownHosts
+	HostKeyAlgorithms                []string // empty: as known_hosts and the defaults suggest
+
+	Ciphers, MACs, KeyExchanges []string // as set; empty: OpenSSH's own
+
+	ConnectTimeout time.Duration
+	AliveInterval  time.Duration
+	AliveCount     int
+
+	Warnings []string // of ssh, for people
+}
+
+// Deadlines where ssh_config sets none. OpenSSH would wait for ever.
+const (
+	defaultConnectTimeout = 15 * time.Second
+	defaultAliveInterval  = 15 * time.Second
+	defaultAliveCount     = 3
+)
+
+// read turns options into settings. given is the host's name as the user has it.
+func read(given string, found, defaults options) (Settings, error) {
+	port, err := strconv.Atoi(found.one("port"))
+	if err != nil {
+		return Settings{}, fmt.Errorf("ssh -G: port %q is no number", found.one("port"))
+	}
+	s := Settings{
+		HostName: unbracketed(found.one("hostname")), HostKeyAlias: found.one("hostkeyalias"),
+		User: found.one("user"), Port: port,
+		IdentitiesOnly: found.yes("identitiesonly"), BatchMode: found.yes("batchmode"),
+		NoPublicKey: found.no("pubkeyauthentication"), NoPassword: found.no("passwordauthentication"), NoKeyboardInteractive: found.no("kbdinteractiveauthentication"),
+		PreferredAuthentications: found.list("preferredauthentications"),
+		PasswordPrompts:          found.number("numberofpasswordprompts", 3),
+		// `ask`, the default, cannot ask many hosts at once: it becomes accept-new.
+		Strict:            found.yes("stricthostkeychecking"),
+		Hash:              found.yes("hashknownhosts"),
+		HostKeyAlgorithms: chosen(found, defaults, "hostkeyalgorithms"),
+		Ciphers:           chosen(found, defaults, "ciphers"), MACs: chosen(found, defaults, "macs"), KeyExchanges: chosen(found, defaults, "kexalgorithms"),
+		ConnectTimeout: found.seconds("connecttimeout", defaultConnectTimeout),
+		AliveInterval:  found.seconds("serveraliveinterval", defaultAliveInterval),
+		AliveCount:     found.number("serveralivecountmax", defaultAliveCount),
+		Warnings:       found[warnings],
+	}
+	s.Network = map[string]string{"inet": "tcp4", "inet6": "tcp6"}[found.one("addressfamily")]
+	if s.Network == "" {
+		s.Network = "tcp"
+	}
+	if err := s.readPaths(given, found, defaults); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+func (s *Settings) readPaths(given string, found, defaults options) error {
+	paths, err := newPaths(given, *s, defaults)
+	if err != nil {
+		return err
+	}
+	if agents := found["identityagent"]; len(agents) > 0 {
+		if s.IdentityAgent, err = paths.agent(agents[0]); err != nil {
+			return err
+		}
+	}
+	if s.IdentityFiles, err = paths.expandAll("identityfile", found["identityfile"]); err != nil {
+		return err
+	}
+	if s.CertificateFiles, err = paths.expandAll("certificatefile", found["certificatefile"]); err != nil {
+		return err
+	}
+	if s.UserKnownHosts, err = paths.expandAll("userknownhostsfile", strings.Fields(found.one("userknownhostsfile"))); err != nil {
+		return err
+	}
+	for _, file := range strings.Fields(found.one("globalknownhostsfile")) { // no tokens here
+		if rest, ok := strings.CutPrefix(file, "~/"); ok {
+			file = filepath.Join(paths.home, rest)
+		}
+		s.GlobalKnownHosts = append(s.GlobalKnownHosts, file)
+	}
+	return nil
+}
