@@ -205,8 +205,7 @@ func (h *Host) answers(ctx context.Context) bool {
 	answered := make(chan error, 1)
 	h.tasks.Go(func() {
 		defer crash.Guard()
-		_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
-		answered <- err
+		answered <- h.conn.Probe()
 	})
 	select {
 	case err := <-answered:

@@ -168,7 +168,7 @@ func TestAConnectionThatDiedMeanwhileIsReplaced(t *testing.T) {
 	set(t, &fresh, 0)
 	s := serve(t)
 	for name, die := range map[string]func(*proxy, *Host){
-		"closed": func(_ *proxy, h *Host) { h.client.Client.Close(); <-h.ended },
+		"closed": func(_ *proxy, h *Host) { h.conn.Close(); <-h.ended },
 		"silent": func(p *proxy, _ *Host) { p.freeze() },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -56,7 +56,7 @@ func (cfg Config) query() sshconfig.Query {
 
 // Host is an open connection. Its methods may be used from many goroutines.
 type Host struct {
-	client   *goph.Client
+	conn     Conn
 	login    string   // user@address
 	escalate []string // nil for root
 	// needsRoot: the user is not root, which commands are to be.
@@ -137,13 +137,13 @@ func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 		return nil, explainHandshake(ctx, err, s, placeOf(cfg, s, ipOf(conn.RemoteAddr())), ids)
 	}
 	h = &Host{
-		client:   &goph.Client{Client: client},
+		conn:     native{&goph.Client{Client: client}},
 		login:    s.User + "@" + address,
 		channels: make(chan struct{}, maxChannels),
 		log:      cfg.Log,
 		ended:    make(chan struct{}),
 	}
-	h.tasks.Go(crash.Guarded(func() { client.Wait(); close(h.ended) }))
+	h.tasks.Go(crash.Guarded(func() { h.conn.Wait(); close(h.ended) }))
 	h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.AliveInterval, s.AliveCount) }))
 	if s.User != "root" {
 		h.escalate, h.needsRoot = cfg.Escalate, cfg.Escalate != nil
@@ -209,14 +209,13 @@ func (h *Host) keepAlive(interval time.Duration, count int) {
 		case <-tick.C:
 			if waiting >= count {
 				h.log.Debug().Msg("the host no longer answers")
-				h.client.Client.Close()
+				h.conn.Close()
 				return
 			}
 			if waiting++; waiting == 1 {
 				h.tasks.Go(func() {
 					defer crash.Guard()
-					_, _, err := h.client.SendRequest("keepalive@openssh.com", true, nil)
-					answers <- err
+					answers <- h.conn.Probe()
 				})
 			}
 		}
@@ -227,7 +226,7 @@ func (h *Host) keepAlive(interval time.Duration, count int) {
 func (h *Host) Close() error {
 	var err error
 	h.close.Do(func() {
-		err = h.client.Client.Close()
+		err = h.conn.Close()
 		h.tasks.Wait()
 		if h.forget != nil {
 			h.forget()

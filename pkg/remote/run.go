@@ -8,11 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/melbahja/goph"
-	"golang.org/x/crypto/ssh"
-
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // ExitError is a command that ended without success.
@@ -72,24 +68,20 @@ func (h *Host) runAs(ctx context.Context, command string, stdin io.Reader, stdou
 		select {
 		case <-h.ended:
 		case <-time.After(cancelGrace):
-			h.client.Client.Close()
+			h.conn.Close()
 		case <-finished:
 		}
 	})
 	defer stop()
-	cmd, err := h.open(ctx, command)
+	session, err := h.open(ctx, command)
 	if err != nil {
-		return h.explain(ctx, err)
+		return explain(ctx, err)
 	}
-	defer cmd.Close()
-	cmd.Stdout, cmd.Stderr = ending(stdout, giveUp), ending(stderr, giveUp)
-	in, err := cmd.StdinPipe()
+	defer session.Close()
+	defer context.AfterFunc(ctx, func() { session.Close() })()
+	in, err := session.Start(ending(stdout, giveUp), ending(stderr, giveUp))
 	if err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, func() { cmd.Close() })()
-	if err := cmd.Start(); err != nil {
-		return h.explain(ctx, err)
+		return explain(ctx, err)
 	}
 	go func() { // ends with stdin, which the caller closes
 		defer crash.Guard()
@@ -98,7 +90,7 @@ func (h *Host) runAs(ctx context.Context, command string, stdin io.Reader, stdou
 		}
 		in.Close()
 	}()
-	return h.explain(ctx, cmd.Wait())
+	return explain(ctx, session.Wait())
 }
 
 // ending is w, and ends the command with the error of a Write that fails or
@@ -129,13 +121,12 @@ var sessionLimit = 10 * time.Second
 // open has the host open a session. sshd counts one as open until some time
 // after it has told us of its end: it may refuse the next for a moment, or for
 // longer where MaxSessions is less than maxChannels.
-func (h *Host) open(ctx context.Context, command string) (*goph.Cmd, error) {
+func (h *Host) open(ctx context.Context, command string) (Session, error) {
 	begin := time.Now()
 	for {
-		cmd, err := h.client.Command(command)
-		var refused *ssh.OpenChannelError
-		if !errors.As(err, &refused) || time.Since(begin) > sessionLimit {
-			return cmd, err
+		session, err := h.conn.Session(command)
+		if !errors.Is(err, errRefused) || time.Since(begin) > sessionLimit {
+			return session, err
 		}
 		select {
 		case <-ctx.Done():
@@ -147,25 +138,15 @@ func (h *Host) open(ctx context.Context, command string) (*goph.Cmd, error) {
 	}
 }
 
-// explain gives the ways a command can end names of our own.
-func (h *Host) explain(ctx context.Context, err error) error {
-	var exit *ssh.ExitError
-	var missing *ssh.ExitMissingError
-	var refused *ssh.OpenChannelError
+// explain has the end of ctx go before all else, and says what to do.
+func explain(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil: // even a success may be that of a command cut short
 		return context.Cause(ctx)
-	case err == nil:
-		return nil
-	case errors.As(err, &exit):
-		return &ExitError{Status: exit.ExitStatus(), Signal: hostscript.Said(exit.Signal(), 20)}
-	case errors.As(err, &missing), errors.Is(err, io.EOF):
-		return ErrConnectionLost
-	case errors.As(err, &refused):
-		return fmt.Errorf("the host opens no further session (%s): raise MaxSessions in its sshd_config(5), %d are enough", hostscript.Said(err.Error(), 200), maxChannels+2)
+	case errors.Is(err, errRefused):
+		return fmt.Errorf("%w: raise MaxSessions in its sshd_config(5), %d are enough", err, maxChannels+2)
 	}
-	// x/crypto quotes what the host says in such an error.
-	return fmt.Errorf("%w: %s", ErrConnectionLost, hostscript.Said(err.Error(), 200))
+	return err
 }
 
 // asRoot puts the privilege escalation before a command.
