@@ -378,7 +378,7 @@ let
     else
       throw "colmena-go: the flake's output `colmenaHive` was made neither by makeHive of colmena-go nor by that of Colmena";
 
-  # All outputs of a flake -> a hive, for who need not be pure (pkg/nix/flake.go
+  # All outputs of a flake -> a hive, for who need not be pure (pkg/nixeval/flake.go
   # tries the same, one after the other).
   fromOutputs =
     { flakeSource }:

@@ -19,6 +19,8 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/keysource"
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixbuild"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
@@ -58,7 +60,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return d.here.explain(err)
 	}
-	builder := d.tool.NewBuilder(nix.BuilderOptions{
+	builder := nixbuild.New(d.tool, nixbuild.BuilderOptions{
 		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note,
 	})
 	defer builder.Close()
@@ -135,8 +137,8 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 }
 
 // request is what the goal needs of the evaluation.
-func (d *deployment) request() nix.Request {
-	return nix.Request{
+func (d *deployment) request() nixeval.Request {
+	return nixeval.Request{
 		Toplevel: d.Goal.NeedsToplevel(), Keys: d.Goal.UploadsKeys() && !d.NoKeys, Guarded: d.Goal.NeedsHost(),
 	}
 }
@@ -199,7 +201,7 @@ func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 }
 
 // tools wires the packages to what a deployment asks for.
-func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver, withTexts func(context.Context, hive.Node) (hive.Node, error)) deploy.Tools {
+func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolver, withTexts func(context.Context, hive.Node) (hive.Node, error)) deploy.Tools {
 	return deploy.Tools{
 		Open: func(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
 			if d.here != nil {
@@ -214,23 +216,23 @@ func (d *deployment) tools(builder *nix.Builder, resolver *keysource.Resolver, w
 			return host, nil
 		},
 		Build: func(ctx context.Context, node hive.Node, output func(string)) error {
-			return builder.Build(ctx, nix.Build{
+			return builder.Build(ctx, nixbuild.Build{
 				Node: node.Name, DrvPath: node.Toplevel.DrvPath, OutPath: node.Toplevel.OutPath,
 				GCRoot: d.gcRoot(node), Output: output,
 			})
 		},
 		BuildWaitsFor: func(node hive.Node) string { return builder.WaitsFor(node.Name) },
 		BuildThere: func(ctx context.Context, host deploy.Host, node hive.Node, output func(string)) error {
-			return builder.BuildOnHost(ctx, host, nix.HostBuild{
+			return builder.BuildOnHost(ctx, host, nixbuild.HostBuild{
 				Node: node.Name, DrvPath: node.Toplevel.DrvPath, Substitute: d.substitute, Output: output,
 			})
 		},
 		Closure: builder.Closure,
 		Lacks: func(ctx context.Context, host deploy.Host, roots, paths []string) ([]string, error) {
-			return nix.Lacks(ctx, host, roots, paths)
+			return nixbuild.Lacks(ctx, host, roots, paths)
 		},
 		Release: func(ctx context.Context, host deploy.Host, roots []string) error {
-			return nix.Release(ctx, host, roots)
+			return nixbuild.Release(ctx, host, roots)
 		},
 		Copy: func(ctx context.Context, what deploy.Copy) error {
 			return d.tool.Copy(ctx, what.Path, what.Store, nix.CopyOptions{

@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/evaluate"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 func evalCommand() *cli.Command {
@@ -32,7 +32,7 @@ texts of keys included.`,
 }
 
 // expression reads what is to be evaluated.
-func expression(c *cli.Context) (x nix.Expression, err error) {
+func expression(c *cli.Context) (x nixeval.Expression, err error) {
 	switch file := c.Args().First(); {
 	case c.Args().Len() > 1:
 		return x, usage("eval takes one file, not %d: an expression of several words needs quotes", c.Args().Len())
@@ -41,7 +41,7 @@ func expression(c *cli.Context) (x nix.Expression, err error) {
 	case c.IsSet("expr") && strings.TrimSpace(c.String("expr")) == "":
 		return x, usage("the expression is empty: it is a function, as in -E '{ nodes, ... }: attrNames nodes'")
 	case c.IsSet("expr"):
-		return nix.Expression{Text: c.String("expr")}, nil
+		return nixeval.Expression{Text: c.String("expr")}, nil
 	case file == "":
 		return x, usage("there is no expression: pass -E EXPRESSION, or a FILE that holds one")
 	default:
@@ -64,7 +64,7 @@ func evalExpression(c *cli.Context) error {
 	if !c.Bool("instantiate") {
 		var value []byte
 		err := e.withHive(func() (err error) {
-			value, err = e.tool.NewEvaluator(e.source).Introspect(c.Context, x, evaluate.HeapAlone())
+			value, err = nixeval.New(e.tool, e.source).Introspect(c.Context, x, evaluate.HeapAlone())
 			return err
 		})
 		if err != nil {
@@ -75,7 +75,7 @@ func evalExpression(c *cli.Context) error {
 	}
 	var paths []string
 	err = e.withHive(func() (err error) {
-		paths, err = e.tool.NewEvaluator(e.source).Instantiate(c.Context, x, evaluate.HeapAlone())
+		paths, err = nixeval.New(e.tool, e.source).Instantiate(c.Context, x, evaluate.HeapAlone())
 		return err
 	})
 	if err != nil {

@@ -15,11 +15,12 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/evaluate"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // evaluation is what every command begins with: find the hive, select its nodes.
 type evaluation struct {
-	source nix.Source
+	source nixeval.Source
 	tool   nix.Tool
 	on     hive.Selector
 	limits evaluate.Limits
@@ -60,7 +61,7 @@ func (e *evaluation) note(text string) { e.tool.Log.Info().Msg(text) }
 // none.
 func (e *evaluation) withHive(do func() error) error {
 	err := do()
-	if beside, there := e.source.Beside(); errors.Is(err, nix.ErrNoOutput) && there {
+	if beside, there := e.source.Beside(); errors.Is(err, nixeval.ErrNoOutput) && there {
 		e.tool.Log.Warn().Msgf("%s has no hive: %s beside it is used", e.source, beside)
 		e.source = beside
 		err = do()
@@ -83,7 +84,7 @@ type evaluating struct {
 
 // begin begins to evaluate what the request asks for of the selected nodes, and
 // returns when the hive itself is known. announced may be nil.
-func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
+func (e *evaluation) begin(c *cli.Context, request nixeval.Request, announced func(text []byte)) (*evaluating, error) {
 	e.tool.Log.Info().Msgf("evaluating %s", e.source)
 	request.Selector = e.on
 	var run *evaluating
@@ -102,8 +103,8 @@ func (e *evaluation) begin(c *cli.Context, request nix.Request, announced func(t
 }
 
 // start is begin for one source.
-func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(text []byte)) (*evaluating, error) {
-	evaluator := e.tool.NewEvaluator(e.source)
+func (e *evaluation) start(c *cli.Context, request nixeval.Request, announced func(text []byte)) (*evaluating, error) {
+	evaluator := nixeval.New(e.tool, e.source)
 	run := evaluate.Start(c.Context, e.cached(c, evaluator), request, e.limits, announced, e.tool.Log)
 	stop := deploy.Remind(run.Progress, e.note)
 	end := func() { stop(); evaluator.Warn() }
@@ -116,7 +117,7 @@ func (e *evaluation) start(c *cli.Context, request nix.Request, announced func(t
 }
 
 // cached is the evaluator with what was evaluated before, where that may be used.
-func (e *evaluation) cached(c *cli.Context, evaluator *nix.Evaluator) evaluate.Evaluator {
+func (e *evaluation) cached(c *cli.Context, evaluator *nixeval.Evaluator) evaluate.Evaluator {
 	dir, err := os.UserCacheDir()
 	if err != nil || c.Bool("no-eval-cache") || e.source.File != "" {
 		return evaluator
@@ -125,7 +126,7 @@ func (e *evaluation) cached(c *cli.Context, evaluator *nix.Evaluator) evaluate.E
 }
 
 // look tells what is notable of a hive. It fails where there is no node to deal with.
-func (e *evaluation) look(h *hive.Hive, request nix.Request) error {
+func (e *evaluation) look(h *hive.Hive, request nixeval.Request) error {
 	for _, note := range h.Notes {
 		e.tool.Log.Warn().Msg(note)
 	}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
@@ -75,23 +75,23 @@ func onTerminal(c *cli.Context) bool {
 }
 
 // source finds the hive.
-func source(c *cli.Context) (nix.Source, error) {
+func source(c *cli.Context) (nixeval.Source, error) {
 	dir, err := os.Getwd() // which Nix needs as well, wherever the hive is
 	temporary := os.Getenv("TMPDIR")
 	if info, err := os.Stat(temporary); temporary != "" && (err != nil || !info.IsDir()) {
-		return nix.Source{}, fmt.Errorf("TMPDIR names %s, which is no folder: unset it, or make the folder", temporary)
+		return nixeval.Source{}, fmt.Errorf("TMPDIR names %s, which is no folder: unset it, or make the folder", temporary)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nix.Source{}, errors.New(`the working directory was deleted: change to one that is there, or cd "$PWD" if it was made anew`)
+		return nixeval.Source{}, errors.New(`the working directory was deleted: change to one that is there, or cd "$PWD" if it was made anew`)
 	case err != nil:
-		return nix.Source{}, fmt.Errorf("the working directory cannot be found: %w", err)
+		return nixeval.Source{}, fmt.Errorf("the working directory cannot be found: %w", err)
 	case !c.IsSet("config"):
-		return nix.Discover(dir)
+		return nixeval.Discover(dir)
 	case c.String("config") == "":
-		return nix.Source{}, usage("--config is empty: name a file, a directory or a flake, or leave the flag out")
+		return nixeval.Source{}, usage("--config is empty: name a file, a directory or a flake, or leave the flag out")
 	}
-	return nix.ParseSource(c.String("config"))
+	return nixeval.ParseSource(c.String("config"))
 }
 
 // selector reads --on and --exclude; without them all nodes are meant.

@@ -4,7 +4,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
@@ -29,7 +29,7 @@ func list(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	run, err := e.begin(c, nix.Request{}, nil)
+	run, err := e.begin(c, nixeval.Request{}, nil)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/scratch"
 )
 
@@ -56,7 +56,7 @@ func repl(c *cli.Context) error {
 	}
 	handedOver.Store(true)
 	defer handedOver.Store(false)
-	return e.tool.Repl(c.Context, e.source, dir, nix.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	return nixeval.Repl(c.Context, e.tool, e.source, dir, nixeval.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 }
 
 // names are those of all nodes.
@@ -65,10 +65,10 @@ func (e *evaluation) names(c *cli.Context) (names []string, err error) {
 	defer stop()
 	var text []byte
 	err = e.withHive(func() (err error) {
-		text, err = e.tool.NewEvaluator(e.source).Introspect(c.Context, nix.Expression{Text: "{ nodes, ... }: attrNames nodes"}, 0)
+		text, err = nixeval.New(e.tool, e.source).Introspect(c.Context, nixeval.Expression{Text: "{ nodes, ... }: attrNames nodes"}, 0)
 		return err
 	})
-	var eval *nix.EvalError
+	var eval *nixeval.EvalError
 	if errors.As(err, &eval) {
 		eval.What = "" // the hive
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 )
 
 // via is the store that hosts fetch from. Both URLs may hold a login, and so are
@@ -74,7 +75,7 @@ func storeURL(text string) error {
 }
 
 // wire has a deployment use the store.
-func (v via) wire(tools *deploy.Tools, builder *nix.Builder, substitute bool) {
+func (v via) wire(tools *deploy.Tools, builder *nixbuild.Builder, substitute bool) {
 	if v.to == "" {
 		return
 	}
@@ -87,8 +88,8 @@ func (v via) wire(tools *deploy.Tools, builder *nix.Builder, substitute bool) {
 		return err
 	}
 	tools.FromCache = func(ctx context.Context, host deploy.Host, node hive.Node, output func(string)) error {
-		err := nix.FetchOnHost(ctx, host, nix.HostFetch{Path: node.Toplevel.OutPath, From: v.from, Substitute: substitute, Output: output})
-		if errors.Is(err, nix.ErrUntrusted) {
+		err := nixbuild.FetchOnHost(ctx, host, nixbuild.HostFetch{Path: node.Toplevel.OutPath, From: v.from, Substitute: substitute, Output: output})
+		if errors.Is(err, nixbuild.ErrUntrusted) {
 			return untrusted(ctx, cache, node.Toplevel.OutPath)
 		}
 		return err
@@ -96,7 +97,7 @@ func (v via) wire(tools *deploy.Tools, builder *nix.Builder, substitute bool) {
 }
 
 // untrusted says which key a host does not trust, and what to set there.
-func untrusted(ctx context.Context, cache *nix.Cache, path string) error {
+func untrusted(ctx context.Context, cache *nixbuild.Cache, path string) error {
 	names, err := cache.Signers(ctx, path)
 	if err == nil && len(names) == 0 {
 		return errors.New("what is there is not signed: set secret-key-files in this machine's nix.conf(5), or add ?secret-key=FILE to the store's address, and have the host trust that key (nix.settings.trusted-public-keys)")

@@ -13,14 +13,14 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
-// Evaluator is what has to be evaluated; [nix.Evaluator] is one.
+// Evaluator is what has to be evaluated; [nixeval.Evaluator] is one.
 type Evaluator interface {
-	Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error
+	Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error
 	Identity(ctx context.Context) string
-	Say(nix.Word)
+	Say(nixeval.Word)
 }
 
 // Cache is an Evaluator that evaluates only what is not known.
@@ -44,7 +44,7 @@ func New(evaluator Evaluator, dir string, log zerolog.Logger) *Cache {
 
 // Run is that of the Evaluator, but for what is known, of which the Evaluator says
 // again what it said. It asks for the texts of keys each time.
-func (c *Cache) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+func (c *Cache) Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	if part.Texts {
 		return c.Evaluator.Run(ctx, part, hooks)
 	}
@@ -78,7 +78,7 @@ func (c *Cache) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
 }
 
 // head tells the hive itself, if it is known, and which nodes are selected.
-func (c *Cache) head(part nix.Part, hooks nix.Hooks) (selected []string, known bool) {
+func (c *Cache) head(part nixeval.Part, hooks nixeval.Hooks) (selected []string, known bool) {
 	c.mu.Lock()
 	head, selected, known := c.kept.head(part)
 	c.mu.Unlock()
@@ -100,14 +100,14 @@ func (c *Cache) sayAgain(about told) {
 
 // helps reports whether it is worth a process of its own to learn which nodes are
 // selected: they may be known, and their tags need not be read for it.
-func (c *Cache) helps(part nix.Part) bool {
+func (c *Cache) helps(part nixeval.Part) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.kept.Nodes) > 0 && !slices.ContainsFunc(part.Selector.Patterns, func(p hive.Pattern) bool { return p.Kind == hive.ByTag })
 }
 
 // headAlone evaluates the hive itself, and returns which nodes are selected.
-func (c *Cache) headAlone(ctx context.Context, part nix.Part, hooks nix.Hooks) (selected []string, err error) {
+func (c *Cache) headAlone(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) (selected []string, err error) {
 	tell := hooks.Head
 	hooks.Head = func(text []byte) {
 		var of struct{ Selected []string }
@@ -124,7 +124,7 @@ func (c *Cache) headAlone(ctx context.Context, part nix.Part, hooks nix.Hooks) (
 
 // tell tells the nodes that are known, how to reach them first, and returns the
 // others. They are not said to begin: that is for what takes time.
-func (c *Cache) tell(names []string, request nix.Request, hooks nix.Hooks) (missing []string) {
+func (c *Cache) tell(names []string, request nixeval.Request, hooks nixeval.Hooks) (missing []string) {
 	known := map[string]told{}
 	for _, name := range names {
 		c.mu.Lock()
@@ -153,7 +153,7 @@ func (c *Cache) tell(names []string, request nix.Request, hooks nix.Hooks) (miss
 // evaluate evaluates, and keeps what comes, unless the hive has changed since its
 // identity was asked for: each process reads it anew. That is looked at when the
 // process has read it, which is when it tells the head.
-func (c *Cache) evaluate(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+func (c *Cache) evaluate(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	heard := hearing{part: part}
 	var looks []func() bool // more than one where a process began again
 	err := c.Evaluator.Run(ctx, part, heard.with(hooks, func() { looks = append(looks, c.unchanged(ctx)) }))

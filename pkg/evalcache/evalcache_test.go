@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // double stands in for Nix, and counts. tests/cli has the real one.
@@ -28,8 +28,8 @@ type double struct {
 	evaluated []string
 	key       string // the rest of its key; "" has it with a text that comes later
 	impure    bool
-	says      []nix.Word // in each evaluation
-	fails     error      // after all that
+	says      []nixeval.Word // in each evaluation
+	fails     error          // after all that
 
 	mu    sync.Mutex
 	asked int
@@ -45,9 +45,9 @@ func (d *double) Identity(context.Context) string {
 	return d.identity
 }
 
-func (d *double) Say(word nix.Word) { d.said = append(d.said, word.Node+": "+word.Text) }
+func (d *double) Say(word nixeval.Word) { d.said = append(d.said, word.Node+": "+word.Text) }
 
-func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
+func (d *double) Run(_ context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	nodes := part.Only
 	if nodes == nil {
 		nodes = []string{"a", "b"}
@@ -78,11 +78,11 @@ func (d *double) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
 }
 
 // run evaluates all nodes, as a command of its own would, and returns what was told.
-func run(t *testing.T, d *double, dir string, part nix.Part) (told []string) {
+func run(t *testing.T, d *double, dir string, part nixeval.Part) (told []string) {
 	t.Helper()
 	c := New(d, dir, zerolog.Nop())
 	part.Most = 10
-	err := c.Run(t.Context(), part, nix.Hooks{
+	err := c.Run(t.Context(), part, nixeval.Hooks{
 		Head:      func([]byte) { told = append(told, "head") },
 		Announced: func(text []byte) { name, _, _ := hive.DecodeTarget(text); told = append(told, "way to "+name) },
 		Done: func(text []byte) {
@@ -111,23 +111,23 @@ func drv(t *testing.T) string {
 
 func TestWhatIsKnownIsNotEvaluatedAgain(t *testing.T) {
 	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
-	if told := run(t, d, dir, nix.Part{}); !slices.Equal(told, []string{"head", "a", "b"}) || len(d.evaluated) != 2 {
+	if told := run(t, d, dir, nixeval.Part{}); !slices.Equal(told, []string{"head", "a", "b"}) || len(d.evaluated) != 2 {
 		t.Fatalf("told %q, evaluated %q", told, d.evaluated)
 	}
 	d.evaluated = nil
-	if told := run(t, d, dir, nix.Part{}); !slices.Equal(told, []string{"head", "way to a", "way to b", "a", "b"}) || d.evaluated != nil {
+	if told := run(t, d, dir, nixeval.Part{}); !slices.Equal(told, []string{"head", "way to a", "way to b", "a", "b"}) || d.evaluated != nil {
 		t.Errorf("told %q, evaluated %q", told, d.evaluated)
 	}
-	for name, change := range map[string]func(*double, *nix.Part){
-		"another content":         func(d *double, _ *nix.Part) { d.identity = "two" },
-		"nothing that is sure":    func(d *double, _ *nix.Part) { d.identity = "" },
-		"another request":         func(_ *double, p *nix.Part) { p.Keys = true },
-		"systems are wanted, too": func(_ *double, p *nix.Part) { p.Toplevel = true },
-		"another tag":             func(_ *double, p *nix.Part) { p.Selector.Patterns = []hive.Pattern{{Kind: hive.ByTag}} },
-		"a drv that is gone":      func(d *double, _ *nix.Part) { os.Remove(d.drv) },
+	for name, change := range map[string]func(*double, *nixeval.Part){
+		"another content":         func(d *double, _ *nixeval.Part) { d.identity = "two" },
+		"nothing that is sure":    func(d *double, _ *nixeval.Part) { d.identity = "" },
+		"another request":         func(_ *double, p *nixeval.Part) { p.Keys = true },
+		"systems are wanted, too": func(_ *double, p *nixeval.Part) { p.Toplevel = true },
+		"another tag":             func(_ *double, p *nixeval.Part) { p.Selector.Patterns = []hive.Pattern{{Kind: hive.ByTag}} },
+		"a drv that is gone":      func(d *double, _ *nixeval.Part) { os.Remove(d.drv) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, changed, part := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}, nix.Part{}
+			dir, changed, part := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}, nixeval.Part{}
 			run(t, changed, dir, part)
 			changed.evaluated = nil
 			change(changed, &part)
@@ -140,20 +140,20 @@ func TestWhatIsKnownIsNotEvaluatedAgain(t *testing.T) {
 
 func TestWhatWasEvaluatedForMoreServesForLess(t *testing.T) {
 	for _, c := range []struct {
-		before, then nix.Request
+		before, then nixeval.Request
 		serves       bool
 	}{
-		{nix.Request{Toplevel: true, Keys: true}, nix.Request{}, true},
-		{nix.Request{Toplevel: true, Keys: true}, nix.Request{Toplevel: true}, true},
-		{nix.Request{Keys: true}, nix.Request{}, true},
-		{nix.Request{Toplevel: true}, nix.Request{Keys: true}, false},
-		{nix.Request{}, nix.Request{Toplevel: true}, false},
-		{nix.Request{Keys: true}, nix.Request{Toplevel: true}, false},
+		{nixeval.Request{Toplevel: true, Keys: true}, nixeval.Request{}, true},
+		{nixeval.Request{Toplevel: true, Keys: true}, nixeval.Request{Toplevel: true}, true},
+		{nixeval.Request{Keys: true}, nixeval.Request{}, true},
+		{nixeval.Request{Toplevel: true}, nixeval.Request{Keys: true}, false},
+		{nixeval.Request{}, nixeval.Request{Toplevel: true}, false},
+		{nixeval.Request{Keys: true}, nixeval.Request{Toplevel: true}, false},
 	} {
 		dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
-		run(t, d, dir, nix.Part{Request: c.before})
+		run(t, d, dir, nixeval.Part{Request: c.before})
 		d.evaluated = nil
-		if run(t, d, dir, nix.Part{Request: c.then}); (d.evaluated == nil) != c.serves {
+		if run(t, d, dir, nixeval.Part{Request: c.then}); (d.evaluated == nil) != c.serves {
 			t.Errorf("%+v after %+v: evaluated %q", c.then, c.before, d.evaluated)
 		}
 	}
@@ -168,9 +168,9 @@ func TestANodeWithoutTextsIsTheSameForWhoWantsThem(t *testing.T) {
 		`"text":null,"keyCommand":["c"]`:                  true,
 	} {
 		dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), key: key}
-		run(t, d, dir, nix.Part{Request: nix.Request{Toplevel: true}})
+		run(t, d, dir, nixeval.Part{Request: nixeval.Request{Toplevel: true}})
 		d.evaluated = nil
-		if run(t, d, dir, nix.Part{Request: nix.Request{Toplevel: true, Keys: true}}); (d.evaluated == nil) != serves {
+		if run(t, d, dir, nixeval.Part{Request: nixeval.Request{Toplevel: true, Keys: true}}); (d.evaluated == nil) != serves {
 			t.Errorf("%s: evaluated %q", key, d.evaluated)
 		}
 	}
@@ -179,21 +179,21 @@ func TestANodeWithoutTextsIsTheSameForWhoWantsThem(t *testing.T) {
 // A user who mends a warning must not think that it is gone.
 func TestWhatTheHiveSaidIsSaidAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
-	d := &double{identity: "one", drv: drv(t), says: []nix.Word{
+	d := &double{identity: "one", drv: drv(t), says: []nixeval.Word{
 		{Text: "of the hive"}, {Node: "b", Warning: true, Text: "old"}, {Node: "a", Text: "here"}, {Node: "not selected", Text: "a tag"},
 	}}
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	if d.said != nil {
 		t.Errorf("said twice: %q", d.said)
 	}
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	if want := []string{": of the hive", "not selected: a tag", "a: here", "b: old"}; !slices.Equal(d.said, want) {
 		t.Errorf("said %q, want %q", d.said, want)
 	}
-	d.says = []nix.Word{{Node: "b", Text: strings.Repeat("x", longestWords+1)}}
+	d.says = []nixeval.Word{{Node: "b", Text: strings.Repeat("x", longestWords+1)}}
 	d.identity, d.evaluated = "two", nil
-	run(t, d, dir, nix.Part{})
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
+	run(t, d, dir, nixeval.Part{})
 	if want := []string{"a", "b", "b"}; !slices.Equal(d.evaluated, want) {
 		t.Errorf("of one that says much: evaluated %q, want %q", d.evaluated, want)
 	}
@@ -201,7 +201,7 @@ func TestWhatTheHiveSaidIsSaidAgain(t *testing.T) {
 
 func TestNothingIsKeptOfWhatIsNotPure(t *testing.T) {
 	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), impure: true}
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	if files, _ := filepath.Glob(dir + "/*"); len(files) != 0 {
 		t.Errorf("kept: %q", files)
 	}
@@ -209,9 +209,9 @@ func TestNothingIsKeptOfWhatIsNotPure(t *testing.T) {
 
 func TestNodesAreKeptThatWereDoneBeforeAFailure(t *testing.T) {
 	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), fails: errors.New("c is broken")}
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	d.evaluated, d.fails = nil, nil
-	if run(t, d, dir, nix.Part{}); d.evaluated != nil {
+	if run(t, d, dir, nixeval.Part{}); d.evaluated != nil {
 		t.Errorf("evaluated %q", d.evaluated)
 	}
 }
@@ -224,12 +224,12 @@ func TestTwoAtOnceKeepWhatBothFind(t *testing.T) {
 		*Cache
 		node string
 	}{{one, "none"}, {two, "none"}, {one, "a"}, {two, "b"}} {
-		if err := part.Run(t.Context(), nix.Part{Only: []string{part.node}, Most: 1}, nix.Hooks{Head: func([]byte) {}}); err != nil {
+		if err := part.Run(t.Context(), nixeval.Part{Only: []string{part.node}, Most: 1}, nixeval.Hooks{Head: func([]byte) {}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	d.evaluated = nil
-	if run(t, d, dir, nix.Part{Only: []string{"a", "b"}}); d.evaluated != nil {
+	if run(t, d, dir, nixeval.Part{Only: []string{"a", "b"}}); d.evaluated != nil {
 		t.Errorf("evaluated %q", d.evaluated)
 	}
 }
@@ -237,9 +237,9 @@ func TestTwoAtOnceKeepWhatBothFind(t *testing.T) {
 func TestAFileOfAKeyInTheStoreMustBeThereStill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	d := &double{identity: "one", drv: drv(t), key: `"text":null,"builds":[],"keyFile":"/nix/store/00000000000000000000000000000000-source/secret"`}
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	d.evaluated = nil
-	if run(t, d, dir, nix.Part{}); len(d.evaluated) != 2 {
+	if run(t, d, dir, nixeval.Part{}); len(d.evaluated) != 2 {
 		t.Errorf("evaluated %q", d.evaluated)
 	}
 }
@@ -249,7 +249,7 @@ func TestNoMoreIsToldThanThePartWants(t *testing.T) {
 	c := New(&double{identity: "one", drv: drv(t)}, filepath.Join(t.TempDir(), "cache"), zerolog.Nop())
 	for range 2 {
 		told := 0
-		if err := c.Run(t.Context(), nix.Part{Most: 1}, nix.Hooks{Done: func([]byte) { told++ }}); err != nil || told != 1 {
+		if err := c.Run(t.Context(), nixeval.Part{Most: 1}, nixeval.Hooks{Done: func([]byte) { told++ }}); err != nil || told != 1 {
 			t.Errorf("%d nodes, %v", told, err)
 		}
 	}
@@ -260,23 +260,23 @@ func TestNoMoreIsToldThanThePartWants(t *testing.T) {
 func TestWhatAKeyNeedsMustBeThereStill(t *testing.T) {
 	dir, needed := filepath.Join(t.TempDir(), "cache"), drv(t)
 	d := &double{identity: "one", drv: drv(t), builds: needed + "!out"}
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	d.evaluated = nil
-	if run(t, d, dir, nix.Part{}); d.evaluated != nil {
+	if run(t, d, dir, nixeval.Part{}); d.evaluated != nil {
 		t.Errorf("evaluated %q", d.evaluated)
 	}
 	if err := os.Remove(needed); err != nil {
 		t.Fatal(err)
 	}
-	if run(t, d, dir, nix.Part{}); len(d.evaluated) != 2 {
+	if run(t, d, dir, nixeval.Part{}); len(d.evaluated) != 2 {
 		t.Errorf("evaluated %q", d.evaluated)
 	}
 }
 
 // A head says who is selected, which depends on more than the patterns.
 func TestAHeadIsThatOfTheSameQuestion(t *testing.T) {
-	parts := map[string]nix.Part{
-		"all": {}, "guarded": {Request: nix.Request{Guarded: true}}, "without a": {Without: []string{"a"}},
+	parts := map[string]nixeval.Part{
+		"all": {}, "guarded": {Request: nixeval.Request{Guarded: true}}, "without a": {Without: []string{"a"}},
 	}
 	words := map[string]string{}
 	for name, part := range parts {
@@ -292,7 +292,7 @@ func TestAHeadServesWhoeverMayDeployToAll(t *testing.T) {
 		`{"selected":["a"],"meta":{"allowApplyAll":true}}`:  true,
 		`{"selected":["a"],"meta":{"allowApplyAll":false}}`: false,
 	} {
-		guarded, free := nix.Part{Request: nix.Request{Guarded: true}}, nix.Part{}
+		guarded, free := nixeval.Part{Request: nixeval.Request{Guarded: true}}, nixeval.Part{}
 		k := kept{Heads: map[string]told{selection(free): {Text: []byte(head)}}}
 		if _, _, known := k.head(guarded); known != serves {
 			t.Errorf("%s: %t, want %t", head, known, serves)
@@ -306,9 +306,9 @@ func TestAHeadServesWhoeverMayDeployToAll(t *testing.T) {
 func TestOnlyWhatIsMissingIsEvaluated(t *testing.T) {
 	dir, d := t.TempDir(), &double{identity: "one", drv: drv(t)}
 	os.Chmod(dir, 0o700)
-	run(t, d, dir, nix.Part{Only: []string{"a"}})
+	run(t, d, dir, nixeval.Part{Only: []string{"a"}})
 	d.evaluated = nil
-	run(t, d, dir, nix.Part{Only: []string{"a", "b"}})
+	run(t, d, dir, nixeval.Part{Only: []string{"a", "b"}})
 	if !slices.Equal(d.evaluated, []string{"b"}) {
 		t.Errorf("evaluated %q", d.evaluated)
 	}
@@ -317,14 +317,14 @@ func TestOnlyWhatIsMissingIsEvaluated(t *testing.T) {
 // Another selection has another head, which costs no node; but tags are what nodes say.
 func TestKnownNodesAreNotEvaluatedForAnotherSelection(t *testing.T) {
 	d, dir := &double{identity: "x", drv: drv(t)}, filepath.Join(t.TempDir(), "cache")
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	for text, evaluated := range map[string]int{"a,b": 0, "@t": 2} {
 		d.evaluated = nil
 		on, err := hive.ParseSelector(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := run(t, d, dir, nix.Part{Request: nix.Request{Selector: on}})
+		told := run(t, d, dir, nixeval.Part{Request: nixeval.Request{Selector: on}})
 		if len(d.evaluated) != evaluated || len(told) < 3 || told[0] != "head" {
 			t.Errorf("%s: %v evaluated, %v told", text, d.evaluated, told)
 		}
@@ -335,7 +335,7 @@ func TestKnownNodesAreNotEvaluatedForAnotherSelection(t *testing.T) {
 func TestNothingIsKeptOfAHiveThatChangesMeanwhile(t *testing.T) {
 	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
 	d.later = "two"
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{})
 	if files, _ := filepath.Glob(dir + "/*"); len(files) != 0 {
 		t.Errorf("kept: %q", files)
 	}
@@ -343,8 +343,8 @@ func TestNothingIsKeptOfAHiveThatChangesMeanwhile(t *testing.T) {
 
 func TestTextsOfKeysAreNeverKept(t *testing.T) {
 	dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t), text: "plantedS3cret"}
-	run(t, d, dir, nix.Part{Texts: true})
-	run(t, d, dir, nix.Part{})
+	run(t, d, dir, nixeval.Part{Texts: true})
+	run(t, d, dir, nixeval.Part{})
 	files, _ := filepath.Glob(dir + "/*")
 	if len(files) != 1 {
 		t.Fatalf("%q", files)
@@ -369,13 +369,13 @@ func TestFilesOfOthersAndTornOnesAreNotBelieved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, d := filepath.Join(t.TempDir(), "cache"), &double{identity: "one", drv: drv(t)}
-			run(t, d, dir, nix.Part{})
+			run(t, d, dir, nixeval.Part{})
 			files, _ := filepath.Glob(dir + "/*")
 			if err := spoil(dir, files[0]); err != nil {
 				t.Skip(err) // who is not root gives nothing away
 			}
 			d.evaluated = nil
-			if run(t, d, dir, nix.Part{}); len(d.evaluated) != 2 {
+			if run(t, d, dir, nixeval.Part{}); len(d.evaluated) != 2 {
 				t.Errorf("evaluated %q", d.evaluated)
 			}
 		})

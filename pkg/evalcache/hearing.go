@@ -6,17 +6,17 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // hearing listens to the evaluation of a part. Its hooks are called one at a time.
 type hearing struct {
-	part  nix.Part
+	part  nixeval.Part
 	head  []byte
 	pure  bool
 	nodes []nodeHeard
-	words map[string][]nix.Word // by node
-	size  map[string]int        // of these
+	words map[string][]nixeval.Word // by node
+	size  map[string]int            // of these
 }
 
 type nodeHeard struct {
@@ -29,10 +29,10 @@ type nodeHeard struct {
 const longestWords = 64 << 10
 
 // with adds the listening to hooks. begun is called when a process has read the hive.
-func (h *hearing) with(hooks nix.Hooks, begun func()) nix.Hooks {
-	h.words, h.size = map[string][]nix.Word{}, map[string]int{}
+func (h *hearing) with(hooks nixeval.Hooks, begun func()) nixeval.Hooks {
+	h.words, h.size = map[string][]nixeval.Word{}, map[string]int{}
 	heard := hooks
-	heard.Said = func(word nix.Word) {
+	heard.Said = func(word nixeval.Word) {
 		if h.size[word.Node] += len(word.Text); h.size[word.Node] <= longestWords {
 			h.words[word.Node] = append(h.words[word.Node], word)
 		}

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // kept is what a file holds: what is known of one hive.
@@ -21,7 +21,7 @@ type kept struct {
 // told is a text that was told of the hive or a node, and what the hive said meanwhile.
 type told struct {
 	Text  json.RawMessage
-	Words []nix.Word `json:",omitempty"`
+	Words []nixeval.Word `json:",omitempty"`
 }
 
 // add adds what is known elsewhere, which takes precedence.
@@ -35,7 +35,7 @@ func (k *kept) add(more kept) {
 
 // head is that of a part's selection, and which nodes are selected. Where all may be
 // deployed to at once, nothing depends on whether that was asked.
-func (k *kept) head(part nix.Part) (head told, selected []string, known bool) {
+func (k *kept) head(part nixeval.Part) (head told, selected []string, known bool) {
 	asked := part.Guarded
 	for _, guarded := range []bool{asked, !asked} {
 		part.Guarded = guarded
@@ -52,7 +52,7 @@ func (k *kept) head(part nix.Part) (head told, selected []string, known bool) {
 }
 
 // node is one that was evaluated for such a request, or for one that wants more.
-func (k *kept) node(name string, request nix.Request) (node told, known bool) {
+func (k *kept) node(name string, request nixeval.Request) (node told, known bool) {
 	for _, toplevel := range []bool{request.Toplevel, true} {
 		for _, keys := range []bool{request.Keys, true} {
 			if node, known = k.Nodes[slot(name, toplevel, keys)]; known {
@@ -69,7 +69,7 @@ func slot(name string, toplevel, keys bool) string {
 }
 
 // selection is the part of a request that a head depends on.
-func selection(part nix.Part) string {
+func selection(part nixeval.Part) string {
 	text, err := json.Marshal([]any{part.Selector, part.Guarded, part.Without})
 	if err != nil {
 		return ""

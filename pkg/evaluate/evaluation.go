@@ -11,24 +11,24 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
-// Evaluator evaluates parts of one hive, each in a process; [nix.Evaluator] is one.
+// Evaluator evaluates parts of one hive, each in a process; [nixeval.Evaluator] is one.
 type Evaluator interface {
-	Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error
+	Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error
 }
 
 // Node is one that was evaluated, or the reason why it could not be.
 type Node struct {
 	hive.Node
-	Err error // nil, or an [*nix.EvalError], an [*Alike], what [hive.DecodeNode] fails with, or [nix.ErrKilled]
+	Err error // nil, or an [*nixeval.EvalError], an [*Alike], what [hive.DecodeNode] fails with, or [nixeval.ErrKilled]
 }
 
 // Evaluation is one that is under way.
 type Evaluation struct {
 	evaluator Evaluator
-	request   nix.Request
+	request   nixeval.Request
 	limits    Limits
 	announced func(text []byte)
 	log       zerolog.Logger
@@ -55,7 +55,7 @@ type Evaluation struct {
 // Start begins an evaluation; it ends with ctx, or when all its nodes were taken.
 // announced, which may be nil, is told how to reach each node before its system is
 // evaluated: a text for [hive.DecodeTarget].
-func Start(ctx context.Context, evaluator Evaluator, request nix.Request, limits Limits, announced func(text []byte), log zerolog.Logger) *Evaluation {
+func Start(ctx context.Context, evaluator Evaluator, request nixeval.Request, limits Limits, announced func(text []byte), log zerolog.Logger) *Evaluation {
 	e := &Evaluation{
 		evaluator: evaluator, request: request, limits: limits.found(), announced: announced, log: log,
 		head: make(chan struct{}), nodes: make(chan Node),

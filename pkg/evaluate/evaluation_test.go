@@ -15,13 +15,13 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // double stands in for Nix: it "evaluates" nodes, each in some time, and is told
-// which go wrong. What real processes do is tested in tests/cli and pkg/nix.
+// which go wrong. What real processes do is tested in tests/cli and pkg/nixeval.
 type double struct {
 	names []string
 	each  time.Duration
@@ -30,12 +30,12 @@ type double struct {
 	head  error
 
 	mu    sync.Mutex
-	parts []nix.Part
+	parts []nixeval.Part
 	now   int // processes
 	most  int
 }
 
-func (d *double) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+func (d *double) Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	d.mu.Lock()
 	part.Only = slices.Clone(part.Only) // which is the caller's again later
 	d.parts = append(d.parts, part)
@@ -86,7 +86,7 @@ func (d *double) takeWrong(node string) error {
 // outcome is what became of each node: "ok" or its error.
 func (d *double) outcome(t *testing.T, limits Limits) (map[string]string, *Evaluation) {
 	t.Helper()
-	e := Start(t.Context(), d, nix.Request{}, limits, nil, zerolog.Nop())
+	e := Start(t.Context(), d, nixeval.Request{}, limits, nil, zerolog.Nop())
 	if _, err := e.Hive(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func (d *double) outcome(t *testing.T, limits Limits) (map[string]string, *Evalu
 
 func TestEachNodeIsHandedOutWhenItIsDone(t *testing.T) {
 	d := &double{names: all(6), each: 50 * time.Millisecond}
-	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), d, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
 	h, err := e.Hive()
 	if err != nil || len(h.Selected) != 6 {
 		t.Fatal(h, err)
@@ -136,8 +136,8 @@ func TestDearNodesAreEvaluatedSideBySideAndOnce(t *testing.T) {
 
 func TestANodeThatIsBrokenStopsOnlyItself(t *testing.T) {
 	d := &double{names: all(8), wrong: map[string]error{
-		"n02": &nix.EvalError{Node: "n02", Message: "no such thing"},
-		"n05": &nix.EvalError{Message: "stack overflow"}, // which is how Nix says it: of no node
+		"n02": &nixeval.EvalError{Node: "n02", Message: "no such thing"},
+		"n05": &nixeval.EvalError{Message: "stack overflow"}, // which is how Nix says it: of no node
 	}}
 	got, e := d.outcome(t, Limits{Workers: 1})
 	if e.Err() != nil || len(got) != 8 {
@@ -155,7 +155,7 @@ func TestANodeThatIsBrokenStopsOnlyItself(t *testing.T) {
 }
 
 func TestANodeWhoseTagsCannotBeReadStopsOnlyItself(t *testing.T) {
-	d := &double{names: all(4), wrong: map[string]error{"head": &nix.EvalError{Node: "n03", Message: "no such thing"}}}
+	d := &double{names: all(4), wrong: map[string]error{"head": &nixeval.EvalError{Node: "n03", Message: "no such thing"}}}
 	got, e := d.outcome(t, Limits{Workers: 1})
 	if e.Err() != nil || got["n03"] != `node "n03" cannot be evaluated: no such thing` || got["n00"] != "ok" || len(got) != 4 {
 		t.Errorf("%v: %v", e.Err(), got)
@@ -166,7 +166,7 @@ func TestANodeWhoseTagsCannotBeReadStopsOnlyItself(t *testing.T) {
 }
 
 func TestWhatTheKernelKillsIsTriedAgainByItself(t *testing.T) {
-	d := &double{names: all(12), each: 20 * time.Millisecond, wrong: map[string]error{"n03": nix.ErrKilled}}
+	d := &double{names: all(12), each: 20 * time.Millisecond, wrong: map[string]error{"n03": nixeval.ErrKilled}}
 	got, e := d.outcome(t, Limits{Workers: 2})
 	if len(got) != 12 || got["n03"] != "ok" || e.Err() != nil {
 		t.Errorf("%v: %v", e.Err(), got)
@@ -184,15 +184,15 @@ func TestWhatTheKernelKillsIsTriedAgainByItself(t *testing.T) {
 // stubborn is killed whenever it evaluates n01.
 type stubborn struct{ double }
 
-func (s *stubborn) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+func (s *stubborn) Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	s.mu.Lock()
-	s.wrong = map[string]error{"n01": nix.ErrKilled}
+	s.wrong = map[string]error{"n01": nixeval.ErrKilled}
 	s.mu.Unlock()
 	return s.double.Run(ctx, part, hooks)
 }
 
 func (s *stubborn) outcome(t *testing.T) (map[string]string, *Evaluation) {
-	e := Start(t.Context(), s, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), s, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
 	got := map[string]string{}
 	for node := range e.Nodes() {
 		got[node.Name] = "ok"
@@ -204,9 +204,9 @@ func (s *stubborn) outcome(t *testing.T) (map[string]string, *Evaluation) {
 }
 
 func TestAnErrorOfTheHiveAsAWholeIsTold(t *testing.T) {
-	whole := &nix.EvalError{Message: "meta is broken"}
-	e := Start(t.Context(), &double{head: whole}, nix.Request{}, Limits{}, nil, zerolog.Nop())
-	if h, err := e.Hive(); h != nil || !errors.Is(err, nix.ErrEval) {
+	whole := &nixeval.EvalError{Message: "meta is broken"}
+	e := Start(t.Context(), &double{head: whole}, nixeval.Request{}, Limits{}, nil, zerolog.Nop())
+	if h, err := e.Hive(); h != nil || !errors.Is(err, nixeval.ErrEval) {
 		t.Errorf("%v, %v", h, err)
 	}
 	for node := range e.Nodes() {
@@ -217,9 +217,9 @@ func TestAnErrorOfTheHiveAsAWholeIsTold(t *testing.T) {
 func TestNodesThatFailAlikeAreKnownAsThat(t *testing.T) {
 	d := &double{names: all(3), wrong: map[string]error{}}
 	for _, node := range all(3) {
-		d.wrong[node] = &nix.EvalError{Node: node, Message: "the defaults are broken"}
+		d.wrong[node] = &nixeval.EvalError{Node: node, Message: "the defaults are broken"}
 	}
-	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), d, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
 	others := map[string]string{}
 	for node := range e.Nodes() {
 		var alike *Alike
@@ -235,10 +235,10 @@ func TestNodesThatFailAlikeAreKnownAsThat(t *testing.T) {
 // One reason must not hide another.
 func TestNodesThatFailForReasonsOfTheirOwnAreToldApart(t *testing.T) {
 	d := &double{names: all(2), wrong: map[string]error{
-		"n00": &nix.EvalError{Node: "n00", Message: "no such thing"},
-		"n01": &nix.EvalError{Node: "n01", Message: "no such other thing"},
+		"n00": &nixeval.EvalError{Node: "n00", Message: "no such thing"},
+		"n01": &nixeval.EvalError{Node: "n01", Message: "no such other thing"},
 	}}
-	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), d, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
 	for node := range e.Nodes() {
 		var alike *Alike
 		if node.Err == nil || errors.As(node.Err, &alike) {
@@ -250,7 +250,7 @@ func TestNodesThatFailForReasonsOfTheirOwnAreToldApart(t *testing.T) {
 // silent ends well without a word of its last node.
 type silent struct{ double }
 
-func (s *silent) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+func (s *silent) Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	if part.Only == nil {
 		part.Most = len(s.names) - 1
 	} else {
@@ -260,19 +260,19 @@ func (s *silent) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error 
 }
 
 func TestANodeOfWhichNothingIsSaidFails(t *testing.T) {
-	e := Start(t.Context(), &silent{double{names: all(3)}}, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), &silent{double{names: all(3)}}, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
 	errs := map[string]error{}
 	for node := range e.Nodes() {
 		errs[node.Name] = node.Err
 	}
-	if len(errs) != 3 || errs["n00"] != nil || !errors.Is(errs["n02"], nix.ErrEval) || !strings.Contains(errs["n02"].Error(), `"n02"`) {
+	if len(errs) != 3 || errs["n00"] != nil || !errors.Is(errs["n02"], nixeval.ErrEval) || !strings.Contains(errs["n02"].Error(), `"n02"`) {
 		t.Errorf("%v; %v", errs, e.Err())
 	}
 }
 
 // What breaks after a node was told cannot be taken back, and is told of the whole.
 func TestAnErrorOfANodeThatWasDoneIsOneOfTheWhole(t *testing.T) {
-	d := &double{names: all(3), wrong: map[string]error{"n01": &nix.EvalError{Node: "n00", Message: "no such thing"}}}
+	d := &double{names: all(3), wrong: map[string]error{"n01": &nixeval.EvalError{Node: "n00", Message: "no such thing"}}}
 	got, e := d.outcome(t, Limits{Workers: 1})
 	if node, told := got["n00"]; told && node != "ok" || e.Err() == nil || !strings.Contains(e.Err().Error(), "no such thing") {
 		t.Errorf("%v; %v", got, e.Err())
@@ -282,7 +282,7 @@ func TestAnErrorOfANodeThatWasDoneIsOneOfTheWhole(t *testing.T) {
 func TestABugInAnEvaluatorIsTheErrorOfTheEvaluation(t *testing.T) {
 	waited := make(chan struct{})
 	close(waited)
-	e := Start(t.Context(), buggy{waited}, nix.Request{}, Limits{}, nil, zerolog.Nop())
+	e := Start(t.Context(), buggy{waited}, nixeval.Request{}, Limits{}, nil, zerolog.Nop())
 	var bug *crash.Error
 	if _, err := e.Hive(); !errors.As(err, &bug) {
 		t.Errorf("%v", err)
@@ -295,7 +295,7 @@ func TestABugInAnEvaluatorIsTheErrorOfTheEvaluation(t *testing.T) {
 func TestAnInterruptEndsAllProcesses(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
 	d := &double{names: all(50), each: 50 * time.Millisecond}
-	e := Start(ctx, d, nix.Request{}, Limits{Workers: 3}, nil, zerolog.Nop())
+	e := Start(ctx, d, nixeval.Request{}, Limits{Workers: 3}, nil, zerolog.Nop())
 	<-e.Nodes()
 	stop(errors.New("interrupted"))
 	for range e.Nodes() {
@@ -312,7 +312,7 @@ func TestAnInterruptEndsAllProcesses(t *testing.T) {
 
 func TestTextsThatCameLaterAreEvaluatedForAllWhoWait(t *testing.T) {
 	d := &double{names: all(5), late: true}
-	e := Start(t.Context(), d, nix.Request{Keys: true, Toplevel: true}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), d, nixeval.Request{Keys: true, Toplevel: true}, Limits{Workers: 1}, nil, zerolog.Nop())
 	var wait sync.WaitGroup
 	for node := range e.Nodes() {
 		wait.Go(func() {
@@ -336,7 +336,7 @@ func TestTextsThatCameLaterAreEvaluatedForAllWhoWait(t *testing.T) {
 
 func TestTextsOfManyNodesTakeTurns(t *testing.T) {
 	d := &double{names: all(10), late: true}
-	e := Start(t.Context(), d, nix.Request{Keys: true}, Limits{Workers: 1, PerNodes: 4}, nil, zerolog.Nop())
+	e := Start(t.Context(), d, nixeval.Request{Keys: true}, Limits{Workers: 1, PerNodes: 4}, nil, zerolog.Nop())
 	var nodes []hive.Node
 	for node := range e.Nodes() {
 		nodes = append(nodes, node.Node)
@@ -371,9 +371,9 @@ func TestTextsOfManyNodesTakeTurns(t *testing.T) {
 
 // The node that cannot be read might have the tag that no other has.
 func TestATagThatNoneHasMayBeThatOfABrokenNode(t *testing.T) {
-	broken := &nix.EvalError{Node: "n01", Message: "no such thing"}
+	broken := &nixeval.EvalError{Node: "n01", Message: "no such thing"}
 	d := &noMatch{double{names: all(2), wrong: map[string]error{"head": broken}}}
-	e := Start(t.Context(), d, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), d, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
 	if _, err := e.Hive(); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
@@ -384,7 +384,7 @@ func TestATagThatNoneHasMayBeThatOfABrokenNode(t *testing.T) {
 // noMatch is a hive in which nothing has the tag that is asked for.
 type noMatch struct{ double }
 
-func (d *noMatch) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+func (d *noMatch) Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	head := hooks.Head
 	hooks.Head = func([]byte) { head([]byte(`{"names":["n00","n01"],"selected":[],"unmatched":["@web"]}`)) }
 	part.Most = 0
@@ -398,8 +398,8 @@ func TestOtherProcessesSelectNothingAndLeaveOutWhatIsBroken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &double{names: all(6), wrong: map[string]error{"head": &nix.EvalError{Node: "n05", Message: "no such thing"}}}
-	e := Start(t.Context(), d, nix.Request{Selector: selector, Keys: true}, Limits{Workers: 1, PerNodes: 2}, func([]byte) {}, zerolog.Nop())
+	d := &double{names: all(6), wrong: map[string]error{"head": &nixeval.EvalError{Node: "n05", Message: "no such thing"}}}
+	e := Start(t.Context(), d, nixeval.Request{Selector: selector, Keys: true}, Limits{Workers: 1, PerNodes: 2}, func([]byte) {}, zerolog.Nop())
 	for range e.Nodes() {
 	}
 	if len(d.parts) != 4 || e.Err() != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 func TestWhereMemoryRunsShortOneProcessIsEndedAtATime(t *testing.T) {
@@ -126,7 +126,7 @@ func TestTheKernelEndsAnEvaluationBeforeUs(t *testing.T) {
 
 // After a kill, what is left is evaluated by one process, which may take all.
 func TestAfterAKillOneProcessHasAllTheMemory(t *testing.T) {
-	d := &double{names: all(6), wrong: map[string]error{"n03": nix.ErrKilled}}
+	d := &double{names: all(6), wrong: map[string]error{"n03": nixeval.ErrKilled}}
 	_, e := d.outcome(t, Limits{Workers: 2, Memory: 1000})
 	for i, part := range d.parts {
 		if want := map[bool]int64{true: 300, false: 600}[i == 0]; part.Heap != want {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // process is one that runs.
@@ -106,7 +106,7 @@ func (e *Evaluation) drain(user context.Context) {
 
 func (e *Evaluation) startFirst(ctx context.Context) {
 	id := e.schedule.add(nil, false)
-	e.start(ctx, id, nix.Part{Request: e.request, Most: e.limits.PerNodes, Without: e.without})
+	e.start(ctx, id, nixeval.Part{Request: e.request, Most: e.limits.PerNodes, Without: e.without})
 }
 
 // startOthers starts what processes there should be.
@@ -118,19 +118,19 @@ func (e *Evaluation) startOthers(ctx context.Context) {
 		}
 		request := e.request
 		request.Selector = hive.Selector{}
-		e.start(ctx, id, nix.Part{Request: request, Only: nodes, Most: len(nodes), Without: e.without})
+		e.start(ctx, id, nixeval.Part{Request: request, Only: nodes, Most: len(nodes), Without: e.without})
 	}
 }
 
 // start runs a process. What it tells comes as messages; of the head nothing, unless
 // that tells which nodes are its.
-func (e *Evaluation) start(ctx context.Context, id int, part nix.Part) {
+func (e *Evaluation) start(ctx context.Context, id int, part nixeval.Part) {
 	ctx, end := context.WithCancelCause(ctx)
 	p := &process{id: id, end: end, begin: time.Now()}
 	e.processes[id] = p
 	part.Heap = e.heap()
 	tell := func(m message) { m.id = id; e.messages <- m }
-	hooks := nix.Hooks{
+	hooks := nixeval.Hooks{
 		Started:   func(pid int) { tell(message{kind: started, pid: pid}) },
 		Announced: e.announced,
 		Begun:     func(node string) { tell(message{kind: begun, node: node}) },
@@ -238,7 +238,7 @@ func (e *Evaluation) give(node Node) {
 // stop ends a process whose nodes are others' now.
 func (p *process) stop() {
 	p.stopped = true
-	p.end(nix.ErrEnough)
+	p.end(nixeval.ErrEnough)
 }
 
 // takeEnd takes the end of a process, and its error.
@@ -246,7 +246,7 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 	at := e.schedule.atHand(p.id)
 	alone := e.schedule.runs[p.id].alone
 	named := whose(err)
-	var eval *nix.EvalError
+	var eval *nixeval.EvalError
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -254,10 +254,10 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 		e.schedule.ended(p.id)
 		return nil
 	case err == nil:
-		err = fmt.Errorf("%w: it ended without a word of node %q", nix.ErrEval, at)
+		err = fmt.Errorf("%w: it ended without a word of node %q", nixeval.ErrEval, at)
 	case named != "":
 		at = named
-	case errors.Is(err, nix.ErrKilled) && !alone && at != "":
+	case errors.Is(err, nixeval.ErrKilled) && !alone && at != "":
 		e.log.Warn().Str("node", at).Msgf("%v, most likely as memory ran out: its nodes are evaluated again, this one by itself", err)
 		e.schedule.ended(p.id, at)
 		e.schedule.alone = append(e.schedule.alone, at)
@@ -266,7 +266,7 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 		return nil
 	case errors.As(err, &eval) && at != "" && !p.at.IsZero():
 		eval.Node = at // Nix had no time to say where it was
-	case errors.Is(err, nix.ErrKilled) && at != "":
+	case errors.Is(err, nixeval.ErrKilled) && at != "":
 		err = fmt.Errorf("%w, as it was before beside others: most likely it needs more memory than there is", err)
 	default:
 		return err
@@ -285,7 +285,7 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 
 // whose is the node that an error of a process names, "" if it names none.
 func whose(err error) string {
-	var eval *nix.EvalError
+	var eval *nixeval.EvalError
 	var problem *hive.Problem
 	switch {
 	case errors.As(err, &eval):

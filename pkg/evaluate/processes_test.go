@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
@@ -24,14 +25,14 @@ in { a = node 300000; b = node 300001; c = node 300002; d = node 300003; e = nod
 
 // watched is an Evaluator of real processes whose ids are known.
 type watched struct {
-	*nix.Evaluator
+	*nixeval.Evaluator
 	begun func(node string, pid int)
 
 	mu   sync.Mutex
 	pids []int
 }
 
-func (w *watched) Run(ctx context.Context, part nix.Part, hooks nix.Hooks) error {
+func (w *watched) Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	id := 0
 	started, begun := hooks.Started, hooks.Begun
 	hooks.Started = func(pid int) {
@@ -73,7 +74,7 @@ func evaluator(t *testing.T, text string) *watched {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &watched{Evaluator: nix.Tool{Log: zerolog.Nop()}.NewEvaluator(nix.Source{File: file})}
+	return &watched{Evaluator: nixeval.New(nix.Tool{Log: zerolog.Nop()}, nixeval.Source{File: file})}
 }
 
 func TestNodesOfAProcessThatIsKilledAreDoneByOthers(t *testing.T) {
@@ -84,7 +85,7 @@ func TestNodesOfAProcessThatIsKilledAreDoneByOthers(t *testing.T) {
 			once.Do(func() { syscall.Kill(pid, syscall.SIGKILL) })
 		}
 	}
-	e := Start(t.Context(), w, nix.Request{}, Limits{Workers: 2}, nil, zerolog.Nop())
+	e := Start(t.Context(), w, nixeval.Request{}, Limits{Workers: 2}, nil, zerolog.Nop())
 	done := map[string]bool{}
 	for node := range e.Nodes() {
 		if node.Err != nil || done[node.Name] {
@@ -108,7 +109,7 @@ func TestAnInterruptLeavesNoProcess(t *testing.T) {
 			stop(errors.New("interrupted"))
 		}
 	}
-	e := Start(ctx, w, nix.Request{}, Limits{Workers: 2}, nil, zerolog.Nop())
+	e := Start(ctx, w, nixeval.Request{}, Limits{Workers: 2}, nil, zerolog.Nop())
 	for range e.Nodes() {
 	}
 	if e.Err() == nil || len(w.left()) > 0 {
@@ -123,7 +124,7 @@ func TestProcessesStayWithinTheirShareOfMemory(t *testing.T) {
 	in { a = node 1; b = node 2; c = node 3; d = node 4; }`
 	for share, several := range map[int64]bool{60 << 20: true, 4 << 30: false} {
 		w := evaluator(t, text)
-		e := Start(t.Context(), w, nix.Request{}, Limits{Workers: 1, Memory: share}, nil, zerolog.Nop())
+		e := Start(t.Context(), w, nixeval.Request{}, Limits{Workers: 1, Memory: share}, nil, zerolog.Nop())
 		count := 0
 		for node := range e.Nodes() {
 			if node.Err != nil {
@@ -142,7 +143,7 @@ func TestTheFirstNodeIsThereLongBeforeTheLast(t *testing.T) {
 	var begun []string
 	var mu sync.Mutex
 	w.begun = func(node string, _ int) { mu.Lock(); begun = append(begun, node); mu.Unlock() }
-	e := Start(t.Context(), w, nix.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	e := Start(t.Context(), w, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
 	<-e.Nodes()
 	mu.Lock()
 	if n := len(begun); n > 3 {

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // texts evaluates the texts of keys that came without them, one process after
@@ -107,8 +107,8 @@ func (t *texts) run(ctx context.Context, nodes []string) {
 	defer t.over(got) // whatever happens, as others wait
 	isGot := func(node string) bool { _, is := got[node]; return is }
 	for len(nodes) > 0 {
-		request := nix.Request{Keys: true}
-		err := t.evaluator.Run(ctx, nix.Part{Request: request, Only: slices.Clone(nodes), Most: len(nodes), Texts: true, Heap: t.heap}, nix.Hooks{Done: func(text []byte) {
+		request := nixeval.Request{Keys: true}
+		err := t.evaluator.Run(ctx, nixeval.Part{Request: request, Only: slices.Clone(nodes), Most: len(nodes), Texts: true, Heap: t.heap}, nixeval.Hooks{Done: func(text []byte) {
 			node, err := hive.DecodeNode(text)
 			got[node.Name] = textsOfNode{node.Keys, err}
 		}})

@@ -13,13 +13,13 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // buggy is a double of an Evaluator in which there is a bug.
 type buggy struct{ waited <-chan struct{} }
 
-func (b buggy) Run(context.Context, nix.Part, nix.Hooks) error {
+func (b buggy) Run(context.Context, nixeval.Part, nixeval.Hooks) error {
 	<-b.waited
 	panic("a bug")
 }
@@ -49,7 +49,7 @@ func TestABugInATurnForTextsEndsIt(t *testing.T) {
 // key by another.
 type edited struct{ mode string }
 
-func (e edited) Run(_ context.Context, _ nix.Part, hooks nix.Hooks) error {
+func (e edited) Run(_ context.Context, _ nixeval.Part, hooks nixeval.Hooks) error {
 	hooks.Done([]byte(`{"name":"a","deployment":{"targetHost":"h","keys":{"k":{"name":"k","destDir":"/run/keys","user":"root","group":"root","permissions":"` + e.mode + `","uploadAt":"pre-activation","text":"s3cret"}}}}`))
 	return nil
 }
@@ -72,12 +72,12 @@ func TestATextGoesOnlyWhereItIsMeantTo(t *testing.T) {
 // one that is broken is the failure of its own node.
 func TestATextThatIsBrokenFailsItsNodeAlone(t *testing.T) {
 	for name, broken := range map[string]error{
-		"an error of Nix":        &nix.EvalError{Node: "n01", Message: "no such thing"},
+		"an error of Nix":        &nixeval.EvalError{Node: "n01", Message: "no such thing"},
 		"a text that is no text": &hive.Problem{Node: "n01", Text: "no such thing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &double{names: all(4), late: true}
-			e := Start(t.Context(), d, nix.Request{Keys: true}, Limits{Workers: 1}, nil, zerolog.Nop())
+			e := Start(t.Context(), d, nixeval.Request{Keys: true}, Limits{Workers: 1}, nil, zerolog.Nop())
 			var nodes []hive.Node
 			for node := range e.Nodes() {
 				nodes = append(nodes, node.Node)
@@ -126,7 +126,7 @@ func TestWhoWaitsForTextsObeysAnInterrupt(t *testing.T) {
 // textless tells nodes without the texts that they had.
 type textless struct{}
 
-func (textless) Run(_ context.Context, part nix.Part, hooks nix.Hooks) error {
+func (textless) Run(_ context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
 	for _, node := range part.Only {
 		hooks.Done([]byte(`{"name":"` + node + `","deployment":{"targetHost":"h","keys":{}}}`))
 	}

@@ -21,7 +21,7 @@ func (t Tool) Info(ctx context.Context) ([]Fact, error) {
 		return nil, err
 	}
 	// nix-command alone, so that flakes are told of as nix.conf has them.
-	args := append([]string{"--extra-experimental-features", "nix-command"}, t.optionArgs()...)
+	args := append([]string{"--extra-experimental-features", "nix-command"}, t.OptionArgs()...)
 	show := []string{"show-config"}
 	if version.AtLeast(2, 20) {
 		show = []string{"config", "show"}

@@ -5,15 +5,15 @@ import (
 	"io"
 )
 
-// lineWriter cuts what a program prints into lines. Of a line that is too long it
-// leaves out what is in the middle, so that an object stays one.
-type lineWriter struct {
-	emit func(string)
-	most int // bytes of a line that are kept; 0 for mostOfLine
+// LineWriter cuts what a program prints into lines, none of them empty. Of a line
+// that is too long it leaves out what is in the middle, so that an object stays one.
+type LineWriter struct {
+	Emit func(line string)
+	Most int // bytes of a line that are kept, more than 1 KiB; 0 for 1 MiB
 	rest []byte
 }
 
-var _ io.Writer = (*lineWriter)(nil)
+var _ io.Writer = (*LineWriter)(nil)
 
 // How many bytes of a line are kept, and how many of those are its last.
 const (
@@ -21,7 +21,7 @@ const (
 	endOfLine  = 1 << 10
 )
 
-func (w *lineWriter) Write(p []byte) (int, error) {
+func (w *LineWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for {
 		i := bytes.IndexAny(p, "\n\r")
@@ -30,13 +30,13 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 			return n, nil
 		}
 		w.add(p[:i])
-		w.flush()
+		w.Flush()
 		p = p[i+1:]
 	}
 }
 
-func (w *lineWriter) add(p []byte) {
-	most := w.most
+func (w *LineWriter) add(p []byte) {
+	most := w.Most
 	if most == 0 {
 		most = mostOfLine
 	}
@@ -47,30 +47,10 @@ func (w *lineWriter) add(p []byte) {
 	}
 }
 
-func (w *lineWriter) flush() {
+// Flush emits what has no end of a line yet.
+func (w *LineWriter) Flush() {
 	if len(w.rest) > 0 {
-		w.emit(string(w.rest))
+		w.Emit(string(w.rest))
 	}
 	w.rest = w.rest[:0]
-}
-
-// longLines cuts what a program prints into lines of any length.
-type longLines struct {
-	each func(line []byte) // which must not keep it
-	rest []byte
-}
-
-var _ io.Writer = (*longLines)(nil)
-
-func (w *longLines) Write(p []byte) (int, error) {
-	n := len(p)
-	for {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			w.rest = append(w.rest, p...)
-			return n, nil
-		}
-		w.each(append(w.rest, p[:i]...))
-		w.rest, p = nil, p[i+1:]
-	}
 }

@@ -23,6 +23,9 @@ var (
 var harmlessParameters = []string{"ref", "rev", "dir", "host", "narHash", "lastModified", "revCount", "submodules", "shallow", "allRefs",
 	"lfs", "exportIgnore", "priority", "trusted", "compression", "want-mass-query", "region", "scheme", "endpoint", "max-connections"}
 
+// NotShown stands for what may be a secret and is left out.
+const NotShown = "[not shown]"
+
 // hidden stands for [NotShown] while one text is being masked: it has no space.
 const hidden = "\x00"
 
@@ -62,8 +65,8 @@ func withoutParameters(found string) string {
 	return parts[1] + strings.Join(parameters, "&") + end
 }
 
-// masked gives lines on to output without logins; nil if that is.
-func masked(output func(line string)) func(line string) {
+// Masked gives lines on to output without logins; nil if that is.
+func Masked(output func(line string)) func(line string) {
 	if output == nil {
 		return nil
 	}

@@ -3,36 +3,20 @@ package nix
 import (
 	"context"
 	"encoding/json"
-
-	"github.com/colmena-go/colmena-go/pkg/crash"
 )
 
-// setting is one of Nix' (nix.conf(5)).
-type setting struct{ Value json.RawMessage }
+// Setting is one of Nix' (nix.conf(5)).
+type Setting struct{ Value json.RawMessage }
 
-// beginSettings begins to ask for the settings, and returns what waits for them; they
-// are nil where they cannot be had.
-func (t Tool) beginSettings(ctx context.Context) func() map[string]setting {
-	var got map[string]setting
-	done := make(chan struct{})
-	go crash.Guarded(func() {
-		defer close(done)
-		got, _ = t.settings(ctx)
-	})()
-	return func() map[string]setting {
-		<-done
-		return got
-	}
-}
-
-// settings are those of Nix with the user's options, wherever they come from: its
-// files and what those include, and variables. They may hold logins.
-func (t Tool) settings(ctx context.Context) (map[string]setting, error) {
-	text, err := t.printed(ctx, t.nix(ctx, append([]string{"show-config", "--json"}, t.optionArgs()...)...), nil)
+// Settings are those of Nix with the user's options, wherever they come from: its
+// files and what those include, and variables. They may hold logins. It fails with
+// [ErrNoNix], with what Nix said, or where that is no JSON.
+func (t Tool) Settings(ctx context.Context) (map[string]Setting, error) {
+	text, err := t.Printed(ctx, t.Nix(ctx, append([]string{"show-config", "--json"}, t.OptionArgs()...)...), nil)
 	if err != nil {
 		return nil, err
 	}
-	var settings map[string]setting
+	var settings map[string]Setting
 	err = json.Unmarshal(text, &settings)
 	return settings, err
 }

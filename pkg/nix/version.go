@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Version is a Nix as it tells of itself, such as "nix (Nix) 2.8.0".
@@ -39,10 +40,13 @@ func (t Tool) Version(ctx context.Context) (Version, error) {
 	return parseVersion(text), err
 }
 
+// askLimit is how long Nix may take to answer what needs no evaluation.
+const askLimit = 20 * time.Second
+
 // ask runs a program of Nix that soon answers with a text.
 func (t Tool) ask(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("%s %s: no answer within %s", name, strings.Join(args, " "), askLimit))
 	defer cancel()
-	text, err := t.printed(ctx, t.command(ctx, name, args...), nil)
+	text, err := t.Printed(ctx, t.Command(ctx, name, args...), nil)
 	return strings.TrimSpace(string(text)), err
 }

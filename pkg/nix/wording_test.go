@@ -16,7 +16,7 @@ func TestWhatNewerVersionsSayIsReadAsThatOf28(t *testing.T) {
 		"cannot read directory \"/etc/passwd\": Not a directory":                                                                                     "opening directory '/etc/passwd': Not a directory",
 		"what nobody knows": "what nobody knows",
 	} {
-		if got := inOldWords(newer); got != want {
+		if got := InOldWords(newer); got != want {
 			t.Errorf("%q\nis %q\nwant %q", newer, got, want)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 )
 
@@ -93,7 +94,7 @@ func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host := dialled(t, proven(c.harm))
 			bounded(t, c.says, func() error {
-				_, err := nix.Lacks(t.Context(), host, []string{"/nix/store/a"}, []string{"/nix/store/a", "/nix/store/b"})
+				_, err := nixbuild.Lacks(t.Context(), host, []string{"/nix/store/a"}, []string{"/nix/store/a", "/nix/store/b"})
 				if err != nil && strings.ContainsAny(err.Error(), "\x1b\x00") {
 					t.Errorf("%q", err)
 				}
@@ -106,7 +107,7 @@ func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
 		s.Write(append(append(greeting, numbers(2, 8)...), "/strange"...))
 		s.Write(append(numbers(12), "/nix/store/b\x00\x00\x00\x00"...))
 	}))
-	if lacks, err := nix.Lacks(t.Context(), host, nil, []string{"/nix/store/a", "/nix/store/b"}); err != nil || !slices.Equal(lacks, []string{"/nix/store/a"}) {
+	if lacks, err := nixbuild.Lacks(t.Context(), host, nil, []string{"/nix/store/a", "/nix/store/b"}); err != nil || !slices.Equal(lacks, []string{"/nix/store/a"}) {
 		t.Errorf("%q, %v", lacks, err)
 	}
 	// One that is silent is left when the caller has waited enough.
@@ -114,7 +115,7 @@ func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("enough"))
 	defer cancel()
 	bounded(t, "enough", func() error {
-		_, err := nix.Lacks(ctx, silent, nil, []string{"/nix/store/a"})
+		_, err := nixbuild.Lacks(ctx, silent, nil, []string{"/nix/store/a"})
 		return err
 	})
 }
@@ -144,13 +145,13 @@ func TestAHostThatBuildsAndLiesFailsAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := dialled(t, proven(c.harm))
-			b := nix.Tool{}.NewBuilder(nix.BuilderOptions{})
+			b := nixbuild.New(nix.Tool{}, nixbuild.BuilderOptions{})
 			defer b.Close()
 			bounded(t, c.says, func() error {
-				return b.BuildOnHost(t.Context(), host, nix.HostBuild{Node: "bad", DrvPath: "/nix/store/a.drv", Substitute: true, Output: func(string) {}})
+				return b.BuildOnHost(t.Context(), host, nixbuild.HostBuild{Node: "bad", DrvPath: "/nix/store/a.drv", Substitute: true, Output: func(string) {}})
 			})
 			bounded(t, c.says, func() error {
-				return nix.FetchOnHost(t.Context(), host, nix.HostFetch{Path: "/nix/store/a", From: "https://cache", Output: func(string) {}})
+				return nixbuild.FetchOnHost(t.Context(), host, nixbuild.HostFetch{Path: "/nix/store/a", From: "https://cache", Output: func(string) {}})
 			})
 		})
 	}

@@ -55,6 +55,16 @@ func Env(tb testing.TB) []string {
 		"XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 }
 
+// Use gives the test itself the environment of [Env], and returns [Nixpkgs].
+func Use(t *testing.T) string {
+	t.Helper()
+	for _, v := range Env(t) {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
+	return Nixpkgs(t)
+}
+
 // Nixpkgs returns the directory that `<nixpkgs>` stands for in tests: the one
 // named by COLMENA_GO_TEST_NIXPKGS, or tests/nixos. If that variable names a
 // bare lib, it is tests/nixos with that lib in place of its own.

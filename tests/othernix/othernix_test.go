@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { fleet.Main(m) }
 const rootEnv = "COLMENA_GO_TEST_NIX_ROOT"
 
 // packages are those whose tests run there.
-var packages = []string{"pkg/nix", "pkg/evaluate", "tests/cli"}
+var packages = []string{"pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/evaluate", "tests/cli"}
 
 // limit is how long the tests of one package may take.
 const limit = 8 * time.Minute

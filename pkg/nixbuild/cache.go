@@ -1,0 +1,127 @@
+package nixbuild
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+// Cache is a store from which hosts fetch, so that a closure leaves this machine
+// once for all of them. What is asked for together goes in one copy, one after the
+// other: nothing goes twice.
+type Cache struct {
+	tool nix.Tool
+	ctx  context.Context
+	all  *sync.WaitGroup
+	url  string // whatever `nix copy --to` takes
+
+	mu      sync.Mutex
+	copying bool
+	waiting []*put
+}
+
+// put is one closure that is to be in the cache.
+type put struct {
+	path   string
+	output func(line string)
+	done   chan error
+}
+
+// Cache returns the store of a URL, whose copies end with the Builder.
+func (b *Builder) Cache(url string) *Cache {
+	return &Cache{tool: b.tool, ctx: b.ctx, all: &b.all, url: url}
+}
+
+// Put returns when the cache has the closure of a path. It fails with what Nix said,
+// without logins.
+func (c *Cache) Put(ctx context.Context, path string, output func(line string)) error {
+	p := &put{path, output, make(chan error, 1)}
+	c.mu.Lock()
+	c.waiting = append(c.waiting, p)
+	if !c.copying {
+		c.copying = true
+		c.all.Go(crash.Guarded(c.work))
+	}
+	c.mu.Unlock()
+	select {
+	case err := <-p.done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Cache) work() {
+	for {
+		c.mu.Lock()
+		puts := c.waiting
+		c.waiting, c.copying = nil, len(puts) > 0
+		c.mu.Unlock()
+		if len(puts) == 0 {
+			return
+		}
+		for puts := range slices.Chunk(puts, mostPaths) {
+			err := c.copy(puts)
+			for _, p := range puts {
+				if err != nil && len(puts) > 1 && c.ctx.Err() == nil {
+					p.done <- c.copy([]*put{p}) // one may be to blame alone
+				} else {
+					p.done <- err
+				}
+			}
+		}
+	}
+}
+
+// copy is one copy; the first that it is for hears what Nix says.
+func (c *Cache) copy(puts []*put) (err error) {
+	defer crash.Recover(&err)
+	args := []string{"copy", "--no-check-sigs", "--to", c.url}
+	for _, p := range puts {
+		args = append(args, p.path)
+	}
+	if err := c.tool.Run(c.ctx, c.tool.Nix(c.ctx, args...), nix.Masked(puts[0].output)); err != nil {
+		return fmt.Errorf("copying to the cache %s: %w", nix.WithoutLogins(c.url), err)
+	}
+	return nil
+}
+
+// Signers are the names of the keys that the cache's copy of a path is signed with.
+func (c *Cache) Signers(ctx context.Context, path string) (names []string, err error) {
+	text, err := c.tool.Printed(ctx, c.tool.Nix(ctx, "path-info", "--json", "--store", c.url, path), nil)
+	if err != nil {
+		return nil, err
+	}
+	type info struct{ Signatures []string }
+	var infos []info // before 2.19
+	if json.Unmarshal(text, &infos) != nil {
+		var byPath map[string]info
+		if err := json.Unmarshal(text, &byPath); err != nil {
+			return nil, errors.New("nix path-info answers no JSON that is known")
+		}
+		for _, i := range byPath {
+			infos = append(infos, i)
+		}
+	}
+	for _, i := range infos {
+		for _, signature := range i.Signatures {
+			name, _, _ := strings.Cut(signature, ":")
+			names = append(names, shortLine(name))
+		}
+	}
+	return names, nil
+}
+
+// untrusted is what a host's Nix says of a path whose signature it does not trust.
+var untrusted = regexp.MustCompile(`(?i)trusted-public-keys|lacks a (valid )?signature`)
+
+// ErrUntrusted: the host trusts no key that the cache's paths are signed with.
+var ErrUntrusted = errors.New("the host trusts no key that what is in the cache is signed with")

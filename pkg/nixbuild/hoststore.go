@@ -1,0 +1,90 @@
+package nixbuild
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/nix"
+)
+
+//go:embed keep.sh
+var keepScript []byte
+
+// How long a host's store may take to tell what it lacks.
+const lacksLimit = 2 * time.Minute
+
+// Lacks tells which of the paths the store of a host does not have. From now on
+// the host keeps the roots from its garbage collector, as soon as they are there and
+// with all that they need, until [Release] or a reboot.
+func Lacks(ctx context.Context, host hostscript.Runner, roots, paths []string) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lacksLimit, fmt.Errorf("no answer within %s", lacksLimit))
+	defer cancel()
+	questions, in := io.Pipe()
+	out, answers := io.Pipe()
+	said := &lastWords{}
+	ended := make(chan error, 1)
+	go func() {
+		defer crash.Guard()
+		err := hostscript.Run(ctx, host, hostscript.Call{
+			Script: keepScript, Stdin: io.MultiReader(bytes.NewReader(hostscript.List(append([]string{"keep"}, roots...)...)), questions),
+			Stdout: answers, Stderr: &nix.LineWriter{Emit: said.hear, Most: mostOfWord},
+		})
+		questions.CloseWithError(io.ErrClosedPipe)
+		answers.CloseWithError(io.ErrUnexpectedEOF)
+		ended <- err
+	}()
+	s := &serving{in: in, out: bufio.NewReader(out)}
+	invalid, err := s.invalid(paths)
+	in.Close()  // it ends then
+	out.Close() // it is heard no more
+	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
+	if end := <-ended; end != nil && cut {
+		err = end // why it did not answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking the host's store what it lacks: %w%s", err, said)
+	}
+	return slices.Sorted(maps.Keys(invalid)), nil
+}
+
+// releaseLimit is how long it may take: a root that is left does little harm.
+const releaseLimit = 10 * time.Second
+
+// Release lets the host's garbage collector have the roots again.
+func Release(ctx context.Context, host hostscript.Runner, roots []string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, releaseLimit, errors.New("the host did not answer in time"))
+	defer cancel()
+	list := hostscript.List(append([]string{"release"}, roots...)...)
+	return hostscript.Run(ctx, host, hostscript.Call{Script: keepScript, Stdin: bytes.NewReader(list)})
+}
+
+// lastWords are the last lines of what a program on a host said on stderr.
+type lastWords struct{ lines []string }
+
+const (
+	mostWords  = 5
+	mostOfWord = 4 << 10 // bytes
+)
+
+func (w *lastWords) hear(line string) {
+	w.lines = append(w.lines, hostscript.Said(nix.WithoutLogins(line), longestLine))
+	w.lines = w.lines[max(0, len(w.lines)-mostWords):]
+}
+
+// String is for the end of an error.
+func (w *lastWords) String() (text string) {
+	for _, line := range w.lines {
+		text += "\n" + line
+	}
+	return text
+}

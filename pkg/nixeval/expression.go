@@ -1,0 +1,259 @@
+package nixeval
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	nixfiles "github.com/colmena-go/colmena-go/nix"
+)
+
+// Expression is one of the user's, a function of { nodes, pkgs, lib, ... }.
+type Expression struct {
+	Text string // as written on the command line, in the scope of builtins, as in Colmena
+	File string // the absolute path of a file of Nix, in place of Text; or of a folder with a default.nix
+}
+
+// question is an expression of the user's over a hive.
+type question struct {
+	expression  *ownText // nil: there is none
+	instantiate bool
+}
+
+// Introspect evaluates an expression over the hive and returns its value as JSON, on
+// one line. That holds what was asked for, secrets included. heap is as that of a
+// [Part]. It fails as [Evaluator.Run] does, or for what JSON cannot carry.
+func (e *Evaluator) Introspect(ctx context.Context, x Expression, heap int64) ([]byte, error) {
+	return e.ask(ctx, x, false, heap)
+}
+
+// Instantiate writes the derivations of an expression over the hive to the store
+// and returns their paths as nix-instantiate(1) prints them. It is like Introspect
+// in all else.
+func (e *Evaluator) Instantiate(ctx context.Context, x Expression, heap int64) (paths []string, err error) {
+	text, err := e.ask(ctx, x, true, heap)
+	if err != nil {
+		return nil, err
+	}
+	return paths, json.Unmarshal(text, &paths)
+}
+
+var errNotJSON = errors.New("the value of the expression cannot be written as JSON: it holds text that is not UTF-8, or a number that is infinite or none")
+
+func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, heap int64) (value []byte, err error) {
+	own, err := x.text(e.source, e.tool.Impure)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.parse(ctx, own); err != nil {
+		return nil, err
+	}
+	of := &Evaluator{tool: e.tool, source: e.source, question: question{own, instantiate}}
+	of.said.log = e.tool.Log
+	defer of.Warn()
+	part, hooks := Part{Texts: true, Heap: heap}, Hooks{Done: func(text []byte) { value = text }}
+	if e.source.File != "" {
+		err = of.newProcess(part, hooks).ofFile(ctx)
+	} else {
+		err = of.flake(ctx, part, hooks)
+	}
+	if err == nil && (!utf8.Valid(value) || !json.Valid(value)) {
+		err = errNotJSON
+	}
+	if err != nil {
+		return nil, ofExpression(err)
+	}
+	return value, nil
+}
+
+// wish is what a process evaluates of c, hive and expression: in the form of nodes
+// that are told at the end.
+func (q question) wish() string {
+	return fmt.Sprintf("[ (builtins.toJSON (c.introspect { instantiate = %t; } expression hive)) ]", q.instantiate)
+}
+
+// ofFile asks of a hive.nix.
+func (p *process) ofFile(ctx context.Context) error {
+	return p.run(ctx, p.ofHive(ctx, "builtins.head "+p.wish(atTheEnd)), func(line []byte) error {
+		text, err := unquoted(line)
+		p.tell(p.hooks.Done, text)
+		return err
+	})
+}
+
+// parse tells what is no expression in its own terms, before it is part of another.
+func (e *Evaluator) parse(ctx context.Context, x *ownText) error {
+	alone := *x
+	alone.column, alone.lines = len(alone.scope), strings.Count(alone.text, "\n")+1
+	cmd := e.tool.Command(ctx, "nix-instantiate", "--parse", "--log-format", "internal-json", "--show-trace", "-E", alone.scope+alone.text)
+	cmd.Dir, cmd.Stdout = e.source.Dir, io.Discard
+	journal := &journal{said: &said{log: e.tool.Log}, trace: e.tool.ShowTrace, expression: &alone}
+	err := e.tool.Run(ctx, cmd, journal.line)
+	if !exited(err) {
+		return err
+	}
+	about := e.source.surroundings()
+	about.read = x.read
+	return ofExpression(journal.failure(about))
+}
+
+// What is wrong with an expression more often than not, and what to do about it.
+var expressionHints = []hint{
+	{re("^cannot convert .* to JSON"), "choose what to print, as in `{ nodes, ... }: nodes.NODE.config.networking.hostName`: functions, and so whole nodes, are no JSON", nil},
+	{re("called with unexpected argument '(?:nodes|pkgs|lib)'"), "the expression is called with nodes, pkgs and lib: let its arguments end with dots, as in `{ nodes, ... }:`", nil},
+	{re("^undefined variable '(nodes|pkgs|lib)' at -E:"), "add it to the arguments of the expression, as in `{ $1, ... }:`", nil},
+	{re("^(undefined variable) '.*' at -E:"), "", nil},
+}
+
+// ofExpression makes an error of the evaluation one of the expression.
+func ofExpression(err error) error {
+	var eval *EvalError
+	if !errors.As(err, &eval) {
+		return err
+	}
+	eval.What = "the expression"
+	for _, h := range expressionHints {
+		message, _, _ := strings.Cut(eval.Message, "\nhint: ")
+		at := h.pattern.FindStringSubmatchIndex(message)
+		if at == nil {
+			continue
+		}
+		if eval.Message = message; h.text != "" {
+			eval.Message += "\nhint: " + string(h.pattern.ExpandString(nil, h.text, message, at))
+		}
+		break
+	}
+	return err
+}
+
+// --- the text and its places --------------------------------------------------
+
+// ownText is an expression of the user's at the beginning of what Nix gets as an
+// argument, where it has no file of its own.
+type ownText struct {
+	name   string // what places in it are shown as: an absolute path, or [commandLine]
+	scope  string // what Nix is to read before it, on its first line
+	text   string
+	column int // how far the first line is moved
+	lines  int // 0 for a file that Nix reads itself
+}
+
+// commandLine is the name of the text of -E.
+const commandLine = "-E"
+
+// longestText leaves room for our own in one argument, which ends at 128 KiB
+// (execve(2)).
+const longestText = 64 << 10
+
+// text is the expression as it is evaluated. In a pure evaluation no file can be
+// read but a flake's own: then it is the file's text.
+func (x Expression) text(source Source, impure bool) (*ownText, error) {
+	name, scope, text := commandLine, "with builtins; ", x.Text
+	if x.File != "" {
+		name, scope = x.File, ""
+		if info, err := os.Stat(x.File); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no file %s: to evaluate an expression as it stands, pass it with -E", x.File)
+		} else if err != nil {
+			return nil, err
+		} else if info.IsDir() {
+			name = filepath.Join(x.File, "default.nix")
+		}
+		text = "import " + nixfiles.Quote(x.File)
+	}
+	own := &ownText{name: name, scope: scope, text: text}
+	if x.File != "" && (source.File != "" || impure) {
+		return own, nil
+	}
+	if x.File != "" {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		own.text = string(content)
+	}
+	switch {
+	case len(own.text) > longestText && x.File != "":
+		return nil, fmt.Errorf("%s has %d bytes, and a pure evaluation takes up to %d of a file that is not the flake's: pass --impure, with which Nix itself reads it", name, len(own.text), longestText)
+	case len(own.text) > longestText:
+		return nil, fmt.Errorf("the expression has %d bytes, and an argument of Nix holds up to %d: write it to a file", len(own.text), longestText)
+	case strings.ContainsRune(own.text, 0):
+		return nil, fmt.Errorf("%s holds a byte that is zero, so it is no file of Nix", name)
+	}
+	own.column, own.lines = len(binding+own.scope), strings.Count(own.text, "\n")+1
+	return own, nil
+}
+
+// before puts the expression, by that name, before what Nix evaluates.
+func (x *ownText) before(text string) string {
+	if x == nil {
+		return text
+	}
+	return binding + x.scope + x.text + "\n; in " + text
+}
+
+const binding = "let expression = "
+
+// place turns a place in the argument into one of the expression.
+func (x *ownText) place(line, column int) (int, int, bool) {
+	if x == nil || line < 1 || line > x.lines {
+		return line, column, false
+	}
+	if line == 1 {
+		column = max(1, column-x.column)
+	}
+	return line, column, true
+}
+
+// inString is a place in an argument, in Nix's own words.
+var inString = regexp.MustCompile(`[«(]string[»)]:(\d+):(\d+)`)
+
+// rename has an error speak of the expression by its name.
+func (x *ownText) rename(e *entry) {
+	if x == nil {
+		return
+	}
+	places := []*place{&e.place}
+	for i := range e.Trace {
+		places = append(places, &e.Trace[i].place)
+	}
+	for _, p := range places {
+		line, column, mine := x.place(p.Line, p.Column)
+		if p.File != "" && !strings.HasPrefix(p.File, "/") && mine {
+			p.File, p.Line, p.Column = x.name, line, column
+		}
+	}
+	e.Msg = x.renamed(e.Msg)
+	if e.Raw != nil {
+		raw := x.renamed(*e.Raw)
+		e.Raw = &raw
+	}
+}
+
+func (x *ownText) renamed(text string) string {
+	return inString.ReplaceAllStringFunc(text, func(found string) string {
+		numbers := inString.FindStringSubmatch(found)
+		line, _ := strconv.Atoi(numbers[1])
+		column, _ := strconv.Atoi(numbers[2])
+		if line, column, mine := x.place(line, column); mine {
+			return fmt.Sprintf("%s:%d:%d", x.name, line, column)
+		}
+		return found
+	})
+}
+
+// read gives the text to who explains an error.
+func (x *ownText) read(file string) string {
+	if x != nil && file == x.name && file == commandLine {
+		return x.text
+	}
+	return readSource(file)
+}
