@@ -7,7 +7,7 @@ buildGoModule {
   src = lib.cleanSource ../.;
 
   # The NAR hash of what `go mod vendor` makes; tests/flake checks it.
-  vendorHash = "sha256-Rv2ZMQO0WSN4ZCOZ66aQifMQLIY3N1K/gh//D/8rtEE=";
+  vendorHash = "sha256-gXPv5F3RWCrUarp/D6alz6+U7iBWClQhybh3k9dgWro=";
 
   # Only the program; the tests boot hosts, which no build sandbox allows.
   subPackages = [ "." ];

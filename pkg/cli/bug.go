@@ -26,6 +26,7 @@ func endsWithBugs(app *cli.App, args []string) {
 	child.KeepPrivate()
 	debug.SetTraceback("crash")
 	crash.OnPanic(func(bug *crash.Error) {
+		giveTerminalBack(app)
 		if run := current(app).Load(); run != nil {
 			run.Leave()
 		}

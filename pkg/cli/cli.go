@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/report"
@@ -31,9 +32,11 @@ func Main(args []string) int {
 }
 
 func start(app *cli.App, stdout *output, args []string) int {
+	app.Metadata[asking] = ask.New(screen(app), func(text string) { screen(app).Tell(zerolog.InfoLevel, text) })
 	endsWithBugs(app, args)
-	ctx, stop := interruptible(screen(app), current(app))
+	ctx, stop := interruptible(app)
 	defer stop()
+	defer giveTerminalBack(app)
 	err := stdout.verdict(run(ctx, app, args))
 	var bug *crash.Error
 	if errors.As(err, &bug) {

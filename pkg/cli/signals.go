@@ -11,12 +11,26 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
 // screen is where all goes but documents; nobody waits for who reads it.
 func screen(app *cli.App) *report.Terminal { return app.ErrWriter.(*report.Terminal) }
+
+// asking is the name, in the app's metadata, of the one who asks people.
+const asking = "asking"
+
+// asker asks people what a command must know.
+func asker(app *cli.App) *ask.Asker { return app.Metadata[asking].(*ask.Asker) }
+
+// giveTerminalBack ends what asks there, before the program ends at once.
+func giveTerminalBack(app *cli.App) {
+	ctx, cancel := context.WithTimeout(context.Background(), atOnce)
+	defer cancel()
+	asker(app).Close(ctx)
+}
 
 // running is the name, in the app's metadata, of the deployment that is shown,
 // for whom a signal finds there.
@@ -38,7 +52,8 @@ const (
 
 // interruptible is done after the first SIGINT, SIGTERM or SIGHUP; the second ends the
 // program at once. What runs on a host by then goes on by itself.
-func interruptible(screen *report.Terminal, run *atomic.Pointer[report.Run]) (context.Context, func()) {
+func interruptible(app *cli.App) (context.Context, func()) {
+	screen, run := screen(app), current(app)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	// A reader that goes away, as in `| head`, must not kill us while a host is
@@ -78,7 +93,7 @@ func interruptible(screen *report.Terminal, run *atomic.Pointer[report.Run]) (co
 		select {
 		case <-done:
 		case <-signals:
-			leave(screen, run.Load())
+			leave(app)
 		}
 	}()
 	return ctx, func() {
@@ -97,7 +112,9 @@ func whatGoesOn(run *report.Run, text string) string {
 }
 
 // leave ends the program at once, with what is known of the deployment, if there is one.
-func leave(screen *report.Terminal, run *report.Run) {
+func leave(app *cli.App) {
+	screen, run := screen(app), current(app).Load()
+	giveTerminalBack(app)
 	if run != nil {
 		run.Leave()
 	}

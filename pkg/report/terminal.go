@@ -23,6 +23,7 @@ type Terminal struct {
 	queue   []byte        // whole lines
 	busy    bool          // some of it is being written
 	missing int           // lines that were dropped and not told of yet
+	held    int           // so many keep it from being written
 	over    bool          // nothing is taken any more
 	moved   chan struct{} // closed, and made anew, with everything that gets out
 	wake    chan struct{}
@@ -116,8 +117,12 @@ func (t *Terminal) print() {
 	defer close(t.ended)
 	for {
 		t.mu.Lock()
-		batch, over := t.queue, t.over
-		t.queue, t.busy = nil, len(batch) > 0
+		var batch []byte
+		over := t.over
+		if t.held == 0 || over {
+			batch, t.queue = t.queue, nil
+		}
+		t.busy = len(batch) > 0
 		t.mu.Unlock()
 		switch {
 		case len(batch) > 0:
@@ -130,7 +135,8 @@ func (t *Terminal) print() {
 	}
 }
 
-// write writes a batch in pieces that end with a line, if they can.
+// write writes a batch in pieces that end with a line, if they can. What is left
+// when somebody holds it goes back to the others that wait.
 func (t *Terminal) write(batch []byte) {
 	for len(batch) > 0 {
 		next := batch[:min(piece, len(batch))]
@@ -140,10 +146,40 @@ func (t *Terminal) write(batch []byte) {
 		batch = batch[len(next):]
 		t.out.Write(next) // a reader who went away misses it
 		t.mu.Lock()
+		if t.held > 0 && !t.over {
+			t.queue, batch = append(batch, t.queue...), nil
+		}
 		t.busy = len(batch) > 0
 		close(t.moved)
 		t.moved = make(chan struct{})
 		t.mu.Unlock()
+	}
+}
+
+// Hold keeps everything from being written, so that something else can be on the
+// screen, until release is called. It returns when nothing is being written any
+// more, or ctx is done. What comes meanwhile waits as it does for a slow reader.
+func (t *Terminal) Hold(ctx context.Context) (release func()) {
+	t.mu.Lock()
+	t.held++
+	t.mu.Unlock()
+	for {
+		t.mu.Lock()
+		busy, moved := t.busy, t.moved
+		t.mu.Unlock()
+		if busy {
+			select {
+			case <-moved:
+				continue
+			case <-ctx.Done():
+			}
+		}
+		return sync.OnceFunc(func() {
+			t.mu.Lock()
+			t.held--
+			t.mu.Unlock()
+			t.signal()
+		})
 	}
 }
 

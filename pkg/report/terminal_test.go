@@ -161,3 +161,36 @@ func TestADiagnosticNamesItsNodesFirst(t *testing.T) {
 		t.Errorf("printed\n%s\nwant\n%s", got, want)
 	}
 }
+
+func TestWhatIsHeldWaitsAndKeepsItsOrder(t *testing.T) {
+	var out bytes.Buffer
+	screen := NewTerminal(&out)
+	screen.Print("before\n")
+	release := screen.Hold(t.Context())
+	shown := out.String() // nobody writes any more
+	screen.Print("one\n")
+	inner := screen.Hold(t.Context())
+	screen.Print("two\n")
+	inner()
+	inner()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if screen.Settle(ctx) || out.String() != shown {
+		t.Errorf("shown while it is held: %q", out.String())
+	}
+	release()
+	if !screen.Close(t.Context()) || out.String() != "before\none\ntwo\n" {
+		t.Errorf("%q", out.String())
+	}
+}
+
+func TestAReaderWhoStoppedHoldsNobodyUpWhoHolds(t *testing.T) {
+	screen, read := stalled(t)
+	screen.Print("a line\n")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	screen.Hold(ctx)()
+	if text := read(); text != "a line\n" {
+		t.Errorf("%q", text)
+	}
+}

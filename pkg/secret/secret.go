@@ -43,6 +43,9 @@ func (s Secret) Len() int { return len(s.Reveal()) }
 // Equal reports whether both secrets hold the same bytes.
 func (s Secret) Equal(other Secret) bool { return bytes.Equal(s.Reveal(), other.Reveal()) }
 
+// Wipe overwrites the content, also that of every copy of the Secret.
+func (s Secret) Wipe() { clear(s.Reveal()) }
+
 // String returns a placeholder.
 func (Secret) String() string { return redacted }
 

@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"pkg/evaluate":   {"pkg/crash", "pkg/hive", "pkg/nixeval"},
 	"pkg/scratch":    {},
 	"pkg/child":      {},
+	"pkg/ask":        {"pkg/child", "pkg/crash", "pkg/hostscript", "pkg/secret"},
 	"pkg/keysource":  {"pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/sshconfig":  {"pkg/child"},
 	"pkg/remote":     {"pkg/crash", "pkg/hostscript", "pkg/scratch", "pkg/sshconfig"},
@@ -41,7 +42,7 @@ var allowed = map[string][]string{
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/plan"},
-	"pkg/cli":        {"pkg/child", "pkg/crash", "pkg/deploy", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
+	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/crash", "pkg/deploy", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }
@@ -56,7 +57,7 @@ var alone = map[string][]string{
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive"},
-	"golang.org/x/sys/unix":              {"pkg/child"},
+	"golang.org/x/sys/unix":              {"pkg/ask", "pkg/child"},
 	"golang.org/x/term":                  {"pkg/cli"},
 }
 
