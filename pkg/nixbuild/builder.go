@@ -45,13 +45,13 @@ type Builder struct {
 	store *keeper
 	jobs  *jobs
 
-	mu      sync.Mutex
-	nodes   map[string]*request   // the last of each node
-	there   map[string]*hostBuild // the same, for what hosts build
-	asked   int
-	unseen  []*request // their validity is not known yet
-	looking bool       // somebody asks for that
-	wanted  []*request // not valid: for the next process
+	unseen together[*request] // their validity is not known yet
+
+	mu     sync.Mutex
+	nodes  map[string]*request   // the last of each node
+	there  map[string]*hostBuild // the same, for what hosts build
+	asked  int
+	wanted []*request // not valid: for the next process
 }
 
 // New returns a Builder, which is to be closed.
@@ -213,33 +213,21 @@ func safely(requests []*request, f func()) {
 // looked at together afterwards.
 func (b *Builder) ask(r *request) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.nodes[r.Node] = r
-	b.unseen = append(b.unseen, r)
-	if !b.looking {
-		b.looking = true
-		b.all.Go(crash.Guarded(b.look))
-	}
+	b.mu.Unlock()
+	b.unseen.ask(r, &b.all, b.look)
 }
 
-func (b *Builder) look() {
-	for {
-		b.mu.Lock()
-		requests := b.unseen
-		b.unseen, b.looking = nil, len(requests) > 0
-		b.mu.Unlock()
-		if len(requests) == 0 {
-			return
+// look lets those go on whose path is valid, and has the others built.
+func (b *Builder) look(requests []*request) {
+	safely(requests, func() {
+		missing, err := b.finishValid(requests)
+		if err != nil {
+			finishAll(missing, err)
+			missing = nil
 		}
-		safely(requests, func() {
-			missing, err := b.finishValid(requests)
-			if err != nil {
-				finishAll(missing, err)
-				missing = nil
-			}
-			b.want(missing, len(requests))
-		})
-	}
+		b.want(missing, len(requests))
+	})
 }
 
 // want adds to what the next process builds; asked more have been looked at.

@@ -22,10 +22,7 @@ type Cache struct {
 	ctx  context.Context
 	all  *sync.WaitGroup
 	url  string // whatever `nix copy --to` takes
-
-	mu      sync.Mutex
-	copying bool
-	waiting []*put
+	puts together[*put]
 }
 
 // put is one closure that is to be in the cache.
@@ -44,13 +41,7 @@ func (b *Builder) Cache(url string) *Cache {
 // without logins.
 func (c *Cache) Put(ctx context.Context, path string, output func(line string)) error {
 	p := &put{path, output, make(chan error, 1)}
-	c.mu.Lock()
-	c.waiting = append(c.waiting, p)
-	if !c.copying {
-		c.copying = true
-		c.all.Go(crash.Guarded(c.work))
-	}
-	c.mu.Unlock()
+	c.puts.ask(p, c.all, c.work)
 	select {
 	case err := <-p.done:
 		return err
@@ -59,23 +50,15 @@ func (c *Cache) Put(ctx context.Context, path string, output func(line string)) 
 	}
 }
 
-func (c *Cache) work() {
-	for {
-		c.mu.Lock()
-		puts := c.waiting
-		c.waiting, c.copying = nil, len(puts) > 0
-		c.mu.Unlock()
-		if len(puts) == 0 {
-			return
-		}
-		for puts := range slices.Chunk(puts, mostPaths) {
-			err := c.copy(puts)
-			for _, p := range puts {
-				if err != nil && len(puts) > 1 && c.ctx.Err() == nil {
-					p.done <- c.copy([]*put{p}) // one may be to blame alone
-				} else {
-					p.done <- err
-				}
+// work copies for those who ask together.
+func (c *Cache) work(puts []*put) {
+	for puts := range slices.Chunk(puts, mostPaths) {
+		err := c.copy(puts)
+		for _, p := range puts {
+			if err != nil && len(puts) > 1 && c.ctx.Err() == nil {
+				p.done <- c.copy([]*put{p}) // one may be to blame alone
+			} else {
+				p.done <- err
 			}
 		}
 	}

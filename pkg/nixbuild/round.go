@@ -12,7 +12,7 @@ import (
 
 // round is one Nix process that builds for several requests.
 type round struct {
-	*Builder
+	builder  *Builder
 	ctx      context.Context
 	cancel   context.CancelFunc
 	requests []*request
@@ -41,7 +41,7 @@ const mostHeld = 500
 // are how many builds it may do at a time.
 func (b *Builder) build(requests []*request, jobs int) {
 	for len(requests) > 0 {
-		r := &round{Builder: b, requests: requests, jobs: jobs, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]bool{}}
+		r := &round{builder: b, requests: requests, jobs: jobs, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]bool{}}
 		r.ctx, r.cancel = context.WithCancel(b.ctx)
 		b.mu.Lock()
 		for _, request := range requests {
@@ -82,7 +82,7 @@ func (r *round) run() (again []*request) {
 		})
 		r.someoneLeft()
 	})
-	err := r.realise(r.ctx, drvPaths(r.requests), r.jobs, r.line)
+	err := r.builder.realise(r.ctx, drvPaths(r.requests), r.jobs, r.line)
 	close(ended)
 	others.Wait()
 
@@ -93,7 +93,7 @@ func (r *round) run() (again []*request) {
 	missing := r.waiting()
 	if r.ctx.Err() == nil {
 		var unknown error
-		if missing, unknown = r.finishValid(missing); unknown != nil {
+		if missing, unknown = r.builder.finishValid(missing); unknown != nil {
 			err = unknown
 		}
 	}
@@ -177,9 +177,9 @@ func (r *round) learnNeeds() {
 	var needs *graph
 	if len(r.requests) > 1 {
 		var err error
-		if needs, err = askGraph(r.ctx, r.tool, drvPaths(r.requests)); err != nil {
+		if needs, err = askGraph(r.ctx, r.builder.tool, drvPaths(r.requests)); err != nil {
 			needs = nil
-			r.tool.Log.Debug().Err(err).Msg("it is not known which node needs which derivation")
+			r.builder.tool.Log.Debug().Err(err).Msg("it is not known which node needs which derivation")
 		}
 	}
 	r.mu.Lock()
@@ -209,7 +209,7 @@ func (r *round) letGo(ended <-chan struct{}) {
 		r.mu.Unlock()
 		if len(candidates) > 0 {
 			// Who stays is looked at when the process has ended.
-			r.finishValid(candidates)
+			r.builder.finishValid(candidates)
 		}
 	}
 }
@@ -221,7 +221,7 @@ func (r *round) line(text string) {
 	event := r.log.line(text)
 	switch event.kind {
 	case nixPlans:
-		r.opts.Note(event.text + ", for " + names(r.waiting()))
+		r.builder.opts.Note(event.text + ", for " + names(r.waiting()))
 	case workBegan:
 		for _, request := range r.requests {
 			if event.path == request.DrvPath || event.path == request.OutPath {
@@ -266,7 +266,7 @@ func (r *round) pass(line toldLine) {
 			return
 		}
 	}
-	r.tool.Log.Debug().Msg(line.text)
+	r.builder.tool.Log.Debug().Msg(line.text)
 }
 
 // tellOfFailure says at once what the nodes' errors say when all is over, as long
@@ -284,7 +284,7 @@ func (r *round) tellOfFailure(path string) {
 	}
 	hopeful := slices.ContainsFunc(r.waiting(), func(request *request) bool { return !r.doomed[request] })
 	if len(need) > 0 && hopeful {
-		r.opts.Note(fmt.Sprintf("%s failed to build, needed by %s: the other builds continue", storeName(path), names(need)))
+		r.builder.opts.Note(fmt.Sprintf("%s failed to build, needed by %s: the other builds continue", storeName(path), names(need)))
 	}
 }
 
