@@ -22,7 +22,10 @@ func again(c *cli.Context, program string, nodes []string) string {
 	if !strings.Contains(program, "/") || strings.HasPrefix(program, "/nix/store/") {
 		program = c.App.Name // from PATH, or as `nix run` found it
 	}
-	words := append([]string{program, c.Command.Name}, c.Args().Slice()...)
+	words, args := []string{program, c.Command.Name}, c.Args().Slice()
+	if !slices.Contains(wordy, c.Command.Name) { // whose arguments come last
+		words, args = append(words, args...), nil
+	}
 	if named(c.Command.Flags, "on") != nil {
 		words = append(words, "--on", strings.Join(patterns, ","))
 	}
@@ -30,6 +33,9 @@ func again(c *cli.Context, program string, nodes []string) string {
 		if name := flag.Names()[0]; c.IsSet(name) && !slices.Contains(choosing, name) {
 			words = append(words, written(c, flag)...)
 		}
+	}
+	if len(args) > 0 {
+		words = append(append(words, "--"), args...)
 	}
 	for i, word := range words {
 		words[i] = quoted(nix.WithoutLogins(word))

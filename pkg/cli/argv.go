@@ -32,7 +32,9 @@ func arrange(app *cli.App, argv []string) ([]string, error) {
 			rest, err = a.cluster(word[1:], rest)
 		default:
 			a.positionals = append(a.positionals, word)
-			if c := app.Command(a.positionals[0]); c != nil && c.SkipFlagParsing {
+			if len(a.positionals) > 1 && slices.Contains(wordy, a.positionals[0]) {
+				a.positionals, rest = append(a.positionals, rest...), nil
+			} else if c := app.Command(a.positionals[0]); c != nil && c.SkipFlagParsing {
 				a.positionals, rest = append(a.positionals, rest...), nil
 			}
 		}
@@ -42,6 +44,10 @@ func arrange(app *cli.App, argv []string) ([]string, error) {
 	}
 	return a.words(argv[0])
 }
+
+// wordy are the commands whose first argument ends our flags: what follows is that of
+// another program.
+var wordy = []string{"exec"}
 
 type arrangement struct {
 	app         *cli.App

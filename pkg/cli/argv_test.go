@@ -34,7 +34,10 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 		"--version":                              "--version",
 		"help apply":                             "help -- apply",
 		"-V":                                     "--version",
-		"--on a exec -p 3 -- x -y":               "exec -- -p 3 -- x -y",
+		"--on a exec -p 3 -- x -y":               "exec --on=a --parallel=3 -- x -y",
+		"exec -p 3 ls -la --on a":                "exec --parallel=3 -- ls -la --on a",
+		"exec -- -x -- y":                        "exec -- -x -- y",
+		"-f x exec --json -- ls":                 "--config=x exec --json -- ls",
 		"":                                       "",
 	} {
 		got, err := arrange(newApp(io.Discard, io.Discard), append([]string{"colmena-go"}, strings.Fields(line)...))

@@ -80,7 +80,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: append([]*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), listCommand(), evalCommand(), replCommand(), nixInfoCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), listCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(),
 		}, unsupportedCommands()...),
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
@@ -111,7 +111,7 @@ func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%v", 
 // unsupportedCommands are Colmena's that are not there yet.
 func unsupportedCommands() []*cli.Command {
 	var commands []*cli.Command
-	for _, name := range []string{"exec", "gen-completions"} {
+	for _, name := range []string{"gen-completions"} {
 		commands = append(commands, &cli.Command{
 			Name: name, Usage: "not supported yet", Hidden: true, SkipFlagParsing: true, HideHelp: true,
 			Action: func(*cli.Context) error { return fmt.Errorf("%s is not supported yet", name) },

@@ -179,7 +179,8 @@ func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path strin
 
 // shown is the deployment as people or programs see it.
 func (d *deployment) shown(c *cli.Context) *report.Run {
-	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate // which is run for what it prints
+	// Some are run for what they print.
+	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate || d.Goal == hive.Exec
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
 	return report.NewRun(report.View{

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -62,6 +63,23 @@ func buildJobs(c *cli.Context) (string, error) {
 		return "", usage("--build-jobs is %q: it must be a whole number or auto", jobs)
 	}
 	return jobs, nil
+}
+
+// duration reads a time that is longer than none: 90s, 5m, or a number of seconds. 0
+// stands for a flag that is not given.
+func duration(c *cli.Context, name string) (time.Duration, error) {
+	text := strings.TrimSpace(c.String(name))
+	if text == "" && !c.IsSet(name) {
+		return 0, nil
+	}
+	if _, err := strconv.ParseUint(text, 10, 31); err == nil {
+		text += "s"
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, usage("--%s is %q: it must be a time such as 90s or 5m", name, c.String(name))
+	}
+	return d, nil
 }
 
 // evalMemory is in bytes, 0 for what is best.

@@ -52,6 +52,9 @@ type Tools struct {
 	FromCache func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
 	// Copy copies a closure to a store.
 	Copy func(ctx context.Context, what Copy) error
+	// Exec runs the user's own command on the host and returns the status with which it
+	// ended. It may be nil where there is none.
+	Exec func(ctx context.Context, host Host, node hive.Node) (status int, err error)
 	// Known reports whether a store path is valid on this machine.
 	Known func(ctx context.Context, path string) (bool, error)
 	// CheckSources tells which keys of the node can have no content, and runs nothing.
@@ -126,6 +129,8 @@ func summary(r event.Result) string {
 	switch r.Status {
 	case event.Succeeded:
 		switch {
+		case r.Goal == hive.Exec:
+			return "" // what it prints tells enough
 		case len(r.Keys) == 0:
 			return string(r.Goal) + " done"
 		case r.Goal == hive.Keys:

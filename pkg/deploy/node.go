@@ -131,6 +131,8 @@ func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
 		return n.upload(ctx, step.Phase)
 	case step.Kind == plan.Activate:
 		return n.activate(ctx)
+	case step.Kind == plan.Exec:
+		return n.exec(ctx)
 	}
 	return fmt.Errorf("the step %s is not supported yet", step)
 }

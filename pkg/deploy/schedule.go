@@ -27,7 +27,7 @@ func NewLimit(most int, option string) *Limit {
 type Schedule struct {
 	Push   *Limit // copying closures from here
 	Build  *Limit // building on the nodes' own hosts
-	Change *Limit // from getting the contents of keys to the last change of a host
+	Change *Limit // from getting the contents of keys to the last change of a host; and the user's own command
 }
 
 // of is the Limit of a step.
@@ -37,7 +37,7 @@ func (s Schedule) of(step plan.Step) *Limit {
 		return s.Push
 	case step.OnHost:
 		return s.Build
-	case step.Kind == plan.Resolve && !step.Look, step.Changes:
+	case step.Kind == plan.Resolve && !step.Look, step.Changes, step.Kind == plan.Exec:
 		return s.Change
 	}
 	return nil

@@ -9,12 +9,18 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // The steps that are not about keys alone; those are in keys.go.
 
 func (n *nodeRun) connect(ctx context.Context) (err error) {
-	n.begin("connecting to " + n.node.Target.String())
+	text := "connecting to " + n.node.Target.String()
+	if n.opts.Goal == hive.Exec {
+		n.quietly(text)
+	} else {
+		n.begin(text)
+	}
 	n.host, err = n.tools.Open(ctx, n.node, n.note)
 	return err
 }
@@ -120,4 +126,18 @@ func (n *nodeRun) switchTo(ctx context.Context) (activation.Outcome, error) {
 			})
 		},
 	})
+}
+
+// exec runs the user's own command, whose output is not a deployment's.
+func (n *nodeRun) exec(ctx context.Context) error {
+	n.quietly("running the command")
+	status, err := n.tools.Exec(ctx, n.host, n.node)
+	if err != nil {
+		return err
+	}
+	n.result.Exit = &status
+	if status != 0 {
+		return fmt.Errorf("the command ended with status %d", status)
+	}
+	return nil
 }

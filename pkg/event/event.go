@@ -25,7 +25,9 @@ type Event struct {
 }
 
 // Silent reports whether nothing is to be shown of the event.
-func (e Event) Silent() bool { return e.Kind == Begin && e.Text == "" || e.Kind == Progress }
+func (e Event) Silent() bool {
+	return e.Text == "" && (e.Kind == Begin || e.Kind == End) || e.Kind == Progress
+}
 
 // Kind says what an Event's Text is.
 type Kind int

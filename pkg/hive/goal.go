@@ -21,7 +21,10 @@ const (
 	Keys        Goal = "keys"
 )
 
-// Goals lists every goal.
+// Exec is what nodes are taken to when a user's own command is run on their hosts.
+const Exec Goal = "exec"
+
+// Goals lists every goal that apply knows.
 var Goals = []Goal{Build, Push, Switch, Boot, Test, DryActivate, Keys}
 
 // uploadKeys is [Keys] in Colmena after 0.4, whose manual still says keys.
@@ -51,7 +54,7 @@ func GoalNames() []string {
 func (g Goal) NeedsHost() bool { return g != Build }
 
 // NeedsToplevel reports whether the node's system closure is evaluated and built.
-func (g Goal) NeedsToplevel() bool { return g != Keys }
+func (g Goal) NeedsToplevel() bool { return g != Keys && g != Exec }
 
 // Activates reports whether switch-to-configuration runs.
 func (g Goal) Activates() bool {

@@ -21,6 +21,7 @@ const (
 	Resolve  StepKind = "keys" // getting their content on this machine
 	Upload   StepKind = "upload"
 	Activate StepKind = "activate"
+	Exec     StepKind = "exec" // the user's own command
 )
 
 // Step is one thing to do for a node.
@@ -108,6 +109,10 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 
 	add(keys, Step{Kind: Resolve, Look: true})
 	add(host || onHost, Step{Kind: Connect})
+	if w.Goal == hive.Exec {
+		add(true, Step{Kind: Exec})
+		return all
+	}
 	add(host && system, Step{Kind: Inspect})
 	add(build && onHost, Step{Kind: Push, Recipe: true})
 	add(build, Step{Kind: Build, OnHost: onHost})

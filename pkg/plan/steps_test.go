@@ -48,6 +48,7 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"a node that has none", keyless, Want{Goal: hive.Switch}, Facts{}, "connect inspect build push activate!"},
 		{"upload-keys to a node that has none", keyless, Want{Goal: hive.Keys}, Facts{}, "connect"},
 		{"early keys alone", early, Want{Goal: hive.Switch}, Facts{}, "keys? connect inspect build push keys upload:pre! activate!"},
+		{"a command", web(), Want{Goal: hive.Exec}, Facts{}, "connect exec"},
 		{"no target", none, Want{Goal: hive.Switch}, Facts{}, ""},
 
 		{"a system that is there", web(), Want{Goal: hive.Switch}, Facts{Done: activated[:3], Has: true}, "keys upload:pre! activate! upload:post!"},

@@ -115,7 +115,7 @@ func (r *Run) Waiting() string {
 }
 
 // ReachesHosts reports whether the deployment may change hosts.
-func (r *Run) ReachesHosts() bool { return r.goal.NeedsHost() }
+func (r *Run) ReachesHosts() bool { return r.goal.NeedsHost() && r.goal != hive.Exec }
 
 // End tells how every node ended.
 func (r *Run) End(results []event.Result) { r.told.Do(func() { r.tell(results, "") }) }
@@ -130,7 +130,11 @@ func (r *Run) tell(results []event.Result, heading string) {
 		log.Summary(results, time.Since(r.begin))
 		return
 	}
-	r.view.Screen.Print("\n" + heading + table(results, r.view))
+	text := "\n" + heading + table(results, r.view)
+	if r.goal == hive.Exec {
+		text = heading + ending(results, r.view)
+	}
+	r.view.Screen.Print(text)
 }
 
 // soFar is a result for every node, in their order.

@@ -24,6 +24,12 @@ func table(results []event.Result, view View) string {
 		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", label(r.Node), outcome(r), keys(r.Keys), r.Elapsed.Round(10*time.Millisecond))
 	}
 	columns.Flush()
+	return b.String() + ending(results, view)
+}
+
+// ending is what stands below the table.
+func ending(results []event.Result, view View) string {
+	var b strings.Builder
 	b.WriteString(reasons(results, view.Style))
 	fmt.Fprintln(&b, summary(results))
 	var rest []string

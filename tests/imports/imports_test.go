@@ -38,11 +38,12 @@ var allowed = map[string][]string{
 	"pkg/remote":     {"pkg/crash", "pkg/hostscript", "pkg/scratch", "pkg/sshconfig"},
 	"pkg/hostscript": {"pkg/crash"},
 	"pkg/local":      {"pkg/crash"},
+	"pkg/shell":      {"pkg/crash", "pkg/hostscript"},
 	"pkg/upload":     {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/plan"},
-	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/crash", "pkg/deploy", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
+	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/crash", "pkg/deploy", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshconfig"},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }

@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/report"
+	"github.com/colmena-go/colmena-go/pkg/shell"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
+)
+
+func execCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "exec",
+		Usage:     "run a command on the nodes' hosts",
+		ArgsUsage: "[--] COMMAND [ARGUMENTS]",
+		Description: `The words are joined by spaces and read by the login shell of each host, as ssh
+does. They run as root: where deployment.targetUser is another user, with
+deployment.privilegeEscalationCommand. Our own flags go before the command.`,
+		Flags: append(selectionFlags(),
+			&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "0", DefaultText: "all", Usage: "run on at most `N` hosts at once; 0 means all"},
+			&cli.StringFlag{Name: "timeout", DefaultText: "none", Usage: "end the command where it takes longer than `TIME`, such as 90s or 5m"},
+			&cli.BoolFlag{Name: "argv", Usage: "run exactly these words: no shell expands anything"},
+			&cli.BoolFlag{Name: "stdin", Usage: "give what comes on standard input to every command; otherwise they get none"},
+			&cli.BoolFlag{Name: "group", Usage: "show outputs at the end, those that are equal once for all their nodes"},
+			jsonFlag("outputs and statuses"),
+			&cli.BoolFlag{Name: "no-escalation", Usage: "run as the user of the login, whoever that is"},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell more of what is done"},
+			sshConfigFlag(),
+		),
+		OnUsageError: onUsageError,
+		Action:       execAction,
+	}
+}
+
+// execution is a command on its way to many hosts.
+type execution struct {
+	*deployment
+	command  shell.Command
+	timeout  time.Duration // 0: none
+	plain    bool          // without privileges
+	input    *shell.Input  // nil for none
+	streams  report.Streams
+	prefixed *report.Prefixed // nil with --json and --group
+}
+
+// inputLimit is how much input is kept for all hosts, in bytes.
+const inputLimit = 64 << 20
+
+func execAction(c *cli.Context) error {
+	words := c.Args().Slice()
+	switch {
+	case len(words) == 0:
+		return usage("exec needs a command, as in `%s exec --on web -- uptime`", c.App.Name)
+	case c.Bool("json") && c.Bool("group"):
+		return usage("--json and --group are two forms of one output: choose one")
+	}
+	x := &execution{command: shell.Line(words), plain: c.Bool("no-escalation")}
+	if c.Bool("argv") {
+		x.command = shell.Exact(words)
+	}
+	var err error
+	if x.timeout, err = duration(c, "timeout"); err != nil {
+		return err
+	}
+	if x.deployment, err = newDeployment(c, hive.Exec); err != nil {
+		return err
+	}
+	defer x.hosts.Close()
+	if c.Bool("stdin") {
+		x.input = shell.Share(os.Stdin, inputLimit)
+	}
+	return x.run(c)
+}
+
+// run runs the command on the selected nodes and shows what it prints.
+func (x *execution) run(c *cli.Context) error {
+	if err := x.seeOpenSSH(); err != nil {
+		return err
+	}
+	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
+	evaluated, err := x.begin(c, x.request(), nil)
+	if err != nil {
+		return err
+	}
+	nodes, err := x.nodes(c, evaluated, func(string) {})
+	if err != nil {
+		return err
+	}
+	pipe := report.NewPipe(c.Context, c.App.Writer)
+	kept := x.show(c, pipe)
+	if x.prefixed != nil {
+		x.prefixed.Expect(nodes.Names)
+	}
+	x.report.Expect(nodes.Names)
+	current(c.App).Store(x.report)
+	results := deploy.Run(c.Context, nodes, x.Options, deploy.Tools{Open: x.open, Exec: x.exec}, x.report)
+	pipe.Close()
+	switch {
+	case x.json:
+		err = kept.JSON(c.App.Writer, results)
+	case kept != nil:
+		err = kept.Groups(c.App.Writer, results, stdoutIsTerminal(c))
+	}
+	x.report.End(results)
+	if err != nil {
+		return err
+	}
+	return verdict(results)
+}
+
+// show decides where outputs go; what is kept of them is nil where they are shown as
+// they come.
+func (x *execution) show(c *cli.Context, pipe io.Writer) *report.Kept {
+	if x.json || c.Bool("group") {
+		kept := &report.Kept{}
+		x.streams = kept
+		return kept
+	}
+	terminal := stdoutIsTerminal(c)
+	x.prefixed = &report.Prefixed{Out: pipe, Sink: x.report, Filter: terminal,
+		Style: report.Style(coloured(c.String("color"), terminal, os.Getenv))}
+	x.streams = x.prefixed
+	return nil
+}
+
+func stdoutIsTerminal(c *cli.Context) bool {
+	out, ours := c.App.Writer.(*output)
+	if !ours {
+		return false
+	}
+	file, is := out.to.(*os.File)
+	return is && term.IsTerminal(int(file.Fd()))
+}
+
+func (x *execution) open(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
+	cfg := x.connection(node.Name, node.Target)
+	cfg.Note = note
+	if x.plain {
+		cfg.Escalate = nil
+	}
+	host, err := x.hosts.Open(ctx, node.Name, cfg)
+	if err != nil {
+		return nil, err // not a *remote.Host that is nil
+	}
+	return host, nil
+}
+
+// exec runs the command on one host.
+func (x *execution) exec(ctx context.Context, host deploy.Host, node hive.Node) (status int, err error) {
+	stdout, stderr, end := x.streams.Of(node.Name)
+	defer end()
+	if x.timeout > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeoutCause(ctx, x.timeout, fmt.Errorf("the command did not end within %s (--timeout), and was ended", x.timeout))
+		defer cancel()
+	}
+	var stdin io.Reader
+	if x.input != nil {
+		stdin = x.input.Reader(ctx)
+	}
+	return shell.Run(ctx, host, x.command, stdin, stdout, stderr)
+}
