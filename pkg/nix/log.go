@@ -1,6 +1,9 @@
 package nix
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // What Nix says with --log-format internal-json has these in common, whatever it does.
 const (
@@ -15,4 +18,9 @@ const (
 var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // Uncolored is what Nix says without colours.
-func Uncolored(text string) string { return color.ReplaceAllString(text, "") }
+func Uncolored(text string) string {
+	if !strings.Contains(text, "\x1b") {
+		return text
+	}
+	return color.ReplaceAllString(text, "")
+}

@@ -93,8 +93,8 @@ func (t Tool) RunAs(ctx context.Context, cmd *exec.Cmd, output *LineWriter, star
 	t.Log.Debug().Str("program", cmd.Path).Int("arguments", len(cmd.Args)).Msg("running nix")
 	var said []string
 	lines := &LineWriter{Most: output.Most, Emit: func(line string) {
-		if shown := WithoutLogins(line); len(said) > 0 || strings.HasPrefix(line, "error: ") {
-			said = append(said, shown)[:min(len(said)+1, reasonLines)]
+		if len(said) < reasonLines && (len(said) > 0 || strings.HasPrefix(line, "error: ")) {
+			said = append(said, WithoutLogins(line)) // which takes long where a line is
 		}
 		if output.Emit != nil {
 			output.Emit(line)
@@ -102,7 +102,7 @@ func (t Tool) RunAs(ctx context.Context, cmd *exec.Cmd, output *LineWriter, star
 	}}
 	cmd.Stderr = crash.Writer(lines)
 	// Told to end, Nix ends its builders.
-	err := child.Run(cmd, syscall.SIGTERM, started)
+	err := child.RunRead(cmd, syscall.SIGTERM, started)
 	lines.Flush()
 	if errors.Is(err, exec.ErrNotFound) {
 		return ErrNoNix

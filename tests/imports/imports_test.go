@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"pkg/evalcache":  {"pkg/crash", "pkg/hive", "pkg/nixeval"},
 	"pkg/evaluate":   {"pkg/crash", "pkg/hive", "pkg/nixeval"},
 	"pkg/scratch":    {},
-	"pkg/child":      {},
+	"pkg/child":      {"pkg/crash"},
 	"pkg/ask":        {"pkg/child", "pkg/crash", "pkg/hostscript", "pkg/secret"},
 	"pkg/keysource":  {"pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/sshconfig":  {"pkg/child"},
