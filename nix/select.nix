@@ -66,10 +66,23 @@ let
     else
       match pattern.regex name != null;
 
-  matched = map (pattern: {
-    inherit (pattern) kind exclude text;
-    names = filter (matches pattern) names;
-  }) patterns;
+  # Nodes may share a mistake: where there was one, tags of nodes far from each other
+  # are read first.
+  far =
+    if without == [ ] || !readsTags then
+      [ ]
+    else
+      let
+        last = builtins.length names - 1;
+      in
+      concatMap (pattern: map (i: matches pattern (builtins.elemAt names i)) [ last (last / 2) ]) patterns;
+
+  matched = builtins.seq (inTurn far) (
+    map (pattern: {
+      inherit (pattern) kind exclude text;
+      names = filter (matches pattern) names;
+    }) patterns
+  );
 
   selected =
     let

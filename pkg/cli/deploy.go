@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
@@ -159,7 +158,7 @@ func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
 }
 
 // nodes are those to deploy to, as they are evaluated; with --fail-fast all of
-// them or an error.
+// them or the first error.
 func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path string)) (deploy.Nodes, error) {
 	seen := &seen{deployment: d, keep: keep}
 	end := run.end
@@ -167,14 +166,11 @@ func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path strin
 	if !c.Bool("fail-fast") {
 		return run.arrivals(seen.node), nil
 	}
-	sound, broken, err := run.all(seen.node)
-	if err == nil && len(broken) > 0 {
-		for _, node := range broken {
-			screen(c.App).Tell(zerolog.ErrorLevel, node.Err.Error())
-		}
-		err = fmt.Errorf("nothing was deployed, as --fail-fast asks: %d of %d nodes cannot be evaluated", len(broken), len(run.Selected))
+	nodes, err := run.allSound(seen.node)
+	if err != nil && c.Context.Err() == nil {
+		err = fmt.Errorf("%w\nnothing was deployed, as --fail-fast asks", err)
 	}
-	return deploy.Evaluated(sound), err
+	return deploy.Evaluated(nodes), err
 }
 
 // shown is the deployment as people or programs see it.

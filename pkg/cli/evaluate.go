@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -79,7 +80,8 @@ var (
 type evaluating struct {
 	*evaluate.Evaluation
 	*hive.Hive
-	end func() // waits for nothing; the nodes must have been taken, or ctx be done
+	leave func() // has the nodes that are not done left out
+	end   func() // waits for nothing; the nodes must have been taken, or ctx be done
 }
 
 // begin begins to evaluate what the request asks for of the selected nodes, and
@@ -105,15 +107,16 @@ func (e *evaluation) begin(c *cli.Context, request nixeval.Request, announced fu
 // start is begin for one source.
 func (e *evaluation) start(c *cli.Context, request nixeval.Request, announced func(text []byte)) (*evaluating, error) {
 	evaluator := nixeval.New(e.tool, e.source)
-	run := evaluate.Start(c.Context, e.cached(c, evaluator), request, e.limits, announced, e.tool.Log)
+	ctx, leave := context.WithCancel(c.Context)
+	run := evaluate.Start(ctx, e.cached(c, evaluator), request, e.limits, announced, e.tool.Log)
 	stop := deploy.Remind(run.Progress, e.note)
-	end := func() { stop(); evaluator.Warn() }
+	end := func() { stop(); evaluator.Warn(); leave() }
 	h, err := run.Hive()
 	if err != nil {
 		end()
 		return nil, err
 	}
-	return &evaluating{run, h, end}, nil
+	return &evaluating{run, h, leave, end}, nil
 }
 
 // cached is the evaluator with what was evaluated before, where that may be used.
@@ -165,15 +168,35 @@ func (run *evaluating) arrivals(each func(*hive.Node) error) deploy.Nodes {
 
 // all waits for every node, and returns those that are sound and the others apart,
 // sorted by name.
-func (run *evaluating) all(each func(*hive.Node) error) (sound []hive.Node, broken []hive.Broken, err error) {
-	for a := range run.arrivals(each).Arrivals {
+func (run *evaluating) all() (sound []hive.Node, broken []hive.Broken, err error) {
+	for a := range run.arrivals(nil).Arrivals {
 		if a.Err != nil {
 			broken = append(broken, hive.Broken{Name: a.Node.Name, Err: a.Err})
 		} else {
 			sound = append(sound, a.Node)
 		}
 	}
-	slices.SortFunc(sound, func(a, b hive.Node) int { return strings.Compare(a.Name, b.Name) })
+	byName(sound)
 	slices.SortFunc(broken, func(a, b hive.Broken) int { return strings.Compare(a.Name, b.Name) })
 	return sound, broken, run.Err()
+}
+
+// allSound is every node, sorted by name, or the first error, with which the evaluation
+// ends.
+func (run *evaluating) allSound(each func(*hive.Node) error) (nodes []hive.Node, err error) {
+	for a := range run.arrivals(each).Arrivals {
+		if err = a.Err; err != nil {
+			break
+		}
+		nodes = append(nodes, a.Node)
+	}
+	run.leave()
+	for range run.Nodes() { // until its processes have ended
+	}
+	byName(nodes)
+	return nodes, err
+}
+
+func byName(nodes []hive.Node) {
+	slices.SortFunc(nodes, func(a, b hive.Node) int { return strings.Compare(a.Name, b.Name) })
 }

@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/evaluate"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
@@ -33,7 +37,7 @@ func list(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	sound, broken, err := run.all(nil)
+	sound, broken, err := run.all()
 	if err != nil {
 		return err
 	}
@@ -42,8 +46,8 @@ func list(c *cli.Context) error {
 			log.Warn().Str("node", node.Name).Msg(warning)
 		}
 	}
-	for _, node := range broken {
-		screen(c.App).Tell(zerolog.ErrorLevel, node.Err.Error())
+	for _, reason := range reasons(broken) {
+		screen(c.App).Tell(zerolog.ErrorLevel, reason)
 	}
 	if c.Bool("json") {
 		err = report.NodesJSON(c.App.Writer, run.Meta, sound, broken)
@@ -54,4 +58,34 @@ func list(c *cli.Context) error {
 		return errNodesFailed
 	}
 	return err
+}
+
+// reasons are the errors of nodes, each once.
+func reasons(broken []hive.Broken) (list []string) {
+	others, untried := map[string][]string{}, []string(nil)
+	var why *evaluate.Untried
+	for _, node := range broken {
+		var alike *evaluate.Alike
+		switch {
+		case errors.As(node.Err, &alike):
+			others[alike.Other] = append(others[alike.Other], node.Name)
+		case errors.As(node.Err, &why):
+			untried = append(untried, node.Name)
+		}
+	}
+	for _, node := range broken {
+		var told interface{ Brief() string }
+		if errors.As(node.Err, &told) {
+			continue
+		}
+		text := node.Err.Error()
+		if same := others[node.Name]; len(same) > 0 {
+			text += "\n(so it is with " + hive.FirstFew(same) + ")"
+		}
+		list = append(list, text)
+	}
+	if why != nil {
+		list = append(list, hive.FirstFew(untried)+": "+why.Error())
+	}
+	return list
 }

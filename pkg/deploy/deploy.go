@@ -142,9 +142,9 @@ func summary(r event.Result) string {
 	case event.Cancelled:
 		return "cancelled"
 	}
-	var alike interface{ Like() string }
-	if errors.As(r.Err, &alike) {
-		return "failed: for the same reason as " + alike.Like()
+	var told interface{ Brief() string } // of other nodes at length
+	if errors.As(r.Err, &told) {
+		return "failed: " + told.Brief()
 	}
 	return "failed: " + r.Err.Error()
 }

@@ -1,8 +1,18 @@
 package evaluate
 
 import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
 	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
+
+// Nodes share modules, and so mistakes. Each costs a process, which ends with it, so
+// where all nodes that were evaluated fail alike, the others are not tried.
 
 // Alike is the error of a node that fails for a reason that was told of another.
 type Alike struct {
@@ -13,8 +23,27 @@ type Alike struct {
 func (a *Alike) Error() string { return a.Err.Error() }
 func (a *Alike) Unwrap() error { return a.Err }
 
-// Like is the node of which the reason was told.
-func (a *Alike) Like() string { return a.Other }
+// Brief is the error in a few words.
+func (a *Alike) Brief() string { return "for the same reason as " + a.Other }
+
+// Untried is the error of a node that was not evaluated, as those that were, of all
+// parts of the hive, fail alike. It is an [nixeval.ErrEval].
+type Untried struct{ Others []string }
+
+func (u *Untried) Error() string {
+	return u.Brief() + ": mend that first, or leave those nodes out with --exclude"
+}
+
+// Brief is the error in a few words.
+func (u *Untried) Brief() string {
+	return "not evaluated, as every node that was (" + strings.Join(u.Others, ", ") + ") fails for the same reason"
+}
+
+// Consequence reports that the error of others tells more.
+func (u *Untried) Consequence() bool { return true }
+
+// Is makes errors.Is(err, nixeval.ErrEval) true.
+func (u *Untried) Is(target error) bool { return target == nixeval.ErrEval }
 
 // alike is the error of a node, or an [*Alike] where that of another node differs
 // in nothing but the node's name.
@@ -29,5 +58,62 @@ func (e *Evaluation) alike(node Node) error {
 }
 
 func withoutName(node Node) string {
-	return strings.ReplaceAll(node.Err.Error(), `"`+node.Name+`"`, "\x00")
+	return hive.WithoutName(node.Err.Error(), node.Name, "\x00")
+}
+
+// tried is how many of so many nodes fail alike before the others are not tried.
+func tried(nodes int) int { return max(3, bits.Len(uint(nodes))-2) }
+
+// shared are the nodes that were evaluated, if all fail for one reason that is Nix's:
+// what we find wrong with a node ends no process.
+func (e *Evaluation) shared() (nodes []string) {
+	for i, node := range e.failures {
+		var eval *nixeval.EvalError
+		var alike *Alike
+		if !errors.As(node.Err, &eval) || errors.As(node.Err, &alike) != (i > 0) || i > 0 && alike.Other != e.failures[0].Name {
+			return nil
+		}
+		nodes = append(nodes, node.Name)
+	}
+	if e.sound {
+		return nil
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+// spare leaves the rest of the nodes untried where enough have failed alike. Before
+// that it has nodes of all parts of the hive evaluated next.
+func (e *Evaluation) spare() {
+	others := e.shared()
+	switch {
+	case len(others) == 1:
+		e.schedule.scatter()
+		return
+	case len(others) < tried(len(e.hive.Selected)):
+		return
+	}
+	for _, p := range e.processes {
+		p.stop()
+	}
+	e.schedule.abandon()
+	for _, name := range e.hive.Selected {
+		if !e.told[name] {
+			e.pass(Node{hive.Node{Name: name}, &Untried{others}})
+		}
+	}
+}
+
+// triedForTags is how many nodes are left out for one reason, one after the other, until
+// the tags of those that are left are given up.
+const triedForTags = 3
+
+// noTags is why a hive whose tags cannot be read is given up; nil if it is not.
+func (e *Evaluation) noTags() error {
+	others := e.shared()
+	if len(others) < triedForTags {
+		return nil
+	}
+	return fmt.Errorf("%w\n(the tags of %s cannot be read for one reason, so no others were tried; names select without tags)",
+		e.failures[0].Err, strings.Join(others, ", "))
 }

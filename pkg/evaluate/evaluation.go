@@ -22,7 +22,7 @@ type Evaluator interface {
 // Node is one that was evaluated, or the reason why it could not be.
 type Node struct {
 	hive.Node
-	Err error // nil, or an [*nixeval.EvalError], an [*Alike], what [hive.DecodeNode] fails with, or [nixeval.ErrKilled]
+	Err error // nil, or an [*nixeval.EvalError], an [*Alike], an [*Untried], what [hive.DecodeNode] fails with, or [nixeval.ErrKilled]
 }
 
 // Evaluation is one that is under way.
@@ -48,6 +48,7 @@ type Evaluation struct {
 	pending   []Node   // done, and not yet taken
 	told      map[string]bool
 	failures  []Node
+	sound     bool // Nix has evaluated a node
 	costs     costs
 	share     int64 // of memory, for one process; 0 is unlimited
 }

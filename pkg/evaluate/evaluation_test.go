@@ -232,6 +232,70 @@ func TestNodesThatFailAlikeAreKnownAsThat(t *testing.T) {
 	}
 }
 
+// What all share costs a few processes, and is claimed of those alone that were tried:
+// the first, the last, and one between.
+func TestWhereNodesFromAllPartsFailAlikeTheOthersAreNotTried(t *testing.T) {
+	for _, workers := range []int{1, 2} {
+		d := &double{names: all(30), each: 20 * time.Millisecond, wrong: map[string]error{}}
+		for _, node := range all(30) {
+			d.wrong[node] = &nixeval.EvalError{Node: node, Message: "the defaults are broken for host " + node}
+		}
+		e := Start(t.Context(), d, nixeval.Request{}, Limits{Workers: workers}, nil, zerolog.Nop())
+		var untried *Untried
+		var seen []string
+		count := 0
+		for node := range e.Nodes() {
+			if count++; node.Err == nil {
+				t.Errorf("%s is sound", node.Name)
+			}
+			if !errors.As(node.Err, &untried) {
+				seen = append(seen, node.Name)
+			}
+		}
+		slices.Sort(seen)
+		if count != 30 || e.Err() != nil || len(seen) > 4 || untried == nil || !slices.Equal(untried.Others, seen) {
+			t.Fatalf("%d nodes, %v; tried %q, told %v", count, e.Err(), seen, untried)
+		}
+		if workers == 1 && (len(seen) != 3 || seen[0] != "n00" || seen[2] != "n29") {
+			t.Errorf("tried %q", seen)
+		}
+		if len(d.parts) > 5 {
+			t.Errorf("%d processes", len(d.parts))
+		}
+	}
+}
+
+func TestOneSoundNodeIsEnoughToTryAll(t *testing.T) {
+	d := &double{names: all(12), wrong: map[string]error{}}
+	for _, node := range all(11) {
+		d.wrong[node] = &nixeval.EvalError{Node: node, Message: "broken"}
+	}
+	got, _ := d.outcome(t, Limits{Workers: 1})
+	for node, what := range got {
+		if strings.Contains(what, "not evaluated") {
+			t.Errorf("%s: %s", node, what)
+		}
+	}
+}
+
+func TestTagsThatCannotBeReadAnywhereAreGivenUp(t *testing.T) {
+	d := &noTags{}
+	e := Start(t.Context(), d, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	if _, err := e.Hive(); err == nil || !strings.Contains(err.Error(), "the tags of n0, n1, n2 cannot be read for one reason") || d.runs != 3 {
+		t.Errorf("%d processes, %v", d.runs, err)
+	}
+	for range e.Nodes() {
+	}
+}
+
+// noTags is a hive in which the tags of no node can be read.
+type noTags struct{ runs int }
+
+func (n *noTags) Run(context.Context, nixeval.Part, nixeval.Hooks) error {
+	n.runs++
+	return &nixeval.EvalError{Node: fmt.Sprintf("n%d", n.runs-1), Message: "broken"}
+}
+
 // One reason must not hide another.
 func TestNodesThatFailForReasonsOfTheirOwnAreToldApart(t *testing.T) {
 	d := &double{names: all(2), wrong: map[string]error{
@@ -242,7 +306,7 @@ func TestNodesThatFailForReasonsOfTheirOwnAreToldApart(t *testing.T) {
 	for node := range e.Nodes() {
 		var alike *Alike
 		if node.Err == nil || errors.As(node.Err, &alike) {
-			t.Errorf("%s: %v, like %q", node.Name, node.Err, alike.Like())
+			t.Errorf("%s: %v, like %q", node.Name, node.Err, alike.Other)
 		}
 	}
 }

@@ -201,6 +201,7 @@ func (e *Evaluation) takeNode(p *process, text []byte) {
 	if node.Name == "" {
 		node.Name = e.schedule.atHand(p.id)
 	}
+	e.sound = true
 	e.measure(p)
 	own, end := e.schedule.done(p.id, node.Name)
 	if own {
@@ -220,6 +221,15 @@ func (e *Evaluation) give(node Node) {
 	if e.told[node.Name] {
 		return
 	}
+	if node.Err != nil {
+		node.Err = e.alike(node)
+		e.failures = append(e.failures, node)
+	}
+	e.pass(node)
+}
+
+// pass hands out a node.
+func (e *Evaluation) pass(node Node) {
 	e.told[node.Name] = true
 	e.done.Add(1)
 	for _, key := range node.Keys {
@@ -227,10 +237,6 @@ func (e *Evaluation) give(node Node) {
 			e.texts.expect(node.Name)
 			break
 		}
-	}
-	if node.Err != nil {
-		node.Err = e.alike(node)
-		e.failures = append(e.failures, node)
 	}
 	e.pending = append(e.pending, node)
 }
@@ -276,10 +282,15 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 	}
 	e.schedule.ended(p.id, at)
 	e.give(Node{hive.Node{Name: at}, err})
-	if e.hive == nil {
-		e.without = append(e.without, at)
-		e.startFirst(ctx)
+	if e.hive != nil {
+		e.spare()
+		return nil
 	}
+	e.without = append(e.without, at)
+	if err := e.noTags(); err != nil {
+		return err
+	}
+	e.startFirst(ctx)
 	return nil
 }
 

@@ -157,6 +157,36 @@ func (s *schedule) ended(id int, without ...string) {
 	s.queue = append(left, s.queue...)
 }
 
+// scatter changes the order of what is nobody's, so that far ones follow each other,
+// the last first.
+func (s *schedule) scatter() {
+	n := len(s.queue)
+	step := max(1, n*5/8)
+	for gcd(n, step) > 1 {
+		step++
+	}
+	queue := make([]string, n)
+	for i := range queue {
+		queue[i] = s.queue[(n-1+i*step)%n]
+	}
+	s.queue = queue
+}
+
+func gcd(a, b int) int {
+	if b == 0 {
+		return a
+	}
+	return gcd(b, a%b)
+}
+
+// abandon leaves nothing to do but to wait for the processes.
+func (s *schedule) abandon() {
+	s.queue, s.alone = nil, nil
+	for _, r := range s.runs {
+		r.left, r.at = nil, false
+	}
+}
+
 // atHand is the node that a process has begun, or would begin now; "" without one.
 func (s *schedule) atHand(id int) string {
 	if r := s.runs[id]; r != nil && len(r.left) > 0 {

@@ -215,3 +215,23 @@ func TestEveryNodeIsDoneOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsScatteredIsAllThereTheLastFirst(t *testing.T) {
+	for n := range 40 {
+		s := newSchedule(1, 100)
+		s.queue = all(n)
+		s.scatter()
+		if n > 0 && s.queue[0] != all(n)[n-1] {
+			t.Errorf("%d: %q", n, s.queue)
+		}
+		if n > 8 {
+			if apart := slices.Index(all(n), s.queue[1]); apart == n-2 || apart < 1 {
+				t.Errorf("%d: %q", n, s.queue)
+			}
+		}
+		slices.Sort(s.queue)
+		if !slices.Equal(s.queue, all(n)) {
+			t.Errorf("%d: %q", n, s.queue)
+		}
+	}
+}

@@ -26,3 +26,26 @@ func FirstFew(names []string) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// WithoutName replaces a name by a mark where it is not part of a longer word.
+func WithoutName(text, name, mark string) string {
+	inWord := func(c byte) bool {
+		return c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
+	}
+	var b strings.Builder
+	for at := 0; ; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return b.String() + text[at:]
+		}
+		i += at
+		end := i + len(name)
+		b.WriteString(text[at:i])
+		if i > 0 && inWord(text[i-1]) || end < len(text) && inWord(text[end]) {
+			b.WriteString(name)
+		} else {
+			b.WriteString(mark)
+		}
+		at = end
+	}
+}

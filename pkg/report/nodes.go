@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -43,6 +44,10 @@ func Nodes(out io.Writer, sound []hive.Node, broken []hive.Broken) {
 
 // firstReason is the first line of an error, without the node's name.
 func firstReason(node hive.Broken) string {
+	var told interface{ Brief() string } // of another node at length
+	if errors.As(node.Err, &told) {
+		return told.Brief()
+	}
 	text, rest, _ := strings.Cut(node.Err.Error(), "\n")
 	if before, listed := strings.CutSuffix(text, ". Definition values:"); listed {
 		text = before

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 )
 
 // reason is why nodes failed, all of them in the same step and with the same
@@ -73,9 +74,24 @@ func grouped(results []event.Result) []*reason {
 		g.nodes = append(g.nodes, label(r.Node))
 		g.alike = g.alike && r.Err.Error() == g.first.Err.Error()
 	}
-	// What concerns the most nodes comes last, where it is seen.
-	slices.SortStableFunc(groups, func(a, b *reason) int { return len(a.nodes) - len(b.nodes) })
+	// What concerns the most nodes comes last, where it is seen, but for what only
+	// follows from it.
+	slices.SortStableFunc(groups, func(a, b *reason) int {
+		if f := follows(a.first.Err) - follows(b.first.Err); f != 0 {
+			return -f
+		}
+		return len(a.nodes) - len(b.nodes)
+	})
 	return groups
+}
+
+// follows is 1 for an error that says less than that of other nodes.
+func follows(err error) int {
+	var consequence interface{ Consequence() bool }
+	if errors.As(err, &consequence) && consequence.Consequence() {
+		return 1
+	}
+	return 0
 }
 
 // storePath is a path in the store; its hash and its name are groups.
@@ -95,33 +111,10 @@ func withoutOwn(r event.Result) string {
 	}
 	for i, name := range own {
 		if name != "" {
-			text = replaceWord(text, name, fmt.Sprintf("\x00%d", min(i, 1)))
+			text = hive.WithoutName(text, name, fmt.Sprintf("\x00%d", min(i, 1)))
 		}
 	}
 	return text
-}
-
-// replaceWord replaces a name where it is not part of a longer word.
-func replaceWord(text, name, mark string) string {
-	inWord := func(c byte) bool {
-		return c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
-	}
-	var b strings.Builder
-	for at := 0; ; {
-		i := strings.Index(text[at:], name)
-		if i < 0 {
-			return b.String() + text[at:]
-		}
-		i += at
-		end := i + len(name)
-		b.WriteString(text[at:i])
-		if i > 0 && inWord(text[i-1]) || end < len(text) && inWord(text[end]) {
-			b.WriteString(name)
-		} else {
-			b.WriteString(mark)
-		}
-		at = end
-	}
 }
 
 // firstLines bounds an error: its first lines, and how many there are more.
