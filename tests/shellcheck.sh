@@ -21,8 +21,8 @@ fi
 
 # In the host's scripts, words are parted by newlines and nothing else (IFS), so
 # that they are not quoted: SC2046, SC2086. What dash can do is enough: SC3013.
-for dir in pkg/*/host; do
-  cat "$dir"/*.sh | shellcheck -s sh -e SC2046,SC2086 - || {
+for dir in pkg/*/host pkg/*/unit; do
+  cat "$dir"/*.sh | shellcheck -s sh -e SC2046,SC2086,SC3013 - || {
     echo "lint: that is in $dir, whose files are joined" >&2
     exit 1
   }

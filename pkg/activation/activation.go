@@ -1,13 +1,12 @@
 // Package activation runs switch-to-configuration on one host. The program runs
 // in a systemd unit of its own, so that it outlives a dropped connection and a
 // killed deployer; this package starts it, follows it live and tells how it
-// ended. host.sh is the half that runs on the host.
+// ended. host/ is the half that runs there, unit/ what runs in the unit that it starts.
 package activation
 
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -19,9 +18,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
-
-//go:embed host.sh
-var hostScript []byte
 
 // Request is one activation on one host.
 type Request struct {
@@ -163,7 +159,7 @@ var (
 	errSilent = fmt.Errorf("the host has said nothing for %s, not even that it is alive", aliveLimit)
 )
 
-// list is what host.sh reads behind itself.
+// list is what the host's half reads behind itself.
 func list(id, mark string, req Request) []byte {
 	profile, keys := "0", "1"
 	if req.Goal.SetsProfile() {

@@ -192,7 +192,10 @@ func TestAKilledFollowerDoesNotHarmTheActivation(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	goOn(t)
-	eventually(t, "the end of the activation", func() bool { return exists("/run/finished") })
+	eventually(t, "the end of the switch", func() bool { return exists("/run/finished") })
+	eventually(t, "the end of the activation", func() bool {
+		return exec.Command("flock", "-n", "/run/colmena-go/activation.lock", "true").Run() == nil
+	})
 }
 
 func TestASecondActivationIsRefusedAndToldOfTheFirst(t *testing.T) {

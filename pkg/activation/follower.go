@@ -13,7 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
-// follower reads what host.sh says: the activation's output and reports on stdout,
+// follower reads what the host's half says: the activation's output and reports on stdout,
 // and on stderr whatever sudo or the host's tools write there. The host may lie:
 // each report counts once, what it may say besides output is bounded, and after
 // the status there is nothing more to say.

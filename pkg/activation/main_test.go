@@ -17,7 +17,7 @@ import (
 	"github.com/colmena-go/colmena-go/tests/namespace"
 )
 
-// The tests run host.sh with the real sh, coreutils and util-linux of this
+// The tests run the host's half with the real sh, coreutils and util-linux of this
 // machine, as root, in a mount namespace with a fresh /run: a host without SSH in
 // between and without systemd, so that activations run detached. tests/activation
 // does the same over SSH on booted hosts, where they run in units.

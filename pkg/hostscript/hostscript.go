@@ -59,14 +59,14 @@ func (c *Call) proving() (word string) {
 	return word
 }
 
-// Join makes one script of all files *.sh in the folders, in the order of their
-// names. The last is to end with an exit.
-func Join(folders fs.FS) []byte {
+// Join makes one script of all files of a pattern, in the order of their names. The
+// last is to end with an exit.
+func Join(files fs.FS, pattern string) []byte {
 	script := []byte("{\n")
-	names, err := fs.Glob(folders, "*/*.sh")
+	names, err := fs.Glob(files, pattern)
 	for _, name := range names {
 		var text []byte
-		text, err = fs.ReadFile(folders, name)
+		text, err = fs.ReadFile(files, name)
 		if err != nil {
 			break
 		}

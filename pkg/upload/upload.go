@@ -24,7 +24,7 @@ import (
 //go:embed host/*.sh
 var rooms embed.FS
 
-var hostScript = hostscript.Join(rooms)
+var hostScript = hostscript.Join(rooms, "host/*.sh")
 
 // Item is a key with its resolved content.
 type Item struct {
