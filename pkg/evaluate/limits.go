@@ -53,9 +53,12 @@ func (e *Evaluation) heap() int64 {
 // alone, in bytes; 0 if that is not known.
 func HeapAlone() int64 { return min(PartOfFree(ofFree)*6/10, bestHeap) }
 
+// lookAgain is how long what a process takes is taken for what it took before, while
+// that is far from its share: a look costs more than telling of a light node.
+const lookAgain = 20 * time.Millisecond
+
 // measure learns of a node that is done.
 func (e *Evaluation) measure(p *process) {
-	now := residentMemory(p.pid)
 	if took := time.Since(p.at); !p.at.IsZero() {
 		switch {
 		case !p.any:
@@ -64,12 +67,17 @@ func (e *Evaluation) measure(p *process) {
 			e.costs.each = average(e.costs.each, took)
 		}
 	}
+	p.at = time.Time{}
+	if p.any && time.Since(p.looked) < lookAgain && (e.share == 0 || p.memory+p.growth < e.share/2) {
+		return
+	}
+	now := residentMemory(p.pid)
 	if p.any {
 		p.growth = max(0, now-p.memory)
 	} else {
 		e.fewer(now)
 	}
-	p.any, p.memory, p.at = true, now, time.Time{}
+	p.any, p.memory, p.looked = true, now, time.Now()
 }
 
 // fewer has no more processes than can each hold a node, which took this much memory,

@@ -20,8 +20,9 @@ type process struct {
 	begin   time.Time
 	at      time.Time // of the node at hand; zero between two
 	any     bool      // a node was done
-	memory  int64     // when the last node was done
-	growth  int64     // what the last node took of it
+	memory  int64     // at the last look, when a node was done
+	growth  int64     // since the look before: what the last nodes took of it
+	looked  time.Time // when that was
 	stopped bool      // by us
 }
 

@@ -33,6 +33,9 @@ const hidden = "\x00"
 // text, but not the user of ssh, who is none without a key, nor what parameters
 // say of a flake's version.
 func WithoutLogins(text string) string {
+	if !strings.ContainsAny(text, "@?"+hidden) {
+		return text // most lines: the expressions take longer than anything else is done with one
+	}
 	text = quotedAddress.ReplaceAllStringFunc(text, func(url string) string { return strings.ReplaceAll(url, " ", "%20") })
 	text = address.ReplaceAllStringFunc(text, func(found string) string {
 		scheme, user, _ := strings.Cut(found, "://")
