@@ -157,7 +157,7 @@ in
             "-H"
             "--"
           ];
-          description = "What to put before commands when targetUser is not root. It must not ask for anything.";
+          description = "What to put before commands when targetUser is not root. Only sudo may ask for a password.";
         };
         sshOptions = mkOption {
           type = types.listOf types.str;

@@ -14,6 +14,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/keysource"
@@ -37,6 +38,8 @@ type deployment struct {
 	sshConfig                    configFile
 	jobs                         string // Nix's max-jobs, "" for what it has
 
+	passwords *escalation.Passwords // of sudo
+
 	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it
 	hosts  remote.Hosts
@@ -48,6 +51,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return err
 	}
+	defer d.passwords.Wipe()
 	defer d.hosts.Close()
 	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {
@@ -131,6 +135,9 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if d.evaluation, err = newEvaluation(c, log); err == nil && d.here != nil {
 		d.Local = true
 		d.on, err = d.here.selector()
+	}
+	if err == nil {
+		err = d.newPasswords(c)
 	}
 	return d, err
 }

@@ -26,7 +26,7 @@ func execCommand() *cli.Command {
 		Description: `The words are joined by spaces and read by the login shell of each host, as ssh
 does. They run as root: where deployment.targetUser is another user, with
 deployment.privilegeEscalationCommand. Our own flags go before the command.`,
-		Flags: append(selectionFlags(),
+		Flags: append(append(selectionFlags(), passwordFlags()...),
 			&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "0", DefaultText: "all", Usage: "run on at most `N` hosts at once; 0 means all"},
 			&cli.StringFlag{Name: "timeout", DefaultText: "none", Usage: "end the command where it takes longer than `TIME`, such as 90s or 5m"},
 			&cli.BoolFlag{Name: "argv", Usage: "run exactly these words: no shell expands anything"},
@@ -75,6 +75,7 @@ func execAction(c *cli.Context) error {
 	if x.deployment, err = newDeployment(c, hive.Exec); err != nil {
 		return err
 	}
+	defer x.passwords.Wipe()
 	defer x.hosts.Close()
 	if c.Bool("stdin") {
 		x.input = shell.Share(os.Stdin, inputLimit)

@@ -4,50 +4,111 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
-// escalationLimit is how long a host may take to make us root for one command.
-var escalationLimit = 15 * time.Second
+// escalationLimit is how long a host may take to make us root for one command, and
+// passwordLimit with a password: a wrong one is often answered late on purpose.
+var (
+	escalationLimit = 15 * time.Second
+	passwordLimit   = 45 * time.Second
+)
 
-// tryEscalation sees that we are root for commands. A program that asks for a
-// password would have its question refused, or wait for an answer for ever, at
-// the first command: in the middle of a deployment, and in words of its own.
+// tryEscalation sees that we are root for commands, and finds the password if that
+// takes one. A program whose question nobody answers would fail at the first command:
+// in the middle of a deployment, and in words of its own.
 func (h *Host) tryEscalation(ctx context.Context) error {
 	if !h.needsRoot {
 		return nil
 	}
-	silence := fmt.Errorf("no answer within %s", escalationLimit)
-	limited, cancel := context.WithTimeoutCause(ctx, escalationLimit, silence)
+	said, err := h.tryRoot(ctx, probe{h}, escalationLimit)
+	if err != nil && h.program.Wants(said) == escalation.Terminal {
+		h.terminal = true
+		said, err = h.tryRoot(ctx, probe{h}, escalationLimit)
+	}
+	if err != nil && h.program.Wants(said) == escalation.Password {
+		return h.tryPassword(ctx, err)
+	}
+	return err
+}
+
+// probe runs commands as root in the way that shows what is missing.
+type probe struct{ *Host }
+
+// Run is [Host.Run].
+func (h probe) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return h.runAs(ctx, h.asRoot(h.program.Probe(), command), stdin, stdout, stderr)
+}
+
+// tryPassword makes us root with a password; without is why it does not work without.
+func (h *Host) tryPassword(ctx context.Context, without error) error {
+	switch {
+	case !h.program.TakesPassword():
+		return fmt.Errorf("%w; %s", without, h.program.Advice())
+	case h.passwords == nil:
+		return without
+	}
+	of := escalation.Host{Node: h.node, Login: h.login, Program: h.program.Name()}
+	_, err := h.passwords.Find(ctx, of, func(ctx context.Context, password secret.Secret) error {
+		h.password = &password
+		_, err := h.tryRoot(ctx, h, passwordLimit)
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	h.password = nil
+	if ctx.Err() != nil || errors.Is(err, ErrEscalation) || errors.Is(err, ErrUnreachable) {
+		return err
+	}
+	return fmt.Errorf("%w: %s asks for a password as %s: %w; give the right one (--ask-sudo-password, --sudo-password-fd), allow it there without, or set deployment.targetUser to \"root\"",
+		ErrEscalation, h.escalation(), h.login, err)
+}
+
+// tryRoot sees who we are for commands that are run so. Where nothing is run, said is
+// what was said in the place of an answer.
+func (h *Host) tryRoot(ctx context.Context, host hostscript.Runner, limit time.Duration) (said string, err error) {
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
-	said, id := &tail{}, &tail{}
-	err := hostscript.Run(limited, h, hostscript.Call{Program: "id -u; id -un", Stdout: id, Stderr: said})
+	stderr, id := &tail{}, &tail{}
+	err = hostscript.Run(limited, host, hostscript.Call{Program: "id -u; id -un", Stdout: id, Stderr: stderr})
 	uid, name, _ := strings.Cut(id.String(), "\n")
 	switch {
 	case err == nil && uid == "0":
-		return nil
+		return "", nil
 	case err == nil:
-		return fmt.Errorf("%w: as %s, %s makes us %s, not root: correct it, or set deployment.targetUser to \"root\"",
+		return "", fmt.Errorf("%w: as %s, %s makes us %s, not root: correct it, or set deployment.targetUser to \"root\"",
 			ErrEscalation, h.login, h.escalation(), hostscript.Said(name, 40))
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return "", context.Cause(ctx)
+	case errors.Is(err, escalation.ErrRefused):
+		return "", err
 	case errors.Is(err, ErrConnectionLost):
-		return fmt.Errorf("%w %s: %w", ErrUnreachable, h.login, err)
-	case len(h.escalate) == 0:
-		return fmt.Errorf("%s: %w", h.login, err)
+		return "", fmt.Errorf("%w %s: %w", ErrUnreachable, h.login, err)
+	case len(h.program.Words()) == 0:
+		return "", fmt.Errorf("%s: %w", h.login, err)
 	}
-	heard := said.after("; the host said: ")
+	heard := stderr.after("; the host said: ")
 	var shell *hostscript.ShellError
 	if errors.As(err, &shell) {
 		if plain := h.tryShell(limited); plain != nil {
-			return fmt.Errorf("%s: %w", h.login, plain)
+			return "", fmt.Errorf("%s: %w", h.login, plain)
 		}
-		err, heard = shell.Why, "; the host said: "+hostscript.Said(shell.Said, 160)
+		err, said, heard = shell.Why, shell.Said, "; the host said: "+hostscript.Said(shell.Said, 160)
 	}
-	return fmt.Errorf("%w: %s does not work as %s without asking: %w%s; allow it there without a password, or set deployment.targetUser to \"root\"",
+	switch {
+	case h.password != nil && h.program.Refuses(said): // where it asks only once (passwd_tries)
+		return "", escalation.ErrRefused
+	case h.password != nil:
+		return "", fmt.Errorf("%w: %s does not work as %s with a password: %w%s", ErrEscalation, h.escalation(), h.login, err, heard)
+	}
+	return said, fmt.Errorf("%w: %s does not work as %s without asking: %w%s; allow it there without a password, or set deployment.targetUser to \"root\"",
 		ErrEscalation, h.escalation(), h.login, err, heard)
 }
 
@@ -62,8 +123,8 @@ func (h *Host) tryShell(ctx context.Context) error {
 
 // escalation is how root is to be had, for people.
 func (h *Host) escalation() string {
-	if len(h.escalate) == 0 {
+	if len(h.program.Words()) == 0 {
 		return "an empty deployment.privilegeEscalationCommand"
 	}
-	return fmt.Sprintf("deployment.privilegeEscalationCommand (%s)", strings.Join(h.escalate, " "))
+	return fmt.Sprintf("deployment.privilegeEscalationCommand (%s)", h.program)
 }

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/escalation"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
@@ -37,11 +39,13 @@ var (
 // Config says which host to connect to.
 type Config struct {
 	Host          string
-	Port          int      // 0: ssh_config or 22
-	User          string   // "": ssh_config or the local user
-	Escalate      []string // put before every command when the user is not root; must not ask; nil: root is not needed
-	SSHOptions    []string // further options of ssh's command line, see sshconfig.Arguments
-	SSHConfigFile string   // as for ssh -F; "" for OpenSSH's usual files
+	Port          int                   // 0: ssh_config or 22
+	User          string                // "": ssh_config or the local user
+	Node          string                // as people know the host; "": Host
+	Escalate      []string              // put before every command when the user is not root; nil: root is not needed
+	Passwords     *escalation.Passwords // for what Escalate asks; nil: it must not ask
+	SSHOptions    []string              // further options of ssh's command line, see sshconfig.Arguments
+	SSHConfigFile string                // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
 	Log           zerolog.Logger
 }
@@ -56,11 +60,14 @@ func (cfg Config) query() sshconfig.Query {
 
 // Host is an open connection. Its methods may be used from many goroutines.
 type Host struct {
-	conn     Conn
-	login    string   // user@address
-	escalate []string // nil for root
-	// needsRoot: the user is not root, which commands are to be.
-	needsRoot bool
+	conn      Conn
+	node      string // as people know it
+	login     string // user@address
+	program   escalation.Program
+	needsRoot bool           // the user is not root, which commands are to be
+	terminal  bool           // the program wants one (requiretty of sudoers)
+	password  *secret.Secret // nil: the program asks for none
+	passwords *escalation.Passwords
 	channels  chan struct{} // sshd opens only so many at once
 	log       zerolog.Logger
 
@@ -146,7 +153,11 @@ func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 	h.tasks.Go(crash.Guarded(func() { h.conn.Wait(); close(h.ended) }))
 	h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.AliveInterval, s.AliveCount) }))
 	if s.User != "root" {
-		h.escalate, h.needsRoot = cfg.Escalate, cfg.Escalate != nil
+		h.program, h.needsRoot = escalation.Of(cfg.Escalate), cfg.Escalate != nil
+		h.passwords, h.node = cfg.Passwords, cfg.Node
+		if h.node == "" {
+			h.node = cfg.Host
+		}
 	}
 	return h, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"io"
 	"net"
 	"os"
@@ -142,8 +143,8 @@ func TestADeadConnectionIsNoticed(t *testing.T) {
 }
 
 func TestPrivilegesAreRaisedForOtherUsers(t *testing.T) {
-	h := &Host{escalate: []string{"sudo", "-H", "--", "it's"}}
-	if got, want := h.asRoot("nix-daemon --stdio"), `sudo -H -- 'it'\''s' nix-daemon --stdio`; got != want {
+	h := &Host{program: escalation.Of([]string{"sudo", "-H", "--", "it's"})}
+	if got, want := h.asRoot(h.program.Silent(), "nix-daemon --stdio"), `sudo -n -H -- 'it'\''s' nix-daemon --stdio`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

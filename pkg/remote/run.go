@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 )
 
 // ExitError is a command that ended without success.
@@ -36,9 +37,19 @@ const cancelGrace = 3 * time.Second
 // [ErrConnectionLost], or with the cause of ctx, which closes the channel at
 // once; and with the error of a Write, which does so too, or else a host that
 // nobody listens to would wait for ever. stdin is read once the command runs; if
-// it blocks in Read, the caller must close it afterwards.
+// it blocks in Read, the caller must close it afterwards. Where a password makes us
+// root it is handed over first, and [escalation.ErrRefused] is one that is wrong.
 func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
-	return h.runAs(ctx, h.asRoot(command), stdin, stdout, stderr)
+	if h.password == nil {
+		return h.runAs(ctx, h.asRoot(h.program.Silent(), command), stdin, stdout, stderr)
+	}
+	call := h.program.Call(*h.password)
+	defer call.Close()
+	err := h.runAs(ctx, h.asRoot(call.Words, command), call.Stdin(stdin), call.Stdout(stdout), call.Stderr(stderr))
+	if err != nil && ctx.Err() == nil && call.Refused() {
+		return escalation.ErrRefused
+	}
+	return err
 }
 
 // asUser runs commands as the user of the login.
@@ -149,14 +160,23 @@ func explain(ctx context.Context, err error) error {
 	return err
 }
 
-// asRoot puts the privilege escalation before a command.
-func (h *Host) asRoot(command string) string {
-	words := make([]string, 0, len(h.escalate)+1)
-	for _, word := range h.escalate {
-		words = append(words, quote(word))
+// asRoot puts the words that make it root's before a command.
+func (h *Host) asRoot(words []string, command string) string {
+	all := make([]string, 0, len(words)+1)
+	for _, word := range words {
+		all = append(all, quote(word))
 	}
-	return strings.Join(append(words, command), " ")
+	line := strings.Join(append(all, command), " ")
+	if !h.terminal || len(words) == 0 {
+		return line
+	}
+	return onTerminal + " sh " + quote(line)
 }
+
+// onTerminal runs a line with a terminal that it does not read from or write to, for
+// programs that refuse to run without one. script(1) is part of util-linux.
+const onTerminal = `sh -c 'exec 3<&0 4>&1 5>&2; SHELL=/bin/sh exec script -qec "{ $1
+} <&3 >&4 2>&5 3<&- 4>&- 5>&-" /dev/null </dev/null >/dev/null 2>&1'`
 
 // quote leaves plain words alone, since a quoted first word is no command in
 // nushell, and quotes the others for POSIX shells and fish.

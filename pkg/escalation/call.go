@@ -1,0 +1,191 @@
+package escalation
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// ErrRefused: the program does not take the password.
+var ErrRefused = errors.New("the password was refused")
+
+// Call is one command that a program makes root's with a password. Nothing is sent
+// before the program has asked, in words that only it can have made of what it was
+// called with; and the command's own input not before the command runs. A second
+// question is a refusal: there is no second try.
+type Call struct {
+	// Words are to stand before the words of the command.
+	Words []string
+
+	password []byte
+	prompt   []byte // what it asks with
+	granted  []byte // what is printed as root before the command runs
+
+	mu      sync.Mutex
+	asked   int
+	sent    int // bytes of the password
+	open    bool
+	changed chan struct{} // closed, and made anew, with each change of these
+	over    chan struct{}
+	streams []*stream
+}
+
+// Call returns a call for a program that takes a password. Close it when the command
+// has ended.
+func (p Program) Call(password secret.Secret) *Call {
+	var id [16]byte
+	rand.Read(id[:]) // never fails (crypto/rand)
+	a, b := hex.EncodeToString(id[:8]), hex.EncodeToString(id[8:])
+	c := &Call{
+		password: append(bytes.Clone(password.Reveal()), '\n'),
+		// sudo makes one % of two (sudo(8), -p), so that a shell which shows what it
+		// runs has not asked; and the two halves of the other become one.
+		prompt: []byte("colmena-go-asks-" + a + "%" + b), granted: []byte("colmena-go-root-" + a + b + "\n"),
+		changed: make(chan struct{}), over: make(chan struct{}),
+	}
+	c.Words = append(p.with("-S", "-p", "colmena-go-asks-"+a+"%%"+b), "sh", "-c", `echo colmena-go-root-`+a+`""`+b+`; exec "$@"`, "sh")
+	return c
+}
+
+// Refused reports whether the password was.
+func (c *Call) Refused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked > 1 && !c.open
+}
+
+// Close hands on what was held back of the output, ends a Read that waits, and
+// overwrites the password. The command has ended.
+func (c *Call) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.over)
+	clear(c.password)
+	for _, s := range c.streams {
+		s.next.Write(s.held)
+		s.held = nil
+	}
+}
+
+func (c *Call) change() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// Stdin is the password, if it is asked for, and then next, which may be nil.
+func (c *Call) Stdin(next io.Reader) io.Reader { return &input{c, next} }
+
+type input struct {
+	*Call
+	next io.Reader
+}
+
+func (in *input) Read(p []byte) (int, error) {
+	for {
+		in.mu.Lock()
+		open, refused, changed := in.open, in.asked > 1, in.changed
+		if !open && in.asked == 1 && in.sent < len(in.password) {
+			n := copy(p, in.password[in.sent:])
+			in.sent += n
+			in.mu.Unlock()
+			return n, nil
+		}
+		in.mu.Unlock()
+		switch {
+		case open && in.next == nil:
+			return 0, io.EOF
+		case open:
+			return in.next.Read(p)
+		case refused:
+			return 0, io.EOF // it shall ask no more
+		}
+		select {
+		case <-changed:
+		case <-in.over:
+			return 0, io.ErrClosedPipe
+		}
+	}
+}
+
+// Stdout passes on what is printed but for the marks.
+func (c *Call) Stdout(next io.Writer) io.Writer { return c.stream(next, true) }
+
+// Stderr does, too.
+func (c *Call) Stderr(next io.Writer) io.Writer { return c.stream(next, false) }
+
+func (c *Call) stream(next io.Writer, grants bool) io.Writer {
+	if next == nil {
+		next = io.Discard
+	}
+	s := &stream{call: c, next: next, grants: grants}
+	c.streams = append(c.streams, s)
+	return s
+}
+
+// stream is one of the two that come back.
+type stream struct {
+	call   *Call
+	next   io.Writer
+	grants bool   // here it is said that the command runs
+	held   []byte // what may be the beginning of a mark
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	c := s.call
+	c.mu.Lock()
+	pass := s.sift(p)
+	c.mu.Unlock()
+	if len(pass) > 0 {
+		if _, err := s.next.Write(pass); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// sift takes marks out. It is called with mu.
+func (s *stream) sift(p []byte) []byte {
+	c := s.call
+	if c.open && len(s.held) == 0 {
+		return p
+	}
+	text := append(s.held, p...)
+	s.held = nil
+	var pass []byte
+	for !c.open {
+		asked, granted := bytes.Index(text, c.prompt), -1
+		if s.grants {
+			granted = bytes.Index(text, c.granted)
+		}
+		switch {
+		case granted >= 0 && (asked < 0 || granted < asked):
+			pass, text = append(pass, text[:granted]...), text[granted+len(c.granted):]
+			c.open = true
+			c.change()
+		case asked >= 0:
+			pass, text = append(pass, text[:asked]...), text[asked+len(c.prompt):]
+			c.asked++
+			c.change()
+		default:
+			keep := max(begun(text, c.prompt), begun(text, c.granted))
+			s.held = bytes.Clone(text[len(text)-keep:])
+			return append(pass, text[:len(text)-keep]...)
+		}
+	}
+	return append(pass, text...)
+}
+
+// begun is how many bytes at the end of a text are the beginning of a mark.
+func begun(text, mark []byte) int {
+	for n := min(len(text), len(mark)-1); n > 0; n-- {
+		if bytes.HasPrefix(mark, text[len(text)-n:]) {
+			return n
+		}
+	}
+	return 0
+}
