@@ -28,15 +28,14 @@ const question = `for link in /run/current-system /nix/var/nix/profiles/system; 
 // Inspect asks the host for its State, in one question. It fails with what keeps
 // the host from answering.
 func Inspect(ctx context.Context, host hostscript.Runner) (State, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, askLimit, errNoAnswer)
-	defer cancel()
-	var out answer
-	if err := hostscript.Run(ctx, host, hostscript.Call{Program: question, Stdout: &out}); err != nil {
-		return State{}, fmt.Errorf("asking the host what it runs: %w", err)
+	const what = "asking the host what it runs"
+	text, err := ask(ctx, host, what, question)
+	if err != nil {
+		return State{}, err
 	}
-	lines := strings.Split(out.String(), "\n")
+	lines := strings.Split(text, "\n")
 	if len(lines) < 4 || lines[2] != "." { // a shell may say good-bye behind it
-		return State{}, fmt.Errorf("asking the host what it runs: it answers %q", hostscript.Said(out.String(), saidSize))
+		return State{}, fmt.Errorf("%s: it answers %q", what, hostscript.Said(text, saidSize))
 	}
 	return State{Current: systemPath(lines[0]), Profile: systemPath(lines[1])}, nil
 }

@@ -28,6 +28,9 @@ func applyCommand() *cli.Command {
 func goalOf(c *cli.Context) (hive.Goal, error) {
 	args := c.Args().Slice()
 	if len(args) == 0 {
+		if c.Bool("reboot") {
+			return hive.Boot, nil // as in Colmena
+		}
 		return hive.Switch, nil
 	}
 	goal, err := hive.ParseGoal(args[0])

@@ -10,7 +10,7 @@ func buildCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "build",
 		Usage:        "build the nodes' systems and change no host",
-		Flags:        hide(deployFlags(), "no-keys", "force-replace-unknown-profiles", "via", "via-from"),
+		Flags:        hide(deployFlags(), "no-keys", "force-replace-unknown-profiles", "via", "via-from", "reboot", "reboot-if-needed", "reboot-timeout"),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {

@@ -80,7 +80,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: append([]*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), listCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(),
 		}, unsupportedCommands()...),
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -118,6 +119,12 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		return nil, usage("--no-keys leaves nothing to do for the goal keys")
 	}
 	var err error
+	if d.Reboot, err = whenToReboot(c, goal); err != nil {
+		return nil, err
+	}
+	if d.RebootTimeout, err = duration(c, "reboot-timeout"); err != nil {
+		return nil, err
+	}
 	if d.here, err = newHere(c); err != nil {
 		return nil, err
 	}
@@ -219,6 +226,7 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 			}
 			return host, nil
 		},
+		Refused: func(err error) bool { return errors.Is(err, remote.ErrHostKey) },
 		Build: func(ctx context.Context, node hive.Node, output func(string)) error {
 			return builder.Build(ctx, nixbuild.Build{
 				Node: node.Name, DrvPath: node.Toplevel.DrvPath, OutPath: node.Toplevel.OutPath,

@@ -143,8 +143,9 @@ func deployFlags() []cli.Flag {
 		&cli.StringFlag{Name: "via", Usage: "copy systems once to the store `URL`, from which hosts fetch them; none: to no store, whatever meta.binaryCache says"},
 		&cli.StringFlag{Name: "via-from", Usage: "the `URL` by which hosts know the store of --via"},
 		&cli.BoolFlag{Name: "force-replace-unknown-profiles", Usage: "replace systems that this machine does not know, whatever deployment.replaceUnknownProfiles says"},
-		// Colmena's, not there yet: see refuse.
-		&cli.BoolFlag{Name: "reboot", Hidden: true},
+		&cli.BoolFlag{Name: "reboot", Usage: "reboot the hosts and bring their keys again; with it, boot is the default goal"},
+		&cli.BoolFlag{Name: "reboot-if-needed", Usage: "the same where the kernel, its parameters, modules or the initrd change"},
+		rebootTimeoutFlag(),
 		&cli.BoolFlag{Name: "build-on-target", Usage: "have every node's host build its system, whatever deployment.buildOnTarget says"},
 		&cli.BoolFlag{Name: "no-build-on-target", Usage: "build here, whatever deployment.buildOnTarget says"},
 		&cli.BoolFlag{Name: "no-gzip", Hidden: true},
@@ -162,11 +163,6 @@ func keyFlags() []cli.Flag {
 
 // refuse stops at flags whose effect would be missed, and at values that are none.
 func refuse(c *cli.Context) error {
-	for _, name := range []string{"reboot"} {
-		if c.Bool(name) {
-			return fmt.Errorf("--%s is not supported yet", name)
-		}
-	}
 	switch evaluator := c.String("evaluator"); evaluator {
 	case "", "chunked", "streaming":
 		return nil

@@ -90,6 +90,9 @@ func interruptible(app *cli.App) (context.Context, func()) {
 		if r := run.Load(); r != nil && r.Waiting() != "" {
 			screen.Tell(zerolog.InfoLevel, "waiting for "+r.Waiting())
 		}
+		if r := run.Load(); r != nil && r.Down() != "" {
+			screen.Tell(zerolog.InfoLevel, "rebooting: "+r.Down())
+		}
 		select {
 		case <-done:
 		case <-signals:
@@ -117,6 +120,9 @@ func leave(app *cli.App) {
 	giveTerminalBack(app)
 	if run != nil {
 		run.Leave()
+	}
+	if run != nil && run.Down() != "" {
+		screen.Tell(zerolog.WarnLevel, "rebooting by now: "+run.Down()+"; what their hosts boot was not looked at, and keys in memory are not there: run upload-keys once they are back")
 	}
 	screen.Tell(zerolog.WarnLevel, "left at once"+whatGoesOn(run, ": an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends"))
 	hurried(screen, atOnce)

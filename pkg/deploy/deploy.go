@@ -6,9 +6,9 @@ package deploy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
@@ -33,6 +33,9 @@ type Host interface {
 type Tools struct {
 	// Open connects to the node's host and tells what is worth knowing of that.
 	Open func(ctx context.Context, node hive.Node, note func(text string)) (Host, error)
+	// Refused reports whether an error of Open, or a host's, says that the host is not the
+	// one we may trust: then it is not tried again. It may be nil.
+	Refused func(err error) bool
 	// Build realises the node's toplevel.
 	Build func(ctx context.Context, node hive.Node, output func(line string)) error
 	// BuildWaitsFor says what a node's build waits for, "" if that is not known. It may be nil.
@@ -80,8 +83,9 @@ type Options struct {
 	plan.Want
 	Schedule                    Schedule
 	ForceReplaceUnknownProfiles bool
-	CacheFrom                   string // Want's Cache as hosts know it, without a login
-	Who                         string // shown to whoever waits for a host's upload lock
+	CacheFrom                   string        // Want's Cache as hosts know it, without a login
+	RebootTimeout               time.Duration // how long a host may take to be back; 0: [DefaultRebootTimeout]
+	Who                         string        // shown to whoever waits for a host's upload lock
 }
 
 // Run deploys to every node, each as soon as it arrives, and returns a result for
@@ -128,15 +132,22 @@ type deployment struct {
 func summary(r event.Result) string {
 	switch r.Status {
 	case event.Succeeded:
+		text := string(r.Goal) + " done"
 		switch {
 		case r.Goal == hive.Exec:
 			return "" // what it prints tells enough
-		case len(r.Keys) == 0:
-			return string(r.Goal) + " done"
-		case r.Goal == hive.Keys:
-			return "keys done: " + event.CountKeys(r.Keys)
+		case r.Goal == hive.Reboot && !r.Rebooted:
+			return "no reboot is needed"
+		case r.Goal != hive.Reboot && r.Rebooted:
+			text += ", rebooted"
 		}
-		return fmt.Sprintf("%s done; keys: %s", r.Goal, event.CountKeys(r.Keys))
+		switch {
+		case len(r.Keys) == 0:
+			return text
+		case r.Goal == hive.Keys:
+			return text + ": " + event.CountKeys(r.Keys)
+		}
+		return text + "; keys: " + event.CountKeys(r.Keys)
 	case event.Skipped:
 		return "skipped: deployment.targetHost is null"
 	case event.Cancelled:

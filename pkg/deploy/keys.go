@@ -35,14 +35,19 @@ func (n *nodeRun) lookForSources(ctx context.Context) error {
 }
 
 // resolve gets the content of every key of every phase, before anything on the
-// host changes.
-func (n *nodeRun) resolve(ctx context.Context) error {
+// host changes; after a reboot, once more.
+func (n *nodeRun) resolve(ctx context.Context, step plan.Step) error {
 	n.begin("resolving " + count(n.node.Keys))
 	content, err := n.tools.Resolve(ctx, n.node, n.warn)
 	if err != nil {
 		return err
 	}
+	goal := n.opts.Goal
+	if step.Booted {
+		goal = hive.Keys
+	}
 	set := &n.keys
+	*set = keySet{}
 	for _, key := range n.node.Keys {
 		item := upload.Item{Key: key, Content: content[key.Attr]}
 		if key.UploadAt == hive.PostActivation {
@@ -51,8 +56,8 @@ func (n *nodeRun) resolve(ctx context.Context) error {
 			set.before.items = append(set.before.items, item)
 		}
 	}
-	set.before.policy = plan.PolicyFor(n.opts.Goal, hive.PreActivation)
-	set.after.policy = plan.PolicyFor(n.opts.Goal, hive.PostActivation)
+	set.before.policy = plan.PolicyFor(goal, hive.PreActivation)
+	set.after.policy = plan.PolicyFor(goal, hive.PostActivation)
 	return nil
 }
 
@@ -135,12 +140,12 @@ func count[T any](keys []T) string {
 }
 
 // upload brings one phase's keys to the host.
-func (n *nodeRun) upload(ctx context.Context, at hive.UploadAt) error {
-	p := n.keysOf(at)
+func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
+	p := n.keysOf(step.Phase)
 	n.begin("bringing " + count(p.items) + " up to date")
 	steps, err := n.deliver(ctx, p)
 	// With boot, owners come with the reboot.
-	if err == nil && at == hive.PreActivation && n.opts.Goal != hive.Boot {
+	if err == nil && step.Phase == hive.PreActivation && n.opts.Goal != hive.Boot {
 		n.keys.owe(steps)
 		n.known.Owed = len(n.keys.pending) > 0
 	}
@@ -167,6 +172,9 @@ func (n *nodeRun) tellNotes(steps plan.KeyPlan) {
 	var notes []string
 	names := map[string][]string{}
 	for _, step := range steps {
+		if step.Change == plan.Skipped && n.opts.Reboot == plan.Always {
+			continue // it is sent after the reboot
+		}
 		if names[step.Note] == nil && step.Note != "" {
 			notes = append(notes, step.Note)
 		}

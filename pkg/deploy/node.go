@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -20,10 +21,12 @@ type nodeRun struct {
 	*deployment
 	node     hive.Node
 	known    plan.Facts
-	host     Host        // nil before it is connected
-	keys     keySet      // empty before they are resolved
-	roots    []string    // store paths that the host keeps for us
-	places   plan.Places // where the keys of the phases so far went
+	host     Host // nil before it is connected, and while it reboots
+	had      activation.State
+	boot     activation.Boot // the one that a reboot ends
+	keys     keySet          // empty before they are resolved
+	roots    []string        // store paths that the host keeps for us
+	places   plan.Places     // where the keys of the phases so far went
 	held     *Limit
 	result   event.Result
 	failures []failure
@@ -111,7 +114,7 @@ func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
 	}
 	n.enter(step)
 	switch {
-	case step.Look:
+	case step.Kind == plan.Resolve && step.Look:
 		return n.lookForSources(ctx)
 	case step.Kind == plan.Connect:
 		return n.connect(ctx)
@@ -126,11 +129,17 @@ func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
 	case step.Kind == plan.Push:
 		return n.push(ctx, step)
 	case step.Kind == plan.Resolve:
-		return n.resolve(ctx)
+		return n.resolve(ctx, step)
 	case step.Kind == plan.Upload:
-		return n.upload(ctx, step.Phase)
+		return n.upload(ctx, step)
 	case step.Kind == plan.Activate:
 		return n.activate(ctx)
+	case step.Kind == plan.Reboot && step.Look:
+		return n.seeOutdated(ctx)
+	case step.Kind == plan.Reboot:
+		return n.reboot(ctx)
+	case step.Kind == plan.Await:
+		return n.await(ctx)
 	case step.Kind == plan.Exec:
 		return n.exec(ctx)
 	}

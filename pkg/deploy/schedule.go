@@ -25,9 +25,11 @@ func NewLimit(most int, option string) *Limit {
 // let in is in none of them. Two kinds of steps may have one Limit, which a node
 // keeps from one to the other.
 type Schedule struct {
-	Push   *Limit // copying closures from here
-	Build  *Limit // building on the nodes' own hosts
-	Change *Limit // from getting the contents of keys to the last change of a host; and the user's own command
+	Push  *Limit // copying closures from here
+	Build *Limit // building on the nodes' own hosts
+	// Change is from getting the contents of keys to the last change of a host, and so for
+	// how many are down at once; and for the user's own command.
+	Change *Limit
 }
 
 // of is the Limit of a step.
@@ -37,7 +39,7 @@ func (s Schedule) of(step plan.Step) *Limit {
 		return s.Push
 	case step.OnHost:
 		return s.Build
-	case step.Kind == plan.Resolve && !step.Look, step.Changes, step.Kind == plan.Exec:
+	case step.Kind == plan.Resolve && !step.Look, step.Kind == plan.Reboot, step.Changes, step.Kind == plan.Exec:
 		return s.Change
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // The steps that are not about keys alone; those are in keys.go.
@@ -30,6 +31,10 @@ func (n *nodeRun) connect(ctx context.Context) (err error) {
 func (n *nodeRun) inspect(ctx context.Context) error {
 	n.quietly("asking the host what it runs")
 	has, err := activation.Inspect(ctx, n.host)
+	n.had = has
+	if n.node.Toplevel == nil {
+		return err
+	}
 	if err == nil && n.opts.Goal.Activates() && !n.node.ReplaceUnknownProfiles && !n.opts.ForceReplaceUnknownProfiles {
 		err = n.refuseUnknown(ctx, has)
 	}
@@ -85,10 +90,11 @@ func (n *nodeRun) activate(ctx context.Context) error {
 	}
 	n.result.RebootNeeded = outcome.RebootNeeded()
 	n.known.NoEffect = !outcome.TookEffect()
-	if outcome.RebootNeeded() {
+	if outcome.RebootNeeded() && n.opts.Reboot == plan.Never {
 		n.skipLateKeys()
 	}
 	if err := outcome.Err(); err != nil {
+		n.known.Failed = true
 		n.fail(err)
 	}
 	return nil

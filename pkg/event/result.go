@@ -32,6 +32,7 @@ type Result struct {
 	Toplevel     string        // out path, "" when none was evaluated
 	Keys         []KeyResult   // one per key of the node that the goal touches
 	RebootNeeded bool          // switch-to-configuration ended with 100
+	Rebooted     bool          // the host was rebooted, and is back with the system it was to boot
 	Exit         *int          // status of the user's own command; nil unless it ended
 	Elapsed      time.Duration // from the first step to the last
 }

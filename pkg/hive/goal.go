@@ -21,8 +21,11 @@ const (
 	Keys        Goal = "keys"
 )
 
-// Exec is what nodes are taken to when a user's own command is run on their hosts.
-const Exec Goal = "exec"
+// What commands other than apply take nodes to.
+const (
+	Exec   Goal = "exec"   // a user's own command is run on the host
+	Reboot Goal = "reboot" // the host boots what it is set to boot
+)
 
 // Goals lists every goal that apply knows.
 var Goals = []Goal{Build, Push, Switch, Boot, Test, DryActivate, Keys}
@@ -54,7 +57,7 @@ func GoalNames() []string {
 func (g Goal) NeedsHost() bool { return g != Build }
 
 // NeedsToplevel reports whether the node's system closure is evaluated and built.
-func (g Goal) NeedsToplevel() bool { return g != Keys && g != Exec }
+func (g Goal) NeedsToplevel() bool { return g != Keys && g != Exec && g != Reboot }
 
 // Activates reports whether switch-to-configuration runs.
 func (g Goal) Activates() bool {
@@ -66,5 +69,5 @@ func (g Goal) SetsProfile() bool { return g == Switch || g == Boot }
 
 // UploadsKeys reports whether the goal changes keys on the host.
 func (g Goal) UploadsKeys() bool {
-	return g == Switch || g == Boot || g == Test || g == Keys
+	return g == Switch || g == Boot || g == Test || g == Keys || g == Reboot
 }

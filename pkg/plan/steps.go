@@ -21,17 +21,20 @@ const (
 	Resolve  StepKind = "keys" // getting their content on this machine
 	Upload   StepKind = "upload"
 	Activate StepKind = "activate"
-	Exec     StepKind = "exec" // the user's own command
+	Reboot   StepKind = "reboot"
+	Await    StepKind = "await" // the host's return
+	Exec     StepKind = "exec"  // the user's own command
 )
 
 // Step is one thing to do for a node.
 type Step struct {
 	Kind    StepKind
-	Look    bool          // of Resolve: only see whether the keys can have content
+	Look    bool          // of Resolve: only see whether the keys can have content; of Reboot: whether it is needed
 	OnHost  bool          // of Build: realised there, so that no result is pushed
 	Recipe  bool          // of Push: the derivation, for a Build OnHost
 	To      string        // of Cache: the store's URL, without a login
 	Phase   hive.UploadAt // of Upload; "" for all keys at once
+	Booted  bool          // of Resolve and Upload: once more, after a reboot
 	Changes bool          // it changes the host: an interrupt is obeyed before it, and no more after it
 }
 
@@ -45,6 +48,16 @@ const (
 	OnHost Where = "host"
 )
 
+// When says when a host is rebooted.
+type When string
+
+// The answers, for [Want].
+const (
+	Never    When = ""
+	Always   When = "always"
+	IfNeeded When = "if needed" // when it would boot another kernel, or with another initrd, modules or parameters
+)
+
 // Want is what the user asked for, besides the hive.
 type Want struct {
 	Goal        hive.Goal
@@ -52,6 +65,7 @@ type Want struct {
 	AlwaysBuild bool // even what the host has already, for --keep-result
 	BuildOn     Where
 	Local       bool   // the host is this machine, whose store has what is built here
+	Reboot      When   // once the system is activated
 	Cache       string // the URL, without a login, of the store that gets the closure before the host does; "" for none
 }
 
@@ -80,6 +94,8 @@ type Facts struct {
 	Has      bool   // the host has the system with its closure: it runs or boots it
 	Owed     bool   // root holds early keys for owners that the activation makes
 	Early    bool   // late keys were sent while the activation waited for one of them
+	Failed   bool   // the activation ended badly: keys may follow, and no reboot
+	Current  bool   // the host runs what it would boot, and needs no reboot for it
 	NoEffect bool   // the activation ended, but the system that wants the late keys is not the host's
 }
 
@@ -113,12 +129,15 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 		add(true, Step{Kind: Exec})
 		return all
 	}
-	add(host && system, Step{Kind: Inspect})
+	add(host && (system || w.Goal == hive.Reboot), Step{Kind: Inspect})
 	add(build && onHost, Step{Kind: Push, Recipe: true})
 	add(build, Step{Kind: Build, OnHost: onHost})
 	push := host && system && !f.Has && !onHost && !w.Local
 	add(push && w.Cache != "", Step{Kind: Cache, To: w.Cache})
 	add(push, Step{Kind: Push})
+	if w.Goal == hive.Reboot {
+		return append(all, rebootSteps(w, f, keys)...)
+	}
 	add(keys, Step{Kind: Resolve})
 	if !w.Goal.Activates() {
 		add(keys, Step{Kind: Upload, Changes: true})
@@ -130,6 +149,29 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(true, Step{Kind: Activate, Changes: true})
 	after := slices.ContainsFunc(n.Keys, late) && !f.Early || f.Owed
 	add(keys && after && !f.NoEffect, Step{Kind: Upload, Phase: hive.PostActivation, Changes: true})
+	return append(all, rebootSteps(w, f, keys)...)
+}
+
+// rebootSteps are those of a reboot, which takes keys in memory with it: they are
+// resolved and sent anew, as nothing keeps their content so long; before, it is seen
+// that they can be.
+func rebootSteps(w Want, f Facts, keys bool) (all []Step) {
+	if w.Reboot == Never || f.Failed {
+		return nil
+	}
+	if w.Reboot == IfNeeded {
+		all = append(all, Step{Kind: Reboot, Look: true})
+	}
+	if f.Current {
+		return all
+	}
+	if keys && w.Goal == hive.Reboot {
+		all = append(all, Step{Kind: Resolve})
+	}
+	all = append(all, Step{Kind: Reboot, Changes: true}, Step{Kind: Await, Changes: true})
+	if keys {
+		all = append(all, Step{Kind: Resolve, Booted: true}, Step{Kind: Upload, Booted: true, Changes: true})
+	}
 	return all
 }
 
@@ -140,6 +182,8 @@ func (s Step) String() string {
 	switch {
 	case s.Look:
 		word += "?"
+	case s.Booted:
+		word += ":booted"
 	case s.Phase != "":
 		word += ":" + strings.TrimSuffix(string(s.Phase), "-activation")
 	case s.OnHost:

@@ -48,6 +48,16 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"a node that has none", keyless, Want{Goal: hive.Switch}, Facts{}, "connect inspect build push activate!"},
 		{"upload-keys to a node that has none", keyless, Want{Goal: hive.Keys}, Facts{}, "connect"},
 		{"early keys alone", early, Want{Goal: hive.Switch}, Facts{}, "keys? connect inspect build push keys upload:pre! activate!"},
+		{"a reboot", web(), Want{Goal: hive.Reboot, Reboot: Always}, Facts{}, "keys? connect inspect keys reboot! await! keys:booted upload:booted!"},
+		{"of a node without keys", keyless, Want{Goal: hive.Reboot, Reboot: Always}, Facts{}, "connect inspect reboot! await!"},
+		{"if it is needed", keyless, Want{Goal: hive.Reboot, Reboot: IfNeeded}, Facts{}, "connect inspect reboot? reboot! await!"},
+		{"which is seen first", web(), Want{Goal: hive.Reboot, Reboot: IfNeeded}, Facts{}, "keys? connect inspect reboot? keys reboot! await! keys:booted upload:booted!"},
+		{"and may not be so", web(), Want{Goal: hive.Reboot, Reboot: IfNeeded}, Facts{Done: slices.Concat(activated[:3], []Step{{Kind: Reboot, Look: true}}), Current: true}, ""},
+		{"boot, and reboot", web(), Want{Goal: hive.Boot, Reboot: Always}, Facts{}, "keys? connect inspect build push keys upload:pre! activate! upload:post! reboot! await! keys:booted upload:booted!"},
+		{"switch, and reboot if needed", early, Want{Goal: hive.Switch, Reboot: IfNeeded}, Facts{}, "keys? connect inspect build push keys upload:pre! activate! reboot? reboot! await! keys:booted upload:booted!"},
+		{"without keys", web(), Want{Goal: hive.Boot, Reboot: Always, NoKeys: true}, Facts{}, "connect inspect build push activate! reboot! await!"},
+		{"an activation that failed is not rebooted into", web(), Want{Goal: hive.Switch, Reboot: Always}, Facts{Done: activated, Has: true, Failed: true}, "upload:post!"},
+		{"one that wants a reboot gets it", web(), Want{Goal: hive.Switch, Reboot: Always}, Facts{Done: activated, Has: true, NoEffect: true}, "reboot! await! keys:booted upload:booted!"},
 		{"a command", web(), Want{Goal: hive.Exec}, Facts{}, "connect exec"},
 		{"no target", none, Want{Goal: hive.Switch}, Facts{}, ""},
 
@@ -81,8 +91,8 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 func TestAPlanThatGoesWellIsFollowedToItsEnd(t *testing.T) {
 	for _, goal := range hive.Goals {
 		for _, on := range []Where{AsSet, Here, OnHost} {
-			for _, noKeys := range []bool{false, true} {
-				w := Want{Goal: goal, BuildOn: on, NoKeys: noKeys, Cache: "s3://a"}
+			for _, w := range []Want{{}, {NoKeys: true}, {Reboot: Always}, {Reboot: IfNeeded}} {
+				w.Goal, w.BuildOn, w.Cache = goal, on, "s3://a"
 				var know Facts
 				for left := Steps(web(), w, know); len(left) > 0; {
 					know.Learn(left[0])

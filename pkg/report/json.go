@@ -22,6 +22,7 @@ type resultJSON struct {
 	Error        string    `json:"error,omitempty"`
 	Toplevel     string    `json:"toplevel,omitempty"`
 	RebootNeeded bool      `json:"rebootNeeded"`
+	Rebooted     bool      `json:"rebooted"`
 	Keys         []keyJSON `json:"keys"`
 	Output       []string  `json:"output,omitempty"` // the last lines of the step that failed
 	Seconds      float64   `json:"seconds"`
@@ -40,7 +41,7 @@ func JSON(out io.Writer, results []event.Result) error {
 	for _, r := range results {
 		item := resultJSON{
 			Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
-			Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Keys: []keyJSON{},
+			Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Rebooted: r.Rebooted, Keys: []keyJSON{},
 			Output: r.Tail, Seconds: seconds(r.Elapsed),
 		}
 		if r.Err != nil {

@@ -164,6 +164,7 @@ func TestResultsAsJSONKeepTheirForm(t *testing.T) {
       "status": "succeeded",
       "toplevel": "/nix/store/w",
       "rebootNeeded": false,
+      "rebooted": false,
       "keys": [
         {
           "name": "a",
@@ -196,6 +197,7 @@ func TestResultsAsJSONKeepTheirForm(t *testing.T) {
       "step": "activate",
       "error": "it broke",
       "rebootNeeded": false,
+      "rebooted": false,
       "keys": [],
       "output": [
         "starting",

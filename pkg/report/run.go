@@ -117,6 +117,19 @@ func (r *Run) Waiting() string {
 // ReachesHosts reports whether the deployment may change hosts.
 func (r *Run) ReachesHosts() bool { return r.goal.NeedsHost() && r.goal != hive.Exec }
 
+// Down names the nodes whose hosts are rebooting, "" for none.
+func (r *Run) Down() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var names []string
+	for _, p := range r.nodes {
+		if p.end == nil && (p.step == plan.Reboot || p.step == plan.Await) {
+			names = append(names, label(p.node))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // End tells how every node ended.
 func (r *Run) End(results []event.Result) { r.told.Do(func() { r.tell(results, "") }) }
 
@@ -148,7 +161,7 @@ func (r *Run) soFar() []event.Result {
 			continue
 		}
 		result := event.Result{Node: p.node, Goal: r.goal, Status: event.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
-		if slices.Contains([]plan.StepKind{plan.Upload, plan.Activate}, p.step) {
+		if slices.Contains([]plan.StepKind{plan.Upload, plan.Activate, plan.Reboot, plan.Await}, p.step) {
 			result.Status = left
 		}
 		results = append(results, result)

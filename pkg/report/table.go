@@ -64,6 +64,8 @@ func outcome(r event.Result) string {
 		return fmt.Sprintf("%s (%s)", r.Status, r.Step)
 	case r.RebootNeeded:
 		return "reboot needed"
+	case r.Rebooted && r.Status == event.Succeeded:
+		return "rebooted"
 	}
 	return string(r.Status)
 }

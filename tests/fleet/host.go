@@ -155,6 +155,33 @@ func (h *Host) Reboot() error {
 	return h.Start()
 }
 
+// Runs reports whether the host is powered.
+func (h *Host) Runs() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.runs()
+}
+
+// ReturnsFromReboots has the host boot again whenever it has ended by itself, as a
+// machine does, until stop is called.
+func (h *Host) ReturnsFromReboots() (stop func()) {
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-over:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			if !h.Runs() {
+				h.Start()
+			}
+		}
+	}()
+	return func() { close(over); <-done }
+}
+
 // CutOff drops everything between the host and the others without a word, as
 // when a cable is pulled; Reconnect plugs it in again.
 func (h *Host) CutOff() error { return sh("ip link set v" + h.Name + " nomaster") }

@@ -93,7 +93,7 @@ type outcome struct {
 type result struct {
 	Node, Status, Step, Error string
 	Toplevel                  string
-	RebootNeeded              bool
+	RebootNeeded, Rebooted    bool
 	Output                    []string
 	Keys                      []struct{ Name, Path, Change, Note string }
 }
