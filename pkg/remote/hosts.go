@@ -20,6 +20,7 @@ type Hosts struct {
 	attempts map[string]*attempt // by node; nobody has opened them yet
 	places   chan struct{}       // for those that are under way
 	open     map[string]*Host    // by node; in use
+	jumps    jumps
 }
 
 // aheadLimit is how many connections are made at once before they are needed, so
@@ -54,6 +55,7 @@ func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
 	if all.closed || all.attempts[node] != nil {
 		return
 	}
+	cfg.jumps = &all.jumps
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &attempt{target: cfg.target(), cancel: cancel, needed: make(chan struct{}), done: make(chan struct{})}
 	if all.attempts == nil {
@@ -81,6 +83,7 @@ func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
 // attempt did not reach the host, which may be back, or nobody saw that the agent
 // waited. It fails like [Dial]. Who needs the host no more may close it.
 func (all *Hosts) Open(ctx context.Context, node string, cfg Config) (*Host, error) {
+	cfg.jumps = &all.jumps
 	h, err := all.take(ctx, node, cfg)
 	return all.keep(node, h, err)
 }
@@ -94,6 +97,7 @@ func (all *Hosts) Reopen(ctx context.Context, node string, cfg Config) (*Host, e
 	if old != nil {
 		old.Close()
 	}
+	cfg.jumps = &all.jumps
 	h, err := Dial(ctx, cfg)
 	return all.keep(node, h, err)
 }
@@ -172,6 +176,7 @@ func (all *Hosts) claim(node, target string) *attempt {
 
 // Close ends every connection and waits for that.
 func (all *Hosts) Close() {
+	defer all.jumps.close() // once nothing goes through them
 	all.mu.Lock()
 	all.closed = true
 	attempts, open := all.attempts, slices.Collect(maps.Values(all.open))

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,29 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server is a real sshd on a loopback port, with keys and files of its own.
 type server struct {
 	dir, port string
+	log       *buffer // what it says
 }
+
+// buffer may be read while it is written to.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// logins is how often it let somebody in.
+func (s *server) logins() int { return strings.Count(s.log.String(), "Accepted publickey for") }
 
 // client options of a test's ssh_config, over which the test's own go.
 const baseConfig = `Host box
@@ -71,8 +94,8 @@ func serve(t *testing.T, lines ...string) *server {
 		"StrictModes no", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no",
 		"MaxStartups 100", "PidFile none"), "\n")+"\n")
 	cmd := exec.Command(sshd, "-D", "-e", "-f", s.path("sshd_config"))
-	var log bytes.Buffer
-	cmd.Stderr = &log
+	s.log = &buffer{}
+	cmd.Stderr = s.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +103,7 @@ func serve(t *testing.T, lines ...string) *server {
 		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
-			t.Logf("sshd: %s", &log)
+			t.Logf("sshd: %s", s.log)
 		}
 	})
 	for range 100 {

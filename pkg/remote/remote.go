@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -48,6 +47,9 @@ type Config struct {
 	SSHConfigFile string                // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
 	Log           zerolog.Logger
+
+	jumps *jumps   // nil: those of this connection alone
+	way   []string // of a jump host: the targets of those that are reached through it, and its own
 }
 
 // settings are those of a host.
@@ -75,6 +77,7 @@ type Host struct {
 	ended   chan struct{} // closed when the connection is gone
 	close   sync.Once
 	forget  func() // called when it is closed; may be nil
+	jumps   *jumps // that are this connection's alone, or nil
 	tasks   sync.WaitGroup
 }
 
@@ -132,20 +135,26 @@ func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-
-	address := net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
-	cfg.Log.Debug().Str("address", address).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
-	conn, err := (&net.Dialer{Timeout: s.ConnectTimeout}).DialContext(ctx, s.Network, address)
-	if err != nil {
-		return nil, notReached(ctx, err, cfg, s)
+	if cfg.jumps == nil {
+		own := &jumps{}
+		cfg.jumps = own
+		defer func() {
+			if err != nil {
+				own.close()
+			} else {
+				h.jumps = own
+			}
+		}()
 	}
-	client, err := handshake(ctx, conn, address, clientConfig(s, ids, keys, offered), ids, s.ConnectTimeout)
+	cfg.Log.Debug().Str("address", address(s)).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
+	d := &dialing{cfg, s, ids, clientConfig(s, ids, keys, offered)}
+	client, err := d.login(ctx)
 	if err != nil {
-		return nil, explainHandshake(ctx, err, s, placeOf(cfg, s, ipOf(conn.RemoteAddr())), ids)
+		return nil, err
 	}
 	h = &Host{
 		conn:     native{&goph.Client{Client: client}},
-		login:    s.User + "@" + address,
+		login:    s.User + "@" + address(s),
 		channels: make(chan struct{}, maxChannels),
 		log:      cfg.Log,
 		ended:    make(chan struct{}),
@@ -175,6 +184,7 @@ func clientConfig(s settings, ids *identities, keys *hostKeys, offered algorithm
 		ids.wanted, ids.passed = c.AllowedMethods, c.PartialSuccessMethods
 		return nil, nil // the next of config.Auth
 	}
+	config.RekeyThreshold = uint64(max(s.RekeyBytes, 0))
 	config.Ciphers, config.MACs, config.KeyExchanges = offered.ciphers, offered.macs, offered.kex
 	return config
 }
@@ -239,6 +249,9 @@ func (h *Host) Close() error {
 	h.close.Do(func() {
 		err = h.conn.Close()
 		h.tasks.Wait()
+		if h.jumps != nil {
+			h.jumps.close()
+		}
 		if h.forget != nil {
 			h.forget()
 		}

@@ -31,9 +31,9 @@ func TestAlgorithmsThatWeCannotDoAreNotReplacedByOthers(t *testing.T) {
 
 func TestAnOptionWeDoNotFollowIsNamed(t *testing.T) {
 	s := serve(t)
-	_, err := dial(t, s.config(t, "ProxyCommand nc %h %p"))
-	if err == nil || !strings.Contains(err.Error(), "proxycommand") {
-		t.Errorf("error %v, want one that names proxycommand", err)
+	_, err := dial(t, s.config(t, "PKCS11Provider /provider.so"))
+	if err == nil || !strings.Contains(err.Error(), "pkcs11provider") || strings.Contains(err.Error(), "/provider.so") {
+		t.Errorf("error %v, want one that names pkcs11provider alone", err)
 	}
 }
 
@@ -228,6 +228,8 @@ type proxy struct {
 	port   string
 	frozen chan struct{}
 	once   sync.Once
+	mu     sync.Mutex
+	conns  []net.Conn
 }
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -239,7 +241,6 @@ func newProxy(t *testing.T, target string) *proxy {
 	p := &proxy{frozen: make(chan struct{})}
 	_, p.port, _ = net.SplitHostPort(listener.Addr().String())
 	var tasks sync.WaitGroup
-	var conns []net.Conn
 	pass := func(to, from net.Conn) {
 		buf := make([]byte, 4096)
 		for {
@@ -267,19 +268,28 @@ func newProxy(t *testing.T, target string) *proxy {
 				client.Close()
 				return
 			}
-			conns = append(conns, client, server)
+			p.mu.Lock()
+			p.conns = append(p.conns, client, server)
+			p.mu.Unlock()
 			tasks.Go(func() { pass(server, client) })
 			tasks.Go(func() { pass(client, server) })
 		}
 	})
 	t.Cleanup(func() {
 		listener.Close()
-		for _, conn := range conns {
-			conn.Close()
-		}
+		p.cut()
 		tasks.Wait()
 	})
 	return p
+}
+
+// cut ends all connections.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.conns {
+		conn.Close()
+	}
 }
 
 func (p *proxy) freeze() { p.once.Do(func() { close(p.frozen) }) }

@@ -68,7 +68,11 @@ func (q Query) Settings(ctx context.Context) (Settings, error) {
 	if err := refuseUnsupported(found, defaults); err != nil {
 		return Settings{}, err
 	}
-	return read(q.Host, found, defaults)
+	s, err := read(q.Host, found, defaults)
+	if err == nil {
+		s.gate, err = q.jump(s.ProxyJump)
+	}
+	return s, err
 }
 
 // arguments are ssh's. It takes the first -p and -l, but the last -F.

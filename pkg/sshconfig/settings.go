@@ -16,6 +16,13 @@ type Settings struct {
 	Port         int
 	Network      string // tcp, tcp4 or tcp6
 
+	// The way there: over the network, from a certain address or interface where they
+	// are set; or through what ProxyCommand runs, with its tokens expanded; or see Gate.
+	BindAddress, BindInterface string
+	ProxyCommand               string
+	ProxyJump                  string // as ssh prints it
+	gate                       *Query
+
 	IdentityFiles    []string
 	IdentityAgent    string // "" for SSH_AUTH_SOCK, "none" for no agent
 	IdentitiesOnly   bool
@@ -33,9 +40,11 @@ type Settings struct {
 
 	Ciphers, MACs, KeyExchanges []string // as set; empty: OpenSSH's own
 
-	ConnectTimeout time.Duration
-	AliveInterval  time.Duration
-	AliveCount     int
+	ConnectTimeout     time.Duration
+	ConnectionAttempts int   // at least 1
+	RekeyBytes         int64 // 0: the library's own
+	AliveInterval      time.Duration
+	AliveCount         int
 
 	Warnings []string // of ssh, for people
 }
@@ -46,6 +55,14 @@ const (
 	defaultAliveInterval  = 15 * time.Second
 	defaultAliveCount     = 3
 )
+
+// Gate is the query for the jump host that is the last on the way, if there is one.
+func (s Settings) Gate() (q Query, ok bool) {
+	if s.gate == nil {
+		return Query{}, false
+	}
+	return *s.gate, true
+}
 
 // read turns options into settings. given is the host's name as the user has it.
 func read(given string, found, defaults options) (Settings, error) {
@@ -65,10 +82,15 @@ func read(given string, found, defaults options) (Settings, error) {
 		Hash:              found.yes("hashknownhosts"),
 		HostKeyAlgorithms: chosen(found, defaults, "hostkeyalgorithms"),
 		Ciphers:           chosen(found, defaults, "ciphers"), MACs: chosen(found, defaults, "macs"), KeyExchanges: chosen(found, defaults, "kexalgorithms"),
-		ConnectTimeout: found.seconds("connecttimeout", defaultConnectTimeout),
-		AliveInterval:  found.seconds("serveraliveinterval", defaultAliveInterval),
-		AliveCount:     found.number("serveralivecountmax", defaultAliveCount),
-		Warnings:       found[warnings],
+		BindAddress: found.one("bindaddress"), BindInterface: found.one("bindinterface"), ProxyJump: found.one("proxyjump"),
+		ConnectTimeout:     found.seconds("connecttimeout", defaultConnectTimeout),
+		ConnectionAttempts: found.number("connectionattempts", 1),
+		AliveInterval:      found.seconds("serveraliveinterval", defaultAliveInterval),
+		AliveCount:         found.number("serveralivecountmax", defaultAliveCount),
+		Warnings:           found[warnings],
+	}
+	if bytes, _, _ := strings.Cut(found.one("rekeylimit"), " "); bytes != "" {
+		s.RekeyBytes, _ = strconv.ParseInt(bytes, 10, 64) // 0 stands for the default
 	}
 	s.Network = map[string]string{"inet": "tcp4", "inet6": "tcp6"}[found.one("addressfamily")]
 	if s.Network == "" {
@@ -83,6 +105,9 @@ func read(given string, found, defaults options) (Settings, error) {
 func (s *Settings) readPaths(given string, found, defaults options) error {
 	paths, err := newPaths(given, *s, defaults)
 	if err != nil {
+		return err
+	}
+	if s.ProxyCommand, err = paths.expandTokens("proxycommand", found.one("proxycommand"), "%%", "%h", "%n", "%p", "%r"); err != nil {
 		return err
 	}
 	if agents := found["identityagent"]; len(agents) > 0 {

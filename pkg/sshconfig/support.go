@@ -11,6 +11,8 @@ var honoured = []string{
 	"host", "hostname", "user", "port", "identityfile", "identityagent", "identitiesonly", "certificatefile",
 	"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "hostkeyalgorithms", "stricthostkeychecking", "hashknownhosts",
 	"ciphers", "macs", "kexalgorithms", "addressfamily", "connecttimeout", "serveraliveinterval", "serveralivecountmax",
+	"proxyjump", "proxycommand", "connectionattempts", "bindaddress", "bindinterface", "rekeylimit",
+	"canonicalizehostname", "canonicaldomains", "canonicalizefallbacklocal", "canonicalizemaxdots", "canonicalizepermittedcnames",
 	"batchmode", "pubkeyauthentication", "passwordauthentication", "kbdinteractiveauthentication", "preferredauthentications", "numberofpasswordprompts",
 }
 
@@ -18,7 +20,7 @@ var honoured = []string{
 // share no connection with another ssh and forward nothing.
 var harmless = []string{
 	"addkeystoagent", "checkhostip", "clearallforwardings", "compression",
-	"connectionattempts", "controlmaster", "controlpath", "controlpersist", "enableescapecommandline",
+	"controlmaster", "controlpath", "controlpersist", "enableescapecommandline",
 	"enablesshkeysign", "escapechar", "exitonforwardfailure", "fingerprinthash", "forkafterauthentication",
 	"forwardagent", "forwardx11", "forwardx11timeout", "forwardx11trusted", "gatewayports",
 	"gssapiauthentication", "gssapidelegatecredentials", "gssapikexalgorithms", "gssapikeyexchange",
@@ -27,7 +29,7 @@ var harmless = []string{
 	"localforward", "remoteforward", "dynamicforward", "loglevel", "logverbose",
 	"nohostauthenticationforlocalhost", "obscurekeystroketiming",
 	"permitlocalcommand", "localcommand", "permitremoteopen",
-	"proxyusefdpass", "rekeylimit", "remotecommand", "requesttty", "sendenv", "setenv", "sessiontype", "stdinnull",
+	"remotecommand", "requesttty", "sendenv", "setenv", "sessiontype", "stdinnull",
 	"streamlocalbindmask", "streamlocalbindunlink", "syslogfacility", "tag", "tcpkeepalive", "tunnel",
 	"tunneldevice", "updatehostkeys", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
 	"xauthlocation", "casignaturealgorithms", "channeltimeout", "ignoreunknown", "pubkeyacceptedalgorithms", "requiredrsasize",

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -60,7 +61,7 @@ func newPaths(given string, s Settings, defaults options) (paths, error) {
 		tokens: map[string]string{
 			"%%": "%", "%d": home, "%i": me.Uid, "%u": me.Username, "%l": local, "%L": label,
 			"%n": given, "%k": alias, "%h": s.HostName, "%p": port, "%r": s.User,
-			"%j": "", // ProxyJump, which is refused
+			"%j": s.ProxyJump,
 			"%C": fmt.Sprintf("%x", sha1.Sum([]byte(local+s.HostName+port+s.User))),
 		},
 		ready: func(option string) bool { return defaults.one(option) == probeExpanded },
@@ -94,6 +95,22 @@ func (p paths) expand(option, path string) (string, error) {
 		rest = filepath.Join(p.home, rest)
 	}
 	return rest, failed
+}
+
+// expandTokens expands what may stand in a command, where neither ~ nor ${variables}
+// are ours to expand, but the shell's.
+func (p paths) expandTokens(option, command string, may ...string) (string, error) {
+	var failed error
+	expanded := expandable.ReplaceAllStringFunc(command, func(found string) string {
+		switch {
+		case strings.HasPrefix(found, "${"):
+			return found
+		case !slices.Contains(may, found):
+			failed = fmt.Errorf("ssh_config or deployment.sshOptions sets %s with %s, which is no token that may stand there (see TOKENS in ssh_config(5)): write %%%% for a percent sign", option, found)
+		}
+		return p.tokens[found]
+	})
+	return expanded, failed
 }
 
 func (p paths) expandAll(option string, found []string) (expanded []string, err error) {

@@ -1,0 +1,169 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// address is where a host's sshd is said to listen.
+func address(s settings) string { return net.JoinHostPort(s.HostName, strconv.Itoa(s.Port)) }
+
+// Waits between attempts at a host that hangs up before it has said anything, as
+// sshd does at MaxStartups (sshd_config(5)). Each is up to so much longer, so that
+// many who were refused together do not come back together.
+var busyWaits = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
+
+// attemptWait is the wait between attempts that ConnectionAttempts asks for.
+var attemptWait = time.Second
+
+// dialing is one connection on its way.
+type dialing struct {
+	cfg Config
+	s   settings
+	ids *identities
+	to  *ssh.ClientConfig
+}
+
+// login connects, by whatever way, and authenticates. It does so again where the
+// host was only busy, or ConnectionAttempts says so.
+func (d *dialing) login(ctx context.Context) (*ssh.Client, error) {
+	begin := time.Now()
+	for try, busy := 1, 0; ; {
+		client, conn, err := d.once(ctx)
+		var wait time.Duration
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return client, err
+		case conn != nil && conn.hungUp(err) && busy < len(busyWaits) && time.Since(begin) < d.s.ConnectTimeout:
+			wait = busyWaits[busy] + rand.N(busyWaits[busy])
+			busy++
+		case try < d.s.ConnectionAttempts && errors.Is(err, ErrUnreachable):
+			wait = attemptWait
+			try++
+		default:
+			return nil, err
+		}
+		d.cfg.Log.Debug().Err(err).Stringer("in", wait).Msg("connecting again")
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// once is one attempt. conn is nil if it did not come to the host.
+func (d *dialing) once(ctx context.Context) (*ssh.Client, *listening, error) {
+	raw, err := d.reach(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn := &listening{Conn: raw}
+	client, err := handshake(ctx, conn, address(d.s), d.to, d.ids, d.s.ConnectTimeout)
+	if err != nil {
+		err = d.said(raw, explainHandshake(ctx, err, d.s, placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), d.ids))
+	}
+	return client, conn, err
+}
+
+// reach makes what is to carry SSH: a connection of the network, a channel of a
+// jump host, or a program.
+func (d *dialing) reach(ctx context.Context) (net.Conn, error) {
+	if gate, ok := d.s.Gate(); ok {
+		return d.cfg.jumps.dial(ctx, d.cfg, gate, d.s)
+	}
+	if d.s.ProxyCommand != "" {
+		return startProgram(d.s.ProxyCommand)
+	}
+	dialer := &net.Dialer{Timeout: d.s.ConnectTimeout}
+	var err error
+	if dialer.LocalAddr, err = from(d.s); err != nil {
+		return nil, err
+	}
+	conn, err := dialer.DialContext(ctx, d.s.Network, address(d.s))
+	if err != nil {
+		return nil, notReached(ctx, err, d.cfg, d.s)
+	}
+	return conn, nil
+}
+
+// said adds what a program said on the way, which knows why there is no connection.
+func (d *dialing) said(conn net.Conn, err error) error {
+	if p, ok := conn.(*program); ok && errors.Is(err, ErrUnreachable) {
+		return &unreached{placeOf(d.cfg, d.s, ""), p.why(), err}
+	}
+	return err
+}
+
+// from is the address of this machine to connect from, nil for any.
+func from(s settings) (net.Addr, error) {
+	wrong := func(option, value, why string) error {
+		return fmt.Errorf("ssh_config or deployment.sshOptions sets %s to %q, %s", option, value, why)
+	}
+	switch {
+	case s.BindAddress != "":
+		a, err := net.ResolveTCPAddr(s.Network, net.JoinHostPort(s.BindAddress, "0"))
+		if err != nil {
+			return nil, wrong("bindaddress", s.BindAddress, "which is no address of this machine")
+		}
+		return a, nil
+	case s.BindInterface == "":
+		return nil, nil
+	}
+	card, err := net.InterfaceByName(s.BindInterface)
+	if err != nil {
+		return nil, wrong("bindinterface", s.BindInterface, "which this machine does not have")
+	}
+	addresses, err := card.Addrs()
+	if err != nil {
+		return nil, wrong("bindinterface", s.BindInterface, "whose addresses cannot be told")
+	}
+	for _, a := range addresses {
+		// As ssh does, which takes none of the link's own, those with a zone.
+		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLinkLocalUnicast() && ofNetwork(ip.IP, s.Network) {
+			return &net.TCPAddr{IP: ip.IP}, nil
+		}
+	}
+	return nil, wrong("bindinterface", s.BindInterface, "which has no fitting address")
+}
+
+func ofNetwork(ip net.IP, network string) bool {
+	return network == "tcp" || (ip.To4() != nil) == (network == "tcp4")
+}
+
+// listening notices whether what is at the other end has begun to speak SSH.
+type listening struct {
+	net.Conn
+	heard []byte // before that, bounded
+	begun bool
+}
+
+func (c *listening) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if !c.begun {
+		c.heard = append(c.heard, p[:n]...)
+		c.begun = bytes.HasPrefix(c.heard, []byte("SSH-")) || bytes.Contains(c.heard, []byte("\nSSH-")) || len(c.heard) > 10_000
+		if c.begun {
+			c.heard = nil
+		}
+	}
+	return n, err
+}
+
+// hungUp reports whether it ended before it spoke SSH; it must be closed.
+func (c *listening) hungUp(err error) bool {
+	if p, ok := c.Conn.(*program); ok && p.err != nil {
+		return false
+	}
+	return !c.begun && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET))
+}
