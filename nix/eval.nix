@@ -345,12 +345,51 @@ let
       allowApplyAll = true;
     };
     nodes = mapAttrs (configuration { inherit options keys; }) set;
-    introspect =
+    introspect = introspectAmong { };
+    # pkgs is of the first that is of the system and not without: of the first, if
+    # none is. Only a few are looked at, as each costs much of an evaluation. What fails
+    # but is no throw is caught by nobody; who reads the error may ask again without it.
+    introspectAmong =
+      {
+        system ? null,
+        without ? [ ],
+      }:
       f:
-      f rec {
-        inherit nodes;
-        inherit (nodes.${builtins.head (attrNames nodes ++ [ (throw "colmena-go: nixosConfigurations has no nodes, and so no pkgs and no lib") ])}) pkgs;
-        inherit (pkgs) lib;
+      let
+        usable = filter (name: !elem name without) (attrNames set);
+        pkgsOf =
+          name:
+          addErrorContext "colmena-go: while taking the pkgs of nixosConfigurations.${builtins.toJSON name}" nodes.${name}.pkgs;
+        works = name: (builtins.tryEval (builtins.seq (pkgsOf name) true)).success;
+        near = name: (pkgsOf name).stdenv.hostPlatform.system or null == builtins.currentSystem or system;
+        search =
+          best: i:
+          let
+            name = builtins.elemAt usable i;
+          in
+          if i == 5 || i == builtins.length usable then
+            best
+          else if !works name then
+            search best (i + 1)
+          else if near name then
+            [ name ]
+          else
+            search (if best == [ ] then [ name ] else best) (i + 1);
+        chosen = builtins.head (
+          search [ ] 0 ++ usable ++ attrNames set ++ [ (throw "colmena-go: nixosConfigurations has no nodes, and so no pkgs and no lib") ]
+        );
+        taken = pkgsOf chosen;
+        pkgs =
+          if attrNames set == [ chosen ] then
+            taken
+          else
+            builtins.seq taken (builtins.trace "pkgs is that of nixosConfigurations.${chosen}" taken);
+        libs = filter (name: (builtins.tryEval (set.${name} ? lib)).value) usable;
+      in
+      f {
+        inherit nodes pkgs;
+        # Which takes no evaluation, and is the same of most.
+        lib = if libs != [ ] then set.${builtins.head libs}.lib else pkgs.lib;
       };
   };
 

@@ -1,7 +1,12 @@
 # An expression of the user's, which is a function as in Colmena, and a hive ->
 # what it returns; or, to instantiate that, the derivations in it, as
-# nix-instantiate(1) finds and prints them.
-{ instantiate }:
+# nix-instantiate(1) finds and prints them. Of a flake's configurations, pkgs is that
+# of one: see introspectAmong in eval.nix.
+{
+  instantiate,
+  system ? null,
+  without ? [ ],
+}:
 expression: hive:
 let
   inherit (builtins)
@@ -13,10 +18,15 @@ let
     isList
     ;
 
+  call =
+    if hive ? introspectAmong then
+      hive.introspectAmong { inherit system without; }
+    else
+      hive.introspect or (throw "colmena-go: the flake's output `colmenaHive` was made by an old makeHive, which lacks `introspect`: update the input it comes from");
+
   value =
     if isFunction expression || expression ? __functor then
-      (hive.introspect or (throw "colmena-go: the flake's output `colmenaHive` was made by an old makeHive, which lacks `introspect`: update the input it comes from"))
-        expression
+      call expression
     else
       throw "colmena-go: the expression must be a function, as in `{ nodes, pkgs, lib, ... }: attrNames nodes`";
 

@@ -17,6 +17,8 @@ type EvalError struct {
 	Node    string // "" when it is not about one node
 	What    string // what was evaluated; "" for the hive, or the node
 	Message string
+
+	pkgsOf string // the configuration whose pkgs were wanted of any; "" mostly
 }
 
 func (e *EvalError) Error() string {
@@ -35,6 +37,7 @@ func (e *EvalError) Is(target error) bool { return target == ErrEval }
 var (
 	nodeInTrace = regexp.MustCompile(`^colmena-go: while evaluating node (".*")$`)
 	keyInTrace  = regexp.MustCompile(`^colmena-go: while passing on the text of key (".*")$`)
+	pkgsInTrace = regexp.MustCompile(`^colmena-go: while taking the pkgs of nixosConfigurations\.(".*")$`)
 	// How versions of Nix whose JSON library checks strings refuse one (2.19 on).
 	badUTF8 = regexp.MustCompile(`json\.exception.*UTF-8`)
 )
@@ -53,7 +56,7 @@ func (j *journal) failure(s surroundings) error {
 	if key := j.last.named(keyInTrace); key != "" && badUTF8.MatchString(message) {
 		return &hive.Problem{Node: node, Key: key, Option: "text", Text: hive.BadText}
 	}
-	e := &EvalError{Node: node}
+	e := &EvalError{Node: node, pkgsOf: j.last.named(pkgsInTrace)}
 	if j.trace {
 		e.Message = j.last.whole()
 	} else {

@@ -1,6 +1,7 @@
 package nixeval
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -27,6 +30,7 @@ type Expression struct {
 type question struct {
 	expression  *ownText // nil: there is none
 	instantiate bool
+	without     []string // of a flake's configurations, those whose pkgs cannot be had
 }
 
 // Introspect evaluates an expression over the hive and returns its value as JSON, on
@@ -57,14 +61,14 @@ func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, hea
 	if err := e.parse(ctx, own); err != nil {
 		return nil, err
 	}
-	of := &Evaluator{tool: e.tool, source: e.source, question: question{own, instantiate}}
+	of := &Evaluator{tool: e.tool, source: e.source, question: question{own, instantiate, nil}}
 	of.said.log = e.tool.Log
 	defer of.Warn()
 	part, hooks := Part{Texts: true, Heap: heap}, Hooks{Done: func(text []byte) { value = text }}
 	if e.source.File != "" {
 		err = of.newProcess(part, hooks).ofFile(ctx)
 	} else {
-		err = of.flake(ctx, part, hooks)
+		err = of.amongConfigurations(func() error { return of.flake(ctx, part, hooks) })
 	}
 	if err == nil && (!utf8.Valid(value) || !json.Valid(value)) {
 		err = errNotJSON
@@ -75,10 +79,37 @@ func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, hea
 	return value, nil
 }
 
+// mostBroken is how many configurations are left out before the first error counts.
+const mostBroken = 4
+
+// amongConfigurations asks again without a configuration whose pkgs cannot be had,
+// as most expressions want those of any.
+func (e *Evaluator) amongConfigurations(ask func() error) error {
+	first := ask()
+	for err := first; ; err = ask() {
+		var eval *EvalError
+		if !errors.As(err, &eval) || eval.pkgsOf == "" {
+			return err
+		}
+		if len(e.without) == mostBroken || slices.Contains(e.without, eval.pkgsOf) {
+			return first
+		}
+		e.said.log.Warn().Msgf("the pkgs of nixosConfigurations.%s cannot be had, so those of another are taken: %s", eval.pkgsOf, eval.Message)
+		e.without = append(e.without, eval.pkgsOf)
+	}
+}
+
 // wish is what a process evaluates of c, hive and expression: in the form of nodes
 // that are told at the end.
 func (q question) wish() string {
-	return fmt.Sprintf("[ (builtins.toJSON (c.introspect { instantiate = %t; } expression hive)) ]", q.instantiate)
+	return fmt.Sprintf("[ (builtins.toJSON (c.introspect { instantiate = %t; system = %s; without = %s; } expression hive)) ]",
+		q.instantiate, nixfiles.Quote(system()), inJSON(append([]string{}, q.without...)))
+}
+
+// system is this machine's, as a host that runs Linux.
+func system() string {
+	names := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "386": "i686"}
+	return cmp.Or(names[runtime.GOARCH], runtime.GOARCH) + "-linux"
 }
 
 // ofFile asks of a hive.nix.
