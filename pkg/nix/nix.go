@@ -120,12 +120,12 @@ func (t Tool) RunAs(ctx context.Context, cmd *exec.Cmd, output *LineWriter, star
 	return nil
 }
 
-// features that every call needs, whatever nix.conf says.
-var features = []string{"--extra-experimental-features", "nix-command flakes"}
+// Features are arguments that every call needs, whatever nix.conf says.
+func Features() []string { return []string{"--extra-experimental-features", "nix-command flakes"} }
 
 // Nix prepares a command of nix(1), as [Tool.Command] does.
 func (t Tool) Nix(ctx context.Context, args ...string) *exec.Cmd {
-	return t.Command(ctx, "nix", slices.Concat(features, args)...)
+	return t.Command(ctx, "nix", slices.Concat(Features(), args)...)
 }
 
 // Printed runs a command like [Tool.Run], and returns what it prints.

@@ -81,8 +81,6 @@ type Evaluator struct {
 	askSettings sync.Once
 	settings    func() map[string]nix.Setting // waits for them; set by [Evaluator.Identity]
 
-	question // of the user; without an expression, parts are evaluated
-
 	mu    sync.Mutex
 	found *found // of a flake; nil until it is known
 }

@@ -1,7 +1,6 @@
 package nixeval
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,13 +21,6 @@ import (
 type Expression struct {
 	Text string // as written on the command line, in the scope of builtins, as in Colmena
 	File string // the absolute path of a file of Nix, in place of Text; or of a folder with a default.nix
-}
-
-// question is an expression of the user's over a hive.
-type question struct {
-	expression  *ownText // nil: there is none
-	instantiate bool
-	without     []string // of a flake's configurations, those whose pkgs cannot be had
 }
 
 // Introspect evaluates an expression over the hive and returns its value as JSON, on
@@ -61,15 +51,9 @@ func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, hea
 	if err := e.parse(ctx, own); err != nil {
 		return nil, err
 	}
-	of := &Evaluator{tool: e.tool, source: e.source, question: question{own, instantiate, nil}}
-	of.said.log = e.tool.Log
-	defer of.Warn()
-	part, hooks := Part{Texts: true, Heap: heap}, Hooks{Done: func(text []byte) { value = text }}
-	if e.source.File != "" {
-		err = of.newProcess(part, hooks).ofFile(ctx)
-	} else {
-		err = of.amongConfigurations(func() error { return of.flake(ctx, part, hooks) })
-	}
+	q := question{evaluator: e, own: own, instantiate: instantiate, heap: heap, said: &said{log: e.tool.Log}}
+	defer q.said.warn()
+	value, err = q.answer(ctx)
 	if err == nil && (!utf8.Valid(value) || !json.Valid(value)) {
 		err = errNotJSON
 	}
@@ -79,53 +63,12 @@ func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, hea
 	return value, nil
 }
 
-// mostBroken is how many configurations are left out before the first error counts.
-const mostBroken = 4
-
-// amongConfigurations asks again without a configuration whose pkgs cannot be had,
-// as most expressions want those of any.
-func (e *Evaluator) amongConfigurations(ask func() error) error {
-	first := ask()
-	for err := first; ; err = ask() {
-		var eval *EvalError
-		if !errors.As(err, &eval) || eval.pkgsOf == "" {
-			return err
-		}
-		if len(e.without) == mostBroken || slices.Contains(e.without, eval.pkgsOf) {
-			return first
-		}
-		e.said.log.Warn().Msgf("the pkgs of nixosConfigurations.%s cannot be had, so those of another are taken: %s", eval.pkgsOf, eval.Message)
-		e.without = append(e.without, eval.pkgsOf)
-	}
-}
-
-// wish is what a process evaluates of c, hive and expression: in the form of nodes
-// that are told at the end.
-func (q question) wish() string {
-	return fmt.Sprintf("[ (builtins.toJSON (c.introspect { instantiate = %t; system = %s; without = %s; } expression hive)) ]",
-		q.instantiate, nixfiles.Quote(system()), inJSON(append([]string{}, q.without...)))
-}
-
-// system is this machine's, as a host that runs Linux.
-func system() string {
-	names := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "386": "i686"}
-	return cmp.Or(names[runtime.GOARCH], runtime.GOARCH) + "-linux"
-}
-
-// ofFile asks of a hive.nix.
-func (p *process) ofFile(ctx context.Context) error {
-	return p.run(ctx, p.ofHive(ctx, "builtins.head "+p.wish(atTheEnd)), func(line []byte) error {
-		text, err := unquoted(line)
-		p.tell(p.hooks.Done, text)
-		return err
-	})
-}
-
 // parse tells what is no expression in its own terms, before it is part of another.
 func (e *Evaluator) parse(ctx context.Context, x *ownText) error {
 	alone := *x
 	alone.column, alone.lines = len(alone.scope), strings.Count(alone.text, "\n")+1
-	cmd := e.tool.Command(ctx, "nix-instantiate", "--parse", "--log-format", "internal-json", "--show-trace", "-E", alone.scope+alone.text)
+	cmd := e.tool.Command(ctx, "nix-instantiate", "--parse", "--log-format", "internal-json", "--show-trace", "-")
+	cmd.Stdin = strings.NewReader(alone.scope + alone.text)
 	cmd.Dir, cmd.Stdout = e.source.Dir, io.Discard
 	journal := &journal{said: &said{log: e.tool.Log}, trace: e.tool.ShowTrace, expression: &alone}
 	err := e.tool.Run(ctx, cmd, journal.line)
@@ -168,8 +111,8 @@ func ofExpression(err error) error {
 
 // --- the text and its places --------------------------------------------------
 
-// ownText is an expression of the user's at the beginning of what Nix gets as an
-// argument, where it has no file of its own.
+// ownText is an expression of the user's at the beginning of what Nix reads from
+// standard input, where it has no file of its own.
 type ownText struct {
 	name   string // what places in it are shown as: an absolute path, or [commandLine]
 	scope  string // what Nix is to read before it, on its first line
@@ -181,16 +124,15 @@ type ownText struct {
 // commandLine is the name of the text of -E.
 const commandLine = "-E"
 
-// longestText leaves room for our own in one argument, which ends at 128 KiB
-// (execve(2)).
-const longestText = 64 << 10
+// longestText bounds what Nix 2.8 repeats in each line of an error's trace.
+const longestText = 256 << 10
 
 // text is the expression as it is evaluated. In a pure evaluation no file can be
 // read but a flake's own: then it is the file's text.
 func (x Expression) text(source Source, impure bool) (*ownText, error) {
 	name, scope, text := commandLine, "with builtins; ", x.Text
 	if x.File != "" {
-		name, scope = x.File, ""
+		name, scope = x.File, " " // the text of one that begins with a path would look like that to us
 		if info, err := os.Stat(x.File); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("there is no file %s: to evaluate an expression as it stands, pass it with -E", x.File)
 		} else if err != nil {
@@ -215,7 +157,7 @@ func (x Expression) text(source Source, impure bool) (*ownText, error) {
 	case len(own.text) > longestText && x.File != "":
 		return nil, fmt.Errorf("%s has %d bytes, and a pure evaluation takes up to %d of a file that is not the flake's: pass --impure, with which Nix itself reads it", name, len(own.text), longestText)
 	case len(own.text) > longestText:
-		return nil, fmt.Errorf("the expression has %d bytes, and an argument of Nix holds up to %d: write it to a file", len(own.text), longestText)
+		return nil, fmt.Errorf("the expression has %d bytes, which is more than %d: write it to a file", len(own.text), longestText)
 	case strings.ContainsRune(own.text, 0):
 		return nil, fmt.Errorf("%s holds a byte that is zero, so it is no file of Nix", name)
 	}
@@ -225,15 +167,12 @@ func (x Expression) text(source Source, impure bool) (*ownText, error) {
 
 // before puts the expression, by that name, before what Nix evaluates.
 func (x *ownText) before(text string) string {
-	if x == nil {
-		return text
-	}
 	return binding + x.scope + x.text + "\n; in " + text
 }
 
 const binding = "let expression = "
 
-// place turns a place in the argument into one of the expression.
+// place turns a place in what Nix reads into one of the expression.
 func (x *ownText) place(line, column int) (int, int, bool) {
 	if x == nil || line < 1 || line > x.lines {
 		return line, column, false
@@ -244,8 +183,8 @@ func (x *ownText) place(line, column int) (int, int, bool) {
 	return line, column, true
 }
 
-// inString is a place in an argument, in Nix's own words.
-var inString = regexp.MustCompile(`[«(]string[»)]:(\d+):(\d+)`)
+// inString is a place in what has no file, in Nix's own words.
+var inString = regexp.MustCompile(`[«(](?:string|stdin)[»)]:(\d+):(\d+)`)
 
 // rename has an error speak of the expression by its name.
 func (x *ownText) rename(e *entry) {

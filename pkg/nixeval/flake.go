@@ -115,9 +115,9 @@ func (p *process) flake(ctx context.Context, at found) error {
 		at.guard, nixfiles.Expression(), !at.noSource, nixfiles.Quote(at.name), p.wish(form))
 	args := append(append([]string{"eval", "--json"}, p.options()...), "--option", "eval-cache", "false")
 	if at.shadowed != "" {
-		args = append(args, "--expr", p.expression.before(fmt.Sprintf("let v = %s; in if v == null then { next = true; } else (%s) v", at.shadowed, apply)))
+		args = append(args, "--expr", fmt.Sprintf("let v = %s; in if v == null then { next = true; } else (%s) v", at.shadowed, apply))
 	} else {
-		args = append(args, p.source.Flake+"#"+at.name, "--apply", p.expression.before(apply))
+		args = append(args, p.source.Flake+"#"+at.name, "--apply", apply)
 	}
 	if p.tool.Impure {
 		args = append(args, "--impure")
@@ -152,24 +152,9 @@ func (p *process) flake(ctx context.Context, at found) error {
 // name, by way of the flake's copy in the store, which is pure as well; null if
 // the flake has no such output.
 func (e *Evaluator) shadowed(ctx context.Context, output string) (string, error) {
-	text, err := metadata(ctx, e.tool, e.source, &e.said)
+	url, err := lockedURL(ctx, e.tool, e.source, &e.said)
 	if err != nil {
 		return "", err
-	}
-	var meta struct {
-		Path   string
-		Locked struct {
-			NarHash      string
-			LastModified int64
-			Dir          string
-		}
-	}
-	if err := json.Unmarshal(text, &meta); err != nil {
-		return "", fmt.Errorf("%w: nix flake metadata: %w", ErrEval, err)
-	}
-	url := "path:" + meta.Path + "?narHash=" + strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D").Replace(meta.Locked.NarHash)
-	if meta.Locked.Dir != "" {
-		url += "&dir=" + meta.Locked.Dir
 	}
 	return fmt.Sprintf("((builtins.getFlake %s).%s or null)", nixfiles.Quote(url), output), nil
 }

@@ -27,14 +27,14 @@ type process struct {
 	part   Part
 	token  string // in its traces, and nowhere else
 
-	question // of the user, in place of the part
+	own *ownText // the user's expression, in place of the part; or nil
 
 	mu    sync.Mutex // what it prints comes through two pipes
 	hooks Hooks
 }
 
 func (e *Evaluator) newProcess(part Part, hooks Hooks) *process {
-	return &process{tool: e.tool, source: e.source, said: &e.said, part: part, token: rand.Text(), question: e.question, hooks: hooks}
+	return &process{tool: e.tool, source: e.source, said: &e.said, part: part, token: rand.Text(), hooks: hooks}
 }
 
 // The forms in which nix/select.nix gives what it is asked for.
@@ -47,9 +47,6 @@ const (
 // wish is an expression for a part of a hive in a form; both name what the
 // expression around it defines.
 func (p *process) wish(form string) string {
-	if p.expression != nil {
-		return p.question.wish()
-	}
 	return fmt.Sprintf("(c.select { patterns = %s; toplevel = %t; keys = %t; guarded = %t; without = %s; only = %s; most = %d; announce = %t; token = %s; } hive).%s",
 		inJSON(append([]hive.Pattern{}, p.part.Selector.Patterns...)), p.part.Toplevel, p.part.Keys, p.part.Guarded,
 		inJSON(append([]string{}, p.part.Without...)), inJSON(p.part.Only), p.part.Most, p.part.Announce, nixfiles.Quote(p.token), form)
@@ -73,7 +70,10 @@ func (p *process) file(ctx context.Context) error {
 		wanted = append(wanted, "-A", "n"+strconv.Itoa(i))
 	}
 	head := true
-	return p.run(ctx, p.ofHive(ctx, p.wish(inLines), wanted...), func(line []byte) error {
+	expr := fmt.Sprintf("let c = %s; hive = c.makeHive { hermetic = false; } (import %s); in %s",
+		nixfiles.Expression(), nixfiles.Quote(p.source.File), p.wish(inLines))
+	args := append(p.options(), "--eval", "--strict", "--read-write-mode", "--expr", expr)
+	return p.run(ctx, p.tool.Command(ctx, "nix-instantiate", append(args, wanted...)...), func(line []byte) error {
 		text, err := unquoted(line)
 		switch {
 		case err != nil:
@@ -86,15 +86,6 @@ func (p *process) file(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// ofHive prepares the evaluation of an expression over c and hive, that of the file, or
-// of wanted attributes of it.
-func (p *process) ofHive(ctx context.Context, expression string, wanted ...string) *exec.Cmd {
-	expr := fmt.Sprintf("let c = %s; hive = c.makeHive { hermetic = false; } (import %s); in %s",
-		nixfiles.Expression(), nixfiles.Quote(p.source.File), expression)
-	args := append(p.options(), "--eval", "--strict", "--read-write-mode", "--expr", p.expression.before(expr))
-	return p.tool.Command(ctx, "nix-instantiate", append(args, wanted...)...)
 }
 
 // count is how many nodes may come.
@@ -169,7 +160,7 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 		}
 	}}
 	cmd.Stdout = out
-	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced, heard: p.heard, expression: p.expression}
+	journal := &journal{said: p.said, trace: p.tool.ShowTrace, token: p.token, traced: p.traced, heard: p.heard, expression: p.own}
 	err := p.tool.RunAs(ctx, cmd, &nix.LineWriter{Emit: journal.line, Most: longestTrace}, p.hooks.Started)
 	var exit *exec.ExitError
 	switch {
@@ -186,7 +177,7 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 		return fmt.Errorf("%w by signal %d (%s)", ErrKilled, status.Signal(), status.Signal())
 	}
 	about := p.source.surroundings()
-	about.read = p.expression.read
+	about.read = p.own.read
 	return journal.failure(about)
 }
 

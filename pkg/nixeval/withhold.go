@@ -44,6 +44,9 @@ var (
 		`|^'builtins\.\w+' called (?:with index -?\d+ on a list of size \d+|on an empty list)$`)
 	// machinery is what Nix says of files, flakes, downloads and builds.
 	machinery = regexp.MustCompile(`^(?:flake |the flake |input |lock file |unable to |getting status of |opening (?:file|directory) |reading |creating |path '/|access to |cannot (?:find flake|open|fetch|connect|look up)|Failed to (?:open|fetch|retrieve) |resolving |cannot build |\d+ dependenc(?:y|ies) of derivation |could not |file '[^']*' was not found in the Nix search path|experimental |program '|builder for |build of |Cannot build |a '|NAR hash|hash mismatch|unrecognised |'?[a-z-]+'? is not a recognised )`)
+	// storePaths are messages that builtins.storePath may have, of what it was given.
+	storePaths = regexp.MustCompile(`(?s)^(?:getting status of|path) '.*' ?(?:: |is not (?:in the Nix store|valid|a store path)|does not exist)|^(?:path )?'.*' is (?:too short to be|not) a valid store path|^store path '`)
+	inQuotes   = regexp.MustCompile(`(?s)'.*'`)
 	// unsupported are messages that quote all of an input.
 	unsupported = regexp.MustCompile(`^cannot \w+ unsupported input `)
 	// unexpected: how newer versions speak of a function and its argument.
@@ -84,6 +87,9 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	}
 	if found := undefined.FindStringSubmatch(message); found != nil && !commonNames.MatchString(found[1]) && e.path() != commandLine {
 		return "undefined variable " + nix.NotShown
+	}
+	if storePaths.MatchString(message) && s.mention(e, "storePath") {
+		return inQuotes.ReplaceAllString(message, nix.NotShown)
 	}
 	if ofKey := e.ofKey(); !ofKey && ours.MatchString(message) {
 		return ours.ReplaceAllString(message, "")
@@ -197,6 +203,11 @@ func (s surroundings) sources(e *entry) []string {
 		seen[file] = true
 	}
 	return texts
+}
+
+// mention reports whether a text of the user's holds a word.
+func (s surroundings) mention(e *entry, word string) bool {
+	return slices.ContainsFunc(s.sources(e), func(text string) bool { return strings.Contains(text, word) })
 }
 
 // aborted is how Nix passes on the words of an abort.

@@ -83,6 +83,8 @@ var Hives = []Hive{
 	inKey("a name in the store", `builtins.readFile (builtins.toFile "s3 s3cret" "x")`, "deployment.keys.k.text"),
 	{Name: "a file of keys that is not there", Text: `{ web.deployment.keys = import /etc/no-keys.nix; }`, Says: []string{`node "web"`, "/etc/no-keys.nix"}},
 	{Name: "a key's text in another option", Text: `{ web = { config, ... }: { deployment.keys.k.text = "s3cret"; deployment.targetUser = toString (1 + config.deployment.keys.k.text); }; }`, Says: []string{"cannot add a string to an integer"}},
+	{Name: "a key's text for a store path", Text: `{ web = { config, ... }: { deployment.keys.k.text = "/s3cret/x"; deployment.tags = [ (builtins.storePath config.deployment.keys.k.text) ]; }; }`, Says: []string{"[not shown]"}},
+	{Name: "a key's text for a path in the store", Text: `{ web = { config, ... }: { deployment.keys.k.text = "/nix/store/s3cret"; deployment.tags = [ (builtins.storePath config.deployment.keys.k.text) ]; }; }`, Says: []string{"[not shown]"}},
 	{Name: "a key's text in a pattern", Text: `{ web = { config, ... }: { deployment.keys.k.text = "s3cret("; deployment.tags = builtins.match config.deployment.keys.k.text "x"; }; }`, Says: []string{"invalid regular expression [not shown]"}},
 
 	// Newer versions of Nix quote more than 2.8 does.
