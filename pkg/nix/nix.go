@@ -31,6 +31,10 @@ type Tool struct {
 // ErrNoNix: there is no Nix on this machine.
 var ErrNoNix = errors.New("nix is not installed, or not in PATH")
 
+// ErrEnough is the cause of the end of a context whose programs are killed at once:
+// what they do is not needed.
+var ErrEnough = errors.New("what Nix does is not needed any more")
+
 // killGrace is how long Nix may take to end after it was told to.
 const killGrace = 5 * time.Second
 
@@ -43,10 +47,14 @@ func (t Tool) Command(ctx context.Context, name string, args ...string) *exec.Cm
 	group := !onTerminal()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: group}
 	cmd.Cancel = func() error {
-		if group {
-			return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		signal := syscall.SIGTERM
+		if errors.Is(context.Cause(ctx), ErrEnough) {
+			signal = syscall.SIGKILL
 		}
-		return cmd.Process.Signal(syscall.SIGTERM)
+		if group {
+			return syscall.Kill(-cmd.Process.Pid, signal)
+		}
+		return cmd.Process.Signal(signal)
 	}
 	cmd.WaitDelay = killGrace
 	return cmd
@@ -88,18 +96,52 @@ func (t Tool) Run(ctx context.Context, cmd *exec.Cmd, output func(line string)) 
 }
 
 // RunAs is Run, and tells the program's process id; started may be nil, and so may
-// what output tells the lines.
+// what output tells the lines. A program that finds a store half made, as others make
+// it now, and has printed nothing is run again, and started told again.
 func (t Tool) RunAs(ctx context.Context, cmd *exec.Cmd, output *LineWriter, started func(pid int)) error {
+	for try := 1; ; try++ {
+		f, out := &Failure{}, &printed{Writer: cmd.Stdout}
+		last := try == tries || !repeatable(cmd)
+		if !last && cmd.Stdout != nil {
+			cmd.Stdout = out
+		}
+		opening := &opening{emit: f.hear(output.Emit)}
+		err := t.runOnce(ctx, cmd, &LineWriter{Most: output.Most, Emit: opening.line}, started)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if f.Err = err; last || out.any || !opening.failed(err) {
+			opening.tell()
+			if err == nil || errors.Is(err, ErrNoNix) {
+				return err
+			}
+			return f
+		}
+		t.Log.Debug().Int("try", try).Msg("running nix again, as the store was being made")
+		select {
+		case <-time.After(time.Duration(try) * pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		cmd = t.again(ctx, cmd, out.Writer)
+	}
+}
+
+// hear keeps what a failure says, and tells output, which may be nil, each line.
+func (f *Failure) hear(output func(line string)) func(line string) {
+	return func(line string) {
+		if len(f.Said) < reasonLines && (len(f.Said) > 0 || strings.HasPrefix(line, "error: ")) {
+			f.Said = append(f.Said, WithoutLogins(line)) // which takes long where a line is
+		}
+		if output != nil {
+			output(line)
+		}
+	}
+}
+
+// runOnce fails with [ErrNoNix], or as the program does.
+func (t Tool) runOnce(ctx context.Context, cmd *exec.Cmd, lines *LineWriter, started func(pid int)) error {
 	t.Log.Debug().Str("program", cmd.Path).Int("arguments", len(cmd.Args)).Msg("running nix")
-	var said []string
-	lines := &LineWriter{Most: output.Most, Emit: func(line string) {
-		if len(said) < reasonLines && (len(said) > 0 || strings.HasPrefix(line, "error: ")) {
-			said = append(said, WithoutLogins(line)) // which takes long where a line is
-		}
-		if output.Emit != nil {
-			output.Emit(line)
-		}
-	}}
 	cmd.Stderr = crash.Writer(lines)
 	// Told to end, Nix ends its builders.
 	err := child.RunRead(cmd, syscall.SIGTERM, started)
@@ -107,17 +149,11 @@ func (t Tool) RunAs(ctx context.Context, cmd *exec.Cmd, output *LineWriter, star
 	if errors.Is(err, exec.ErrNotFound) {
 		return ErrNoNix
 	}
-	if ctx.Err() != nil {
-		// What outlived SIGTERM does not outlive us.
-		if cmd.Process != nil && cmd.SysProcAttr.Setpgid {
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		}
-		return context.Cause(ctx)
+	// What outlived SIGTERM does not outlive us.
+	if ctx.Err() != nil && cmd.Process != nil && cmd.SysProcAttr.Setpgid {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
-	if err != nil {
-		return &Failure{err, said}
-	}
-	return nil
+	return err
 }
 
 // Features are arguments that every call needs, whatever nix.conf says.

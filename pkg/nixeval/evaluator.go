@@ -64,9 +64,8 @@ var (
 	ErrNoOutput = errors.New("the flake has no hive")
 	// ErrKilled: the process was ended by a signal that we did not send.
 	ErrKilled = errors.New("the evaluation was killed")
-	// ErrEnough is the cause of the end of a context whose process is killed at once:
-	// what it does is not needed.
-	ErrEnough = errors.New("the evaluation is not needed any more")
+	// ErrEnough is the cause of the end of a context whose process is killed at once.
+	ErrEnough = nix.ErrEnough
 )
 
 // Evaluator evaluates one source, in as many processes as it is asked to. The

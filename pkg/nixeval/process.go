@@ -147,13 +147,6 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 	defer giveUp(nil)
 	cmd.Env = p.environment()
 	cmd.WaitDelay = killGrace
-	terminate := cmd.Cancel
-	cmd.Cancel = func() error {
-		if errors.Is(context.Cause(ctx), ErrEnough) {
-			return killNow(cmd)
-		}
-		return terminate()
-	}
 	out := &longLines{each: func(text []byte) {
 		if err := line(text); err != nil {
 			giveUp(err)
@@ -184,14 +177,6 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 // killGrace is how long Nix may take to end after it was told to. An evaluation has
 // nothing to lose, and some versions do not listen while they evaluate.
 const killGrace = 800 * time.Millisecond
-
-// killNow ends a program, with its process group if it has one.
-func killNow(cmd *exec.Cmd) error {
-	if cmd.SysProcAttr.Setpgid {
-		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
-	return cmd.Process.Kill()
-}
 
 // longestTrace has room for a node with all that its keys have but for texts.
 const longestTrace = 64 << 20

@@ -23,9 +23,5 @@ mount --rbind /dev "$inside/dev"
 mount -t proc proc "$inside/proc"
 [ -z "$git" ] || [ -e "$inside/usr/bin/git" ] || cp "$git" "$inside/usr/bin/git"
 
-# A store that is new is made by one Nix: of several at once, all but one may fail
-# ("creating symlink '/nix/var/nix/gcroots/profiles': File exists"; 2.26).
-chroot "$inside" /usr/bin/nix-store --gc --print-roots >/dev/null
-
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "COLMENA_GO_LACKING=$programs/lacking" \
   chroot "$inside" sh -euc 'cd "$1"; shift; exec "$@"' sh "$@"
