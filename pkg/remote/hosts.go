@@ -73,7 +73,9 @@ func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
 		case <-t.needed:
 		case <-ctx.Done(): // connect says so
 		}
-		t.host, t.err = connect(ctx, cfg)
+		if t.host, t.err = connect(ctx, cfg); t.err == nil {
+			t.host.cfg = &cfg
+		}
 		t.at = time.Now()
 	}()
 }

@@ -71,6 +71,8 @@ type Host struct {
 	password  *secret.Secret // nil: the program asks for none
 	passwords *escalation.Passwords
 	channels  chan struct{} // sshd opens only so many at once
+	sessions  sessions
+	cfg       *Config // for another connection; nil: there is none
 	log       zerolog.Logger
 
 	traffic traffic       // that of its Stores
@@ -93,6 +95,7 @@ func Dial(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.cfg = &cfg
 	return h.ready(ctx)
 }
 

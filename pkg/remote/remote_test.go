@@ -68,7 +68,7 @@ func TestRunCarriesBytesAndStatus(t *testing.T) {
 }
 
 func TestManyCommandsAtOnceQueue(t *testing.T) {
-	for _, sessions := range []string{"MaxSessions 10", "MaxSessions 2"} { // the default, and less than we open
+	for _, sessions := range []string{"MaxSessions 10", "MaxSessions 2", "MaxSessions 1"} { // the default, and less than we open
 		t.Run(sessions, func(t *testing.T) {
 			h := mustDial(t, serve(t, sessions).config(t))
 			var all sync.WaitGroup

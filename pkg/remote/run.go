@@ -75,20 +75,24 @@ func (h *Host) runAs(ctx context.Context, command string, stdin io.Reader, stdou
 	}
 	// Without an answer from the host, opening or closing a channel would wait
 	// for the keepalive to give up: a cancelled command does not.
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-h.ended:
-		case <-time.After(cancelGrace):
-			h.conn.Close()
-		case <-finished:
-		}
-	})
-	defer stop()
-	session, err := h.open(ctx, command)
+	giveUpOn := func(conn Conn) func() bool {
+		return context.AfterFunc(ctx, func() {
+			select {
+			case <-h.ended:
+			case <-time.After(cancelGrace):
+				conn.Close()
+			case <-finished:
+			}
+		})
+	}
+	opening := giveUpOn(h.conn)
+	session, err := h.session(ctx, command)
+	opening()
 	if err != nil {
 		return explain(ctx, err)
 	}
-	defer session.Close()
+	defer session.free()
+	defer giveUpOn(session.conn)()
 	defer context.AfterFunc(ctx, func() { session.Close() })()
 	in, err := session.Start(ending(stdout, giveUp), ending(stderr, giveUp))
 	if err != nil {
@@ -126,36 +130,13 @@ func (w endingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// sessionLimit is how long a host may refuse us another session.
-var sessionLimit = 10 * time.Second
-
-// open has the host open a session. sshd counts one as open until some time
-// after it has told us of its end: it may refuse the next for a moment, or for
-// longer where MaxSessions is less than maxChannels.
-func (h *Host) open(ctx context.Context, command string) (Session, error) {
-	begin := time.Now()
-	for {
-		session, err := h.conn.Session(command)
-		if !errors.Is(err, errRefused) || time.Since(begin) > sessionLimit {
-			return session, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-h.ended:
-			return nil, ErrConnectionLost
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
 // explain has the end of ctx go before all else, and says what to do.
 func explain(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil: // even a success may be that of a command cut short
 		return context.Cause(ctx)
 	case errors.Is(err, errRefused):
-		return fmt.Errorf("%w: raise MaxSessions in its sshd_config(5), %d are enough", err, maxChannels+2)
+		return fmt.Errorf("%w, not even one: raise MaxSessions in its sshd_config(5)", err)
 	}
 	return err
 }
