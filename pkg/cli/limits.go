@@ -82,6 +82,9 @@ func duration(c *cli.Context, name string) (time.Duration, error) {
 	return d, nil
 }
 
+// leastMemory is what Nix needs to evaluate anything of NixOS.
+const leastMemory = 128 << 20
+
 // evalMemory is in bytes, 0 for what is best.
 func evalMemory(c *cli.Context) (int64, error) {
 	text := strings.TrimSpace(c.String("eval-memory"))
@@ -94,18 +97,28 @@ func evalMemory(c *cli.Context) (int64, error) {
 		if err != nil || !(percent > 0 && percent <= 100) {
 			return 0, wrong
 		}
-		return evaluate.PartOfFree(percent / 100), nil
+		size := evaluate.PartOfFree(percent / 100)
+		if 0 < size && size < leastMemory {
+			return 0, usage("--eval-memory is %q, which is %dM now: with less than %dM, Nix can evaluate no node", text, size>>20, leastMemory>>20)
+		}
+		return size, nil
 	}
 	digits := strings.TrimRight(strings.ToUpper(text), "KMGTIB")
-	factor, known := units[strings.TrimSuffix(strings.ToUpper(text[len(digits):]), "B")]
+	unit := strings.TrimSuffix(strings.ToUpper(text[len(digits):]), "B")
+	factor, known := units[unit]
 	size, err := strconv.ParseFloat(digits, 64)
-	if err != nil || !known || !(size > 0) || size*factor > math.MaxInt64/2 {
+	switch {
+	case err != nil || !known || !(size > 0) || size*factor > math.MaxInt64/2:
 		return 0, wrong
+	case size*factor < leastMemory && unit == "":
+		return 0, usage("--eval-memory is %q, which is as many bytes: a size has a unit, as in 500M or 4G", text)
+	case size*factor < leastMemory:
+		return 0, usage("--eval-memory is %q: with less than %dM, Nix can evaluate no node", text, leastMemory>>20)
 	}
 	return int64(size * factor), nil
 }
 
-// units of a size; a B may follow.
+// units of a size, each 1024 of the one before; a B may follow.
 var units = map[string]float64{
 	"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40,
 }

@@ -27,7 +27,7 @@ func limited(t *testing.T, values map[string]string) *cli.Context {
 
 func TestTheMemoryOfAnEvaluationIsASizeOrAPartOfWhatIsFree(t *testing.T) {
 	for text, want := range map[string]int64{
-		"": 0, "1024": 1024, "500M": 500 << 20, "500m": 500 << 20, "4G": 4 << 30, "4GiB": 4 << 30, "4GB": 4 << 30, "1.5K": 1536, " 2T ": 2 << 40,
+		"": 0, "1073741824": 1 << 30, "128M": 128 << 20, "500m": 500 << 20, "4G": 4 << 30, "4GiB": 4 << 30, "4GB": 4 << 30, "1.5G": 3 << 29, " 2T ": 2 << 40, "200000K": 200000 << 10,
 	} {
 		if got, err := evalMemory(limited(t, map[string]string{"eval-memory": text})); err != nil || got != want {
 			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
@@ -36,6 +36,11 @@ func TestTheMemoryOfAnEvaluationIsASizeOrAPartOfWhatIsFree(t *testing.T) {
 	half, err := evalMemory(limited(t, map[string]string{"eval-memory": "50%"}))
 	if free := evaluate.PartOfFree(1); err != nil || half < free/4 || half > free*3/4 {
 		t.Errorf("%d of %d bytes, %v", half, free, err)
+	}
+	for text, says := range map[string]string{"4": "a size has a unit", "4096": "a size has a unit", "127M": "less than 128M", "1K": "less than 128M", "5B": "a size has a unit", "0.0001%": "less than 128M"} {
+		if _, err := evalMemory(limited(t, map[string]string{"eval-memory": text})); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v does not say %q", text, err, says)
+		}
 	}
 	for _, text := range []string{"0", "-1G", "0%", "101%", "-5%", "%", "G", "4X", "4 apples", "NaN", "NaN%", "Inf", "1e30", "99999999T", "4GG"} {
 		if got, err := evalMemory(limited(t, map[string]string{"eval-memory": text})); err == nil || !strings.Contains(err.Error(), "--eval-memory is ") {
@@ -51,7 +56,7 @@ func TestTheLimitsOfAnEvaluationAreAsTheUserSays(t *testing.T) {
 	}{
 		{nil, evaluate.Limits{}},
 		{map[string]string{"eval-workers": "auto", "eval-node-limit": "auto"}, evaluate.Limits{}},
-		{map[string]string{"eval-workers": "3", "eval-node-limit": "5", "eval-memory": "1K"}, evaluate.Limits{Workers: 3, PerNodes: 5, Memory: 1024}},
+		{map[string]string{"eval-workers": "3", "eval-node-limit": "5", "eval-memory": "1G"}, evaluate.Limits{Workers: 3, PerNodes: 5, Memory: 1 << 30}},
 		{map[string]string{"eval-node-limit": "0"}, evaluate.Limits{PerNodes: evaluate.AnyNumber}},
 	} {
 		if got, err := evalLimits(limited(t, c.flags)); err != nil || got != c.want {

@@ -22,7 +22,7 @@ type Evaluator interface {
 // Node is one that was evaluated, or the reason why it could not be.
 type Node struct {
 	hive.Node
-	Err error // nil, or an [*nixeval.EvalError], an [*Alike], an [*Untried], what [hive.DecodeNode] fails with, or [nixeval.ErrKilled]
+	Err error // nil, or an [*nixeval.EvalError], an [*Alike], an [*Untried], a [*TooLarge], what [hive.DecodeNode] fails with, or [nixeval.ErrKilled]
 }
 
 // Evaluation is one that is under way.
@@ -51,6 +51,7 @@ type Evaluation struct {
 	sound     bool // Nix has evaluated a node
 	costs     costs
 	share     int64 // of memory, for one process; 0 is unlimited
+	crowded   bool  // a process had to make room for one that evaluates texts
 }
 
 // Start begins an evaluation; it ends with ctx, or when all its nodes were taken.
@@ -65,7 +66,7 @@ func Start(ctx context.Context, evaluator Evaluator, request nixeval.Request, li
 	e.request.Announce = announced != nil
 	e.schedule = newSchedule(e.limits.Workers, e.limits.PerNodes)
 	e.share = e.limits.Memory / int64(e.limits.Workers)
-	e.texts = texts{evaluator: evaluator, most: e.limits.PerNodes, heap: e.heap()}
+	e.texts = texts{evaluator: evaluator, most: e.limits.PerNodes, heap: e.heap(), limit: e.limits}
 	go crash.Guarded(func() { e.loop(ctx) })()
 	return e
 }

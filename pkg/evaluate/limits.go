@@ -1,7 +1,6 @@
 package evaluate
 
 import (
-	"math"
 	"runtime"
 	"time"
 )
@@ -98,29 +97,4 @@ func average(before, now time.Duration) time.Duration {
 		return now
 	}
 	return (3*before + now) / 4
-}
-
-// watch keeps the memory of all processes together below the limit. One is ended at
-// a time: what it takes is free only when it is gone.
-func (e *Evaluation) watch() {
-	if e.limits.Memory <= 0 {
-		return
-	}
-	var sum int64
-	var youngest *process
-	for _, p := range e.processes {
-		if p.stopped {
-			return
-		}
-		if sum += residentMemory(p.pid); youngest == nil || p.id > youngest.id {
-			youngest = p
-		}
-	}
-	if sum < int64(math.Round(0.9*float64(e.limits.Memory))) || len(e.processes) < 2 {
-		return
-	}
-	e.schedule.workers = max(1, e.schedule.workers-1)
-	e.share = e.limits.Memory / int64(e.schedule.workers)
-	e.log.Debug().Int("workers", e.schedule.workers).Int64("bytes", sum).Msg("evaluating in fewer processes, as memory runs short")
-	youngest.stop()
 }

@@ -16,7 +16,7 @@ func TestWhereMemoryRunsShortOneProcessIsEndedAtATime(t *testing.T) {
 	var ended []int
 	e := &Evaluation{limits: Limits{Memory: 1}, schedule: newSchedule(3, 1), processes: map[int]*process{}, log: zerolog.Nop()}
 	for id := range 3 {
-		e.processes[id] = &process{id: id, pid: os.Getpid(), end: func(error) { ended = append(ended, id) }}
+		e.processes[id] = &process{id: id, pid: os.Getpid(), any: true, end: func(error) { ended = append(ended, id) }}
 	}
 	e.watch()
 	e.watch() // it is not gone yet
@@ -29,9 +29,33 @@ func TestWhereMemoryRunsShortOneProcessIsEndedAtATime(t *testing.T) {
 		t.Errorf("%v were ended, %d workers", ended, e.schedule.workers)
 	}
 	delete(e.processes, 1)
-	e.watch() // the last one goes on, whatever it takes
-	if len(ended) != 2 {
+	e.watch() // nobody is left to make room for it
+	if len(ended) != 3 || !e.processes[0].large || e.processes[0].beside {
 		t.Errorf("%v were ended", ended)
+	}
+}
+
+func TestTheLargestProcessMakesRoomEvenForTexts(t *testing.T) {
+	idle := idle(t)
+	for _, c := range []struct {
+		pids  []int
+		texts int
+		ended int
+	}{
+		{[]int{os.Getpid(), idle}, 0, 0},
+		{[]int{idle, os.Getpid()}, 0, 1},
+		{[]int{idle}, os.Getpid(), 0},
+	} {
+		ended := -1
+		e := &Evaluation{limits: Limits{Memory: 1}, schedule: newSchedule(3, 1), processes: map[int]*process{}, log: zerolog.Nop()}
+		e.texts.pid.Store(int64(c.texts))
+		for id, pid := range c.pids {
+			e.processes[id] = &process{id: id, pid: pid, end: func(error) { ended = id }}
+		}
+		e.watch()
+		if ended != c.ended || !e.processes[ended].beside || e.crowded != (c.texts != 0) {
+			t.Errorf("%+v: %d was ended", c, ended)
+		}
 	}
 }
 
@@ -58,7 +82,7 @@ func TestAProcessIsEndedOnlyWhenNineTenthsAreTaken(t *testing.T) {
 		ended := 0
 		e := &Evaluation{schedule: newSchedule(2, 1), processes: map[int]*process{}, log: zerolog.Nop()}
 		for id, pid := range []int{self, idle} {
-			e.processes[id] = &process{id: id, pid: pid, end: func(error) { ended++ }}
+			e.processes[id] = &process{id: id, pid: pid, any: true, end: func(error) { ended++ }}
 			e.limits.Memory += residentMemory(pid) * percent / 100
 		}
 		e.watch()

@@ -24,6 +24,10 @@ type process struct {
 	growth  int64     // since the look before: what the last nodes took of it
 	looked  time.Time // when that was
 	stopped bool      // by us
+	now     int64     // bytes that it takes
+	peak    int64
+	large   bool // it takes too much, and was ended
+	beside  bool // others took memory, too
 }
 
 // message is what a process tells the loop.
@@ -113,6 +117,9 @@ func (e *Evaluation) startFirst(ctx context.Context) {
 // startOthers starts what processes there should be.
 func (e *Evaluation) startOthers(ctx context.Context) {
 	for e.hive != nil && e.err == nil {
+		if e.crowded = e.crowded && e.texts.process() != 0; e.crowded {
+			return
+		}
 		id, nodes := e.schedule.another(e.costsNow())
 		if nodes == nil {
 			return
@@ -129,7 +136,7 @@ func (e *Evaluation) start(ctx context.Context, id int, part nixeval.Part) {
 	ctx, end := context.WithCancelCause(ctx)
 	p := &process{id: id, end: end, begin: time.Now()}
 	e.processes[id] = p
-	part.Heap = e.heap()
+	part.Heap, part.Memory = e.heap(), e.limits.most()
 	tell := func(m message) { m.id = id; e.messages <- m }
 	hooks := nixeval.Hooks{
 		Started:   func(pid int) { tell(message{kind: started, pid: pid}) },
@@ -257,6 +264,14 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case p.large || errors.Is(err, nixeval.ErrMemory):
+		large := e.tooLarge(p, at)
+		if large == nil {
+			return nil
+		}
+		if err = large; at == "" {
+			return err
+		}
 	case p.stopped || err == nil && at == "":
 		e.schedule.ended(p.id)
 		return nil

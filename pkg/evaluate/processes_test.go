@@ -3,6 +3,7 @@ package evaluate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,7 +123,7 @@ func TestAnInterruptLeavesNoProcess(t *testing.T) {
 func TestProcessesStayWithinTheirShareOfMemory(t *testing.T) {
 	const text = `let node = n: { config, ... }: { deployment.tags = [ (toString (builtins.length (builtins.genList (x: toString (x + n)) 600000))) ]; };
 	in { a = node 1; b = node 2; c = node 3; d = node 4; }`
-	for share, several := range map[int64]bool{60 << 20: true, 4 << 30: false} {
+	for share, several := range map[int64]bool{110 << 20: true, 4 << 30: false} {
 		w := evaluator(t, text)
 		e := Start(t.Context(), w, nixeval.Request{}, Limits{Workers: 1, Memory: share}, nil, zerolog.Nop())
 		count := 0
@@ -150,6 +151,57 @@ func TestTheFirstNodeIsThereLongBeforeTheLast(t *testing.T) {
 		t.Errorf("the first came when %d were begun", n)
 	}
 	mu.Unlock()
+	for range e.Nodes() {
+	}
+}
+
+// holding is a node that keeps so many strings while it is evaluated, each of which takes
+// some 130 bytes.
+func holding(strings int) string {
+	return fmt.Sprintf(`{ deployment.tags = let l = builtins.genList (x: toString x) %d; in builtins.deepSeq l [ (toString (builtins.length l)) ]; }`, strings)
+}
+
+func TestANodeThatNeedsTooMuchMemoryFailsAlone(t *testing.T) {
+	const limit = 300 << 20
+	w := evaluator(t, "{ a = "+holding(1000)+"; b = "+holding(20000000)+"; c = "+holding(1001)+"; d = "+holding(1002)+"; }")
+	e := Start(t.Context(), w, nixeval.Request{}, Limits{Workers: 2, Memory: limit}, nil, zerolog.Nop())
+	errs := map[string]error{}
+	for node := range e.Nodes() {
+		errs[node.Name] = node.Err
+	}
+	var large *TooLarge
+	if !errors.As(errs["b"], &large) || large.Took < limit/2 || large.Took > 2*limit || !errors.Is(large, nixeval.ErrMemory) ||
+		!strings.Contains(large.Error(), `node "b"`) || !strings.Contains(large.Error(), "--eval-memory") || !strings.Contains(large.Error(), "300M") {
+		t.Errorf("the one that is too large: %v", errs["b"])
+	}
+	if len(errs) != 4 || errs["a"] != nil || errs["c"] != nil || errs["d"] != nil || e.Err() != nil {
+		t.Errorf("%v: %v", e.Err(), errs)
+	}
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+}
+
+// Each of these takes about half of it, and Nix takes some, too.
+func TestNodesThatDoNotFitTogetherAreEvaluatedOneByOne(t *testing.T) {
+	w := evaluator(t, "{ a = "+holding(800000)+"; b = "+holding(800001)+"; c = "+holding(800002)+"; }")
+	e := Start(t.Context(), w, nixeval.Request{}, Limits{Workers: 3, PerNodes: 1, Memory: 230 << 20}, nil, zerolog.Nop())
+	for node := range e.Nodes() {
+		if node.Err != nil {
+			t.Error(node.Err)
+		}
+	}
+	if e.Err() != nil {
+		t.Error(e.Err())
+	}
+}
+
+func TestAHiveThatNeedsTooMuchMemoryIsAnErrorOfItsOwn(t *testing.T) {
+	w := evaluator(t, `let l = builtins.genList (x: toString x) 20000000; in builtins.deepSeq l { a.deployment.tags = [ (toString (builtins.length l)) ]; }`)
+	e := Start(t.Context(), w, nixeval.Request{}, Limits{Workers: 2, Memory: 300 << 20}, nil, zerolog.Nop())
+	if _, err := e.Hive(); !errors.Is(err, nixeval.ErrMemory) || !strings.Contains(err.Error(), "--eval-memory") {
+		t.Error(err)
+	}
 	for range e.Nodes() {
 	}
 }

@@ -8,18 +8,21 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // texts evaluates the texts of keys that came without them, one process after
-// another, each those of nodes that are known to need theirs. That one is not among
-// the processes whose memory is watched; its heap is as theirs.
+// another, each those of nodes that are known to need theirs. Others make room for
+// that one; its heap is as theirs.
 type texts struct {
 	evaluator Evaluator
 	most      int   // nodes of one process
 	heap      int64 // bytes that Nix's collector begins with
+	limit     Limits
+	pid       atomic.Int64 // of the process that runs; 0 if none does
 
 	mu    sync.Mutex
 	asked []string               // nodes whose texts nobody has evaluated
@@ -101,30 +104,53 @@ func (t *texts) of(ctx context.Context, node string) ([]hive.Key, error) {
 	}
 }
 
-// run evaluates the texts of nodes, again without one that is broken.
+// process is the id of the process that runs, 0 if none does.
+func (t *texts) process() int { return int(t.pid.Load()) }
+
+// run evaluates the texts of nodes, again without one that is broken, and those that
+// together take too much memory one by one.
 func (t *texts) run(ctx context.Context, nodes []string) {
 	got := map[string]textsOfNode{}
 	defer t.over(got) // whatever happens, as others wait
 	isGot := func(node string) bool { _, is := got[node]; return is }
-	for len(nodes) > 0 {
-		request := nixeval.Request{Keys: true}
-		err := t.evaluator.Run(ctx, nixeval.Part{Request: request, Only: slices.Clone(nodes), Most: len(nodes), Texts: true, Heap: t.heap}, nixeval.Hooks{Done: func(text []byte) {
-			node, err := hive.DecodeNode(text)
-			got[node.Name] = textsOfNode{node.Keys, err}
-		}})
-		nodes = slices.DeleteFunc(nodes, isGot)
-		if err == nil {
+	for atOnce := len(nodes); len(nodes) > 0; nodes = slices.DeleteFunc(nodes, isGot) {
+		batch := slices.Clone(nodes[:min(atOnce, len(nodes))])
+		err := t.evaluate(ctx, batch, got)
+		left := slices.DeleteFunc(batch, isGot)
+		switch at := slices.Index(left, whose(err)); {
+		case at >= 0:
+			left = left[at : at+1]
+		case errors.Is(err, nixeval.ErrMemory) && atOnce > 1:
+			atOnce = 1
+			continue
+		case errors.Is(err, nixeval.ErrMemory) && len(left) > 0:
+			err = &TooLarge{Node: left[0], Limit: t.limit.Memory}
+		case err == nil:
 			err = errNoTexts
 		}
-		broken := nodes
-		if at := slices.Index(nodes, whose(err)); at >= 0 {
-			broken = nodes[at : at+1]
-		}
-		for _, node := range broken {
+		for _, node := range left {
 			got[node] = textsOfNode{err: err}
 		}
-		nodes = slices.DeleteFunc(nodes, isGot)
 	}
+}
+
+// evaluate evaluates the texts of nodes in one process, and adds what it gets.
+func (t *texts) evaluate(ctx context.Context, nodes []string, got map[string]textsOfNode) error {
+	defer t.pid.Store(0)
+	part := nixeval.Part{
+		Request: nixeval.Request{Keys: true}, Only: slices.Clone(nodes), Most: len(nodes), Texts: true,
+		Heap: t.heap, Memory: t.limit.most(),
+	}
+	return t.evaluator.Run(ctx, part, nixeval.Hooks{
+		Started: func(pid int) {
+			t.pid.Store(int64(pid))
+			killFirst(pid)
+		},
+		Done: func(text []byte) {
+			node, err := hive.DecodeNode(text)
+			got[node.Name] = textsOfNode{node.Keys, err}
+		},
+	})
 }
 
 // over ends a turn with what was got.

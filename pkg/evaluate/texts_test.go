@@ -140,3 +140,29 @@ func TestAKeyWhoseTextIsGoneIsNotUploadedWithoutIt(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Texts of nodes that together take too much memory are evaluated one by one.
+func TestTextsThatDoNotFitTogetherAreEvaluatedOneByOne(t *testing.T) {
+	d := &double{names: all(4), late: true}
+	e := Start(t.Context(), d, nixeval.Request{Keys: true}, Limits{Workers: 1, Memory: 1 << 30}, nil, zerolog.Nop())
+	var nodes []hive.Node
+	for node := range e.Nodes() {
+		nodes = append(nodes, node.Node)
+	}
+	d.wrong = map[string]error{"n01": nixeval.ErrMemory}
+	before := len(d.parts)
+	for _, node := range nodes {
+		if full, err := e.WithTexts(t.Context(), node); err != nil || full.Keys[0].Text == nil {
+			t.Errorf("%s: %v", node.Name, err)
+		}
+	}
+	if n := len(d.parts) - before; n != 4 {
+		t.Errorf("%d processes", n)
+	}
+	e.texts.got = nil
+	d.wrong = map[string]error{"n02": nixeval.ErrMemory}
+	var large *TooLarge
+	if _, err := e.WithTexts(t.Context(), nodes[2]); !errors.As(err, &large) || large.Node != "n02" || large.Limit != 1<<30 {
+		t.Errorf("%v", err)
+	}
+}

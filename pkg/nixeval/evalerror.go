@@ -53,6 +53,9 @@ func (j *journal) failure(s surroundings) error {
 		return &EvalError{Message: withHints(strings.Join(j.plain, "\n"), "")}
 	}
 	node, message := j.last.named(nodeInTrace), *j.last.Raw
+	if node == "" {
+		node = j.node // what ends deep in it may name nothing
+	}
 	if key := j.last.named(keyInTrace); key != "" && badUTF8.MatchString(message) {
 		return &hive.Problem{Node: node, Key: key, Option: "text", Text: hive.BadText}
 	}

@@ -28,6 +28,7 @@ type Part struct {
 	Most    int      // the first so many of them; 0: only the head is told
 	Without []string // nodes that are not looked at, nor selected
 	Heap    int64    // bytes that Nix's garbage collector begins with; 0 leaves it alone
+	Memory  int64    // bytes that it may have in use or free at most; 0 is no limit
 	// Texts: the texts of a flake's keys are wanted, and may come at the end.
 	Texts bool
 }
@@ -64,6 +65,8 @@ var (
 	ErrNoOutput = errors.New("the flake has no hive")
 	// ErrKilled: the process was ended by a signal that we did not send.
 	ErrKilled = errors.New("the evaluation was killed")
+	// ErrMemory: what is evaluated needs more memory than the part may take.
+	ErrMemory = errors.New("the evaluation needs more memory than it may take")
 	// ErrEnough is the cause of the end of a context whose process is killed at once.
 	ErrEnough = nix.ErrEnough
 )
@@ -97,8 +100,8 @@ func (e *Evaluator) Warn() { e.said.warn() }
 func (e *Evaluator) Say(word Word) { e.said.tell(&e.again, word.level(), word.Node, word.Text) }
 
 // Run evaluates a part in one process (and in one for every output that a flake
-// turns out not to have). It fails with [nix.ErrNoNix], [ErrEval], [ErrNoOutput] or
-// [ErrKilled], or with a [*hive.Problem] for a key's text that is not UTF-8; what
+// turns out not to have). It fails with [nix.ErrNoNix], [ErrEval], [ErrNoOutput],
+// [ErrKilled] or [ErrMemory], or with a [*hive.Problem] for a key's text that is not UTF-8; what
 // was told before holds. No error shows a key's content.
 func (e *Evaluator) Run(ctx context.Context, part Part, hooks Hooks) error {
 	if e.source.File != "" {

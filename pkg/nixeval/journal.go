@@ -24,6 +24,8 @@ type journal struct {
 	torn   string                  // the beginning of an object whose end is to come
 	built  []string                // the last lines of builders
 
+	noMemory bool // Nix's collector has no more to give
+
 	expression *ownText // the user's, nil for none
 }
 
@@ -89,10 +91,22 @@ func (j *journal) program(text string) {
 	if j.node != "" && !j.trace { // perhaps for a key, whose errors show no address
 		text = placeOfURL.ReplaceAllString(text, "$1/"+nix.NotShown)
 	}
+	switch {
+	case strings.HasPrefix(text, "GC Warning: "): // of the collector's memory, which Nix's last word is about
+		j.log.Debug().Msg(text)
+		return
+	case strings.HasPrefix(text, stackOverflow): // 2.8, which has no time to say where
+		raw := strings.TrimPrefix(text, "error: ")
+		j.last = &entry{Raw: &raw}
+		return
+	}
 	j.plain = append(j.plain, text)
 	j.plain = j.plain[max(0, len(j.plain)-plainLines):]
 	j.log.Info().Msg(text)
 }
+
+// stackOverflow is how Nix 2.8 begins to tell of one.
+const stackOverflow = "error: stack overflow"
 
 // object reports whether a line holds a whole object, and takes it.
 func (j *journal) object(text string) bool {
@@ -121,6 +135,10 @@ func (j *journal) entry(e *entry) {
 	j.expression.rename(e)
 	if e.Raw != nil && e.Level == 0 {
 		j.last = e
+		return
+	}
+	if e.Level == 0 && e.Msg == "error: out of memory" {
+		j.noMemory = true
 		return
 	}
 	if strings.HasPrefix(e.Msg, "error") && e.Level == 0 {

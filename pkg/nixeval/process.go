@@ -169,6 +169,9 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && journal.last == nil {
 		return fmt.Errorf("%w by signal %d (%s)", ErrKilled, status.Signal(), status.Signal())
 	}
+	if journal.noMemory && journal.last == nil {
+		return ErrMemory
+	}
 	about := p.source.surroundings()
 	about.read = p.own.read
 	return journal.failure(about)
@@ -181,12 +184,17 @@ const killGrace = 800 * time.Millisecond
 // longestTrace has room for a node with all that its keys have but for texts.
 const longestTrace = 64 << 20
 
-// environment is ours, with room for Nix's garbage collector unless the user has a
-// wish of their own.
+// environment is ours, with what the part says of Nix's garbage collector, unless the
+// user has wishes of their own.
 func (p *process) environment() []string {
 	env := os.Environ()
-	if p.part.Heap > 0 && os.Getenv("GC_INITIAL_HEAP_SIZE") == "" {
-		env = append(env, "GC_INITIAL_HEAP_SIZE="+strconv.FormatInt(p.part.Heap, 10))
+	for _, limit := range []struct {
+		name  string
+		bytes int64
+	}{{"GC_INITIAL_HEAP_SIZE", p.part.Heap}, {"GC_MAXIMUM_HEAP_SIZE", p.part.Memory}} {
+		if limit.bytes > 0 && os.Getenv(limit.name) == "" {
+			env = append(env, limit.name+"="+strconv.FormatInt(limit.bytes, 10))
+		}
 	}
 	return env
 }
