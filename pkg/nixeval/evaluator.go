@@ -92,9 +92,9 @@ func New(tool nix.Tool, source Source) *Evaluator {
 	return &Evaluator{tool: tool, source: source, said: said{log: tool.Log}}
 }
 
-// Warn logs what the evaluation warned of so far, equal warnings together, each
-// with its nodes.
-func (e *Evaluator) Warn() { e.said.warn() }
+// Warn ends an evaluation: it logs its warnings that were not logged yet, equal ones
+// together, each with its nodes. A warning is logged half a second after it first came.
+func (e *Evaluator) Warn() { e.said.warn(left) }
 
 // Say logs a word as if an evaluation had said it now.
 func (e *Evaluator) Say(word Word) { e.said.tell(&e.again, word.level(), word.Node, word.Text) }

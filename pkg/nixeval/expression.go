@@ -52,7 +52,7 @@ func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, hea
 		return nil, err
 	}
 	q := question{evaluator: e, own: own, instantiate: instantiate, heap: heap, said: &said{log: e.tool.Log}}
-	defer q.said.warn()
+	defer q.said.warn(left)
 	value, err = q.answer(ctx)
 	if err == nil && (!utf8.Valid(value) || !json.Valid(value)) {
 		err = errNotJSON

@@ -43,7 +43,7 @@ func TestADownloadForANodeIsToldByItsHost(t *testing.T) {
 		var out bytes.Buffer
 		j := &journal{said: &said{log: zerolog.New(&out)}, node: "web", trace: trace}
 		j.line(line)
-		j.warn()
+		j.warn(left)
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%t: %s, want %s", trace, &out, want)
 		}

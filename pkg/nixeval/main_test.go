@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -15,7 +16,10 @@ import (
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	together = time.Minute // this machine may be slow
+	goleak.VerifyTestMain(m)
+}
 
 // evaluate writes a hive and evaluates it as a command would.
 func evaluate(t *testing.T, text, on string, request Request) (*wholeHive, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -48,4 +49,38 @@ func TestWarningsNameTheirNodes(t *testing.T) {
 	if err == nil || !strings.Contains(log.String(), `"node":"a","message":"seen"`) {
 		t.Errorf("%v: a warning before an error is lost:\n%s", err, &log)
 	}
+}
+
+// Nodes that are done are deployed while others are evaluated.
+func TestAWarningIsToldBeforeTheEnd(t *testing.T) {
+	defer func(before time.Duration) { together = before }(together)
+	together = 300 * time.Millisecond
+	told := make(lines, 10)
+	s := said{log: zerolog.New(told)}
+	s.tell(&journal{}, zerolog.WarnLevel, "a", "old")
+	s.tell(&journal{}, zerolog.WarnLevel, "b", "old")
+	if got := <-told; got != `{"level":"warn","nodes":["a","b"],"message":"old"}` {
+		t.Errorf("told %s", got)
+	}
+	s.tell(&journal{}, zerolog.WarnLevel, "d", "old")
+	s.tell(&journal{}, zerolog.WarnLevel, "c", "old")
+	s.tell(&journal{}, zerolog.WarnLevel, "c", "new")
+	s.warn(left)
+	for _, want := range []string{`{"level":"warn","nodes":["c","d"],"message":"old"}`, `{"level":"warn","nodes":["c"],"node":"c","message":"new"}`} {
+		if got := <-told; got != want {
+			t.Errorf("told %s", got)
+		}
+	}
+	time.Sleep(together * 3 / 2) // what was told is not told again
+	if len(told) > 0 {
+		t.Errorf("and %s", <-told)
+	}
+}
+
+// lines hands on what is written.
+type lines chan string
+
+func (l lines) Write(text []byte) (int, error) {
+	l <- strings.TrimSpace(string(text))
+	return len(text), nil
 }
