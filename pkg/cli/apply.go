@@ -40,7 +40,7 @@ func goalOf(c *cli.Context) (hive.Goal, error) {
 	case err != nil:
 		return "", usage("%v; %s", err, meant(c, args))
 	case len(args) > 1:
-		return "", usage("apply takes one goal, not %d: %s", len(args), meant(c, args[1:]))
+		return "", usage("%s takes one goal, not %d: %s", c.Command.Name, len(args), meant(c, args[1:]))
 	}
 	return goal, nil
 }

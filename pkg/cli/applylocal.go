@@ -16,7 +16,7 @@ import (
 
 func applyLocalCommand() *cli.Command {
 	var flags []cli.Flag
-	for _, name := range []string{"verbose", "json", "no-keys", "keep-result", "build-jobs", "force-replace-unknown-profiles", "eval-memory"} {
+	for _, name := range []string{"verbose", "json", "no-keys", "keep-result", "build-jobs", "force-replace-unknown-profiles", "eval-memory", "no-eval-cache"} {
 		flags = append(flags, named(deployFlags(), name))
 	}
 	return &cli.Command{

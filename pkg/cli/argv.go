@@ -16,7 +16,7 @@ import (
 // What it cannot arrange is a usage error, so that no flag is lost. The app
 // must have been set up.
 func arrange(app *cli.App, argv []string) ([]string, error) {
-	a := arrangement{app: app, given: map[string]bool{}}
+	a := arrangement{app: app, argv: argv, given: map[string]bool{}}
 	rest := argv[1:]
 	for len(rest) > 0 {
 		word := rest[0]
@@ -51,6 +51,7 @@ var wordy = []string{"exec"}
 
 type arrangement struct {
 	app         *cli.App
+	argv        []string
 	flags       []given
 	given       map[string]bool
 	positionals []string
@@ -158,6 +159,8 @@ func (a *arrangement) words(program string) ([]string, error) {
 			hint := ""
 			if what := remotely[flag.word]; what != "" && named(command.Flags, "on") != nil {
 				hint = didYouMean(what)
+			} else if flag.name == "on" && named(command.Flags, "node") != nil {
+				hint = didYouMean("--node")
 			}
 			return nil, usage("`%s` has no flag %s%s", command.Name, flag.word, hint)
 		}

@@ -34,20 +34,48 @@ var remotely = map[string]string{"--sudo": "deployment.privilegeEscalationComman
 func didYouMean(what string) string { return "; did you mean " + what + "?" }
 
 func (a *arrangement) didYouMean(name string) string {
+	command := a.command()
 	if what, known := elsewhere["--"+name]; known {
-		return didYouMean(what)
+		return a.ifTaken(command, what)
 	}
 	if _, err := hive.ParseGoal(name); err == nil {
 		return didYouMean("apply " + name)
 	}
 	var names []string
-	for _, flags := range append([][]cli.Flag{a.app.Flags}, commandFlags(a.app)...) {
+	all := append([][]cli.Flag{a.app.Flags}, commandFlags(a.app)...)
+	if command != nil {
+		all = [][]cli.Flag{a.app.Flags, command.Flags}
+	}
+	for _, flags := range all {
 		for _, flag := range flags {
 			names = append(names, flag.Names()...)
 		}
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return len(name) == 1 })
 	return near(name, names, "--")
+}
+
+// command is the one that is given, wherever it stands; nil if there is none yet.
+func (a *arrangement) command() *cli.Command {
+	for _, word := range a.argv[1:] {
+		if c := a.app.Command(word); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// ifTaken suggests what is written in the place of a flag, or of which node this
+// machine is, if that is for the command.
+func (a *arrangement) ifTaken(command *cli.Command, what string) string {
+	name, isFlag := strings.CutPrefix(strings.Fields(what)[0], "--")
+	switch {
+	case !isFlag || command == nil || named(a.app.Flags, name) != nil || named(command.Flags, name) != nil:
+		return didYouMean(what)
+	case name == "on" && named(command.Flags, "node") != nil:
+		return didYouMean("--node")
+	}
+	return ""
 }
 
 func commandFlags(app *cli.App) (flags [][]cli.Flag) {
@@ -93,6 +121,10 @@ func meant(c *cli.Context, args []string) string {
 	switch {
 	case slices.ContainsFunc(args, likeAHive):
 		return "to say where the hive is, write --config FILE"
+	case named(c.Command.Flags, "node") != nil:
+		return "to say which node this machine is, write --node " + args[0]
+	case named(c.Command.Flags, "on") == nil:
+		return "leave it out"
 	case on != "":
 		return "to select several nodes, write --on " + strings.Join(append([]string{on}, args...), ",")
 	}

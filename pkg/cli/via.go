@@ -25,6 +25,12 @@ const noStore = "none"
 
 // seeVia looks at the flags, before anything is evaluated.
 func seeVia(c *cli.Context) error {
+	if c.String("via") == noStore && c.IsSet("via-from") {
+		return usage("--via none copies to no store, so that hosts cannot fetch from --via-from: leave one of the two out")
+	}
+	if c.String("via-from") == noStore {
+		return usage("--via-from is the address of a store; --via none is what leaves it out")
+	}
 	for _, name := range []string{"via", "via-from"} {
 		if text := c.String(name); c.IsSet(name) && text != noStore {
 			if err := storeURL(text); err != nil {
