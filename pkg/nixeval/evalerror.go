@@ -18,7 +18,8 @@ type EvalError struct {
 	What    string // what was evaluated; "" for the hive, or the node
 	Message string
 
-	pkgsOf string // the configuration whose pkgs were wanted of any; "" mostly
+	pkgsOf  string // the configuration whose pkgs were wanted of any; "" mostly
+	missing string // the file that is not there; "" mostly
 }
 
 func (e *EvalError) Error() string {
@@ -60,6 +61,9 @@ func (j *journal) failure(s surroundings) error {
 		return &hive.Problem{Node: node, Key: key, Option: "text", Text: hive.BadText}
 	}
 	e := &EvalError{Node: node, pkgsOf: j.last.named(pkgsInTrace)}
+	if found := missingFile.FindStringSubmatch(message); found != nil {
+		e.missing = found[1]
+	}
 	if j.trace {
 		e.Message = j.last.whole()
 	} else {

@@ -171,21 +171,3 @@ func absent(err error, output string) bool {
 	return errors.As(err, &eval) && strings.Contains(eval.Message, "does not provide attribute") &&
 		strings.Contains(eval.Message, "'"+output+"'")
 }
-
-// missingFile: how versions of Nix say that a file is not there.
-var missingFile = regexp.MustCompile(`No such file or directory|path (?:'.*'|\[not shown\]) (?:does not exist|is not tracked by Git)`)
-
-// explainFlake adds what Nix leaves unsaid: a file that git does not track is
-// not part of the flake.
-func explainFlake(ctx context.Context, source Source, err error) error {
-	var eval *EvalError
-	if !errors.As(err, &eval) || source.Dir == "" || !missingFile.MatchString(eval.Message) {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "git", "-C", source.Dir, "ls-files", "--others", "--exclude-standard")
-	out, gitErr := cmd.Output()
-	if untracked := strings.Fields(string(out)); gitErr == nil && len(untracked) > 0 {
-		eval.Message += fmt.Sprintf("\n(git does not track %s here, and a flake holds only what git tracks: git add what it needs)", strings.Join(untracked[:min(3, len(untracked))], ", "))
-	}
-	return err
-}
