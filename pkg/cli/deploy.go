@@ -39,7 +39,8 @@ type deployment struct {
 	sshConfig                    configFile
 	jobs                         string // Nix's max-jobs, "" for what it has
 
-	passwords *escalation.Passwords // of sudo
+	passwords   *escalation.Passwords // of sudo
+	credentials *remote.Credentials   // of SSH
 
 	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it
@@ -52,7 +53,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return err
 	}
-	defer d.passwords.Wipe()
+	defer d.forget()
 	defer d.hosts.Close()
 	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {

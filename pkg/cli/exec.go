@@ -75,7 +75,7 @@ func execAction(c *cli.Context) error {
 	if x.deployment, err = newDeployment(c, hive.Exec); err != nil {
 		return err
 	}
-	defer x.passwords.Wipe()
+	defer x.forget()
 	defer x.hosts.Close()
 	if c.Bool("stdin") {
 		x.input = shell.Share(os.Stdin, inputLimit)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
+	"github.com/colmena-go/colmena-go/pkg/remote"
 )
 
 func passwordFlags() []cli.Flag {
@@ -20,6 +21,7 @@ func passwordFlags() []cli.Flag {
 // newPasswords are those for sudo; what the flags ask for is had at once.
 func (d *deployment) newPasswords(c *cli.Context) error {
 	d.passwords = escalation.NewPasswords(asker(c.App))
+	d.credentials = remote.NewCredentials(asker(c.App))
 	asks, from := c.Bool("ask-sudo-password"), c.String("sudo-password-fd")
 	switch {
 	case asks && c.IsSet("sudo-password-fd"):
@@ -42,4 +44,10 @@ func (d *deployment) newPasswords(c *cli.Context) error {
 		d.passwords.Give(password)
 	}
 	return nil
+}
+
+// forget overwrites what people have told.
+func (d *deployment) forget() {
+	d.passwords.Wipe()
+	d.credentials.Wipe()
 }

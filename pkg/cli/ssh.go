@@ -69,7 +69,7 @@ func seeSSHOptions(node *hive.Node) error {
 func (d *deployment) connection(node string, t *hive.Target) remote.Config {
 	log := d.tool.Log.With().Str("node", node).Logger()
 	return remote.Config{
-		Node: node, Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, Passwords: d.passwords,
+		Node: node, Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, Passwords: d.passwords, Credentials: d.credentials,
 		SSHOptions: t.SSHOptions, SSHConfigFile: d.sshConfig.path,
 		Note: func(text string) { log.Info().Msg(text) }, Log: log,
 	}

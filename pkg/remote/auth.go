@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -17,17 +19,29 @@ import (
 // when none of it opens the door.
 type identities struct {
 	signers []ssh.Signer
+	late    []ssh.Signer // of encrypted files: whoever uses one asks for its passphrase
 	tried   []string
-	socket  string     // of the agent
-	agent   *agentConn // nil where there is none
+
+	node, login string // for people
+	credentials *Credentials
+	cannotAsk   error        // why people are not asked
+	say         func(string) // tells them
+	waited      bool         // people were waited for
+	methods     *methods
+	lost        func() error // the connection's end, which x/crypto takes for a refusal; nil
+	ctx         context.Context
+	deadline    func(wait bool) // puts the handshake's off
+	files       []string        // that late ones are of
+	socket      string          // of the agent
+	agent       *agentConn      // nil where there is none
 
 	wanted, passed []string // methods that the host asked for last, and those it was content with
 }
 
 // gather makes one merged list: x/crypto uses only the first publickey method
 // it is given.
-func gather(ctx context.Context, s settings) *identities {
-	ids := &identities{}
+func gather(ctx context.Context, cfg Config, s settings) (*identities, error) {
+	ids := newIdentities(ctx, cfg, s)
 	fromAgent := ids.askAgent(ctx, s)
 	wanted, files := ids.readFiles(s.IdentityFiles, fromAgent)
 	if s.IdentitiesOnly {
@@ -41,9 +55,49 @@ func gather(ctx context.Context, s settings) *identities {
 			certificates = append(certificates, path+"-cert.pub")
 		}
 	}
+	for i, signer := range fromAgent {
+		if touched(signer.PublicKey()) {
+			fromAgent[i] = touchSigner{signer, ids}
+		}
+	}
 	ids.signers = append(ids.withCertificates(certificates, append(slices.Clone(fromAgent), files...)),
 		append(fromAgent, files...)...)
+	ids.late = append(ids.withCertificates(certificates, ids.late), ids.late...)
+	return ids, ids.unlockOnly()
+}
+
+// unlockOnly asks for the passphrase of a key that is the only one before the host is
+// even connected to: without it there is nothing to do there.
+func (ids *identities) unlockOnly() error {
+	if len(ids.signers) > 0 || len(ids.files) != 1 {
+		return nil
+	}
+	if _, err := ids.unlocked(ids.files[0]); err != nil && ids.ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
+func newIdentities(ctx context.Context, cfg Config, s settings) *identities {
+	ids := &identities{
+		ctx: ctx, node: cfg.Node, login: s.User + "@" + net.JoinHostPort(s.HostName, strconv.Itoa(s.Port)),
+		credentials: cfg.Credentials, cannotAsk: cfg.Credentials.can(), say: cfg.Note, deadline: func(bool) {},
+	}
+	if ids.node == "" {
+		ids.node = cfg.Host
+	}
+	if s.BatchMode {
+		ids.cannotAsk = errors.New("ssh_config says BatchMode")
+	}
 	return ids
+}
+
+// pause puts the handshake's deadlines off until resume is called: people take their
+// time.
+func (ids *identities) pause() (resume func()) {
+	ids.waited = true
+	ids.deadline(true)
+	return func() { ids.deadline(false) }
 }
 
 func (ids *identities) note(format string, args ...any) {
@@ -92,8 +146,12 @@ func (ids *identities) readFiles(paths []string, fromAgent []ssh.Signer) (wanted
 			}
 			held := public != nil && slices.ContainsFunc(fromAgent, func(s ssh.Signer) bool { return same(public, s.PublicKey()) })
 			if !held {
-				ids.note("%s is encrypted: add it to the agent with ssh-add", path)
+				ids.lock(path, public)
 			}
+		case bytes.Contains(text, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----")):
+			ids.note("%s is encrypted in a form that is not read here (PKCS #8): convert it with ssh-keygen -p -f %[1]s", path)
+		case public != nil && touched(public):
+			ids.note("%s is of a security key: add it to the agent with ssh-add", path)
 		default:
 			if key := readPublic(path); key != nil { // IdentityFile may name a public key
 				wanted = append(wanted, key)
@@ -103,6 +161,24 @@ func (ids *identities) readFiles(paths []string, fromAgent []ssh.Signer) (wanted
 		}
 	}
 	return wanted, signers
+}
+
+// lock takes an encrypted key file that the agent does not have.
+func (ids *identities) lock(path string, public ssh.PublicKey) {
+	switch {
+	case ids.cannotAsk != nil:
+		ids.note("%s is encrypted, and its passphrase is not asked for (%v): add it to the agent with ssh-add", path, ids.cannotAsk)
+		return
+	case public == nil: // nobody knows what to offer without the passphrase
+		signer, err := ids.unlocked(path)
+		if err == nil {
+			ids.late = append(ids.late, signer)
+		}
+		return
+	}
+	ids.note("%s", path)
+	ids.files = append(ids.files, path)
+	ids.late = append(ids.late, lateSigner{public, func() (ssh.Signer, error) { return ids.unlocked(path) }})
 }
 
 // withCertificates returns a signer for each certificate whose key is at hand.
@@ -161,14 +237,18 @@ func (ids *identities) refusal(login string, tooMany bool) string {
 	}
 	byHand := strings.Join(asks, " or ")
 	switch {
+	case ids.methods != nil && ids.methods.typed != nil && !tooMany:
+		return fmt.Sprintf("%s accepts none of our keys (tried: %s), and %v", login, ids, ids.methods.typed)
+	case byHand != "" && ids.cannotAsk == nil && !tooMany:
+		return fmt.Sprintf("%s accepts none of our keys (tried: %s), nor what was answered to its questions", login, ids)
 	case tooMany:
 		return fmt.Sprintf("%s refused several of our keys and did not wait for the rest (MaxAuthTries of sshd_config); tried: %s; name the right one with IdentityFile, and set IdentitiesOnly, in ssh_config", login, ids)
 	case len(ids.passed) > 0 && byHand != "":
-		return fmt.Sprintf("%s takes our key, but then wants %s as well (AuthenticationMethods of sshd_config), which nobody can give here: let a key be enough for this user", login, byHand)
+		return fmt.Sprintf("%s takes our key, but then wants %s as well (AuthenticationMethods of sshd_config), which %s: let a key be enough for this user", login, byHand, ids.why())
 	case byHand != "" && !slices.Contains(ids.wanted, "publickey"):
-		return fmt.Sprintf("%s takes no keys, only %s, which nobody can give here: allow keys on the host (PubkeyAuthentication of sshd_config) and add yours with ssh-copy-id", login, byHand)
+		return fmt.Sprintf("%s takes no keys, only %s, which %s: allow keys on the host (PubkeyAuthentication of sshd_config) and add yours with ssh-copy-id", login, byHand, ids.why())
 	case byHand != "":
-		return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host (ssh-copy-id), or choose another with IdentityFile in ssh_config; it would take %s, too, but nobody is asked here", login, ids, byHand)
+		return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host (ssh-copy-id), or choose another with IdentityFile in ssh_config; it would take %s, too, which %s", login, ids, byHand, ids.why())
 	}
 	return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config", login, ids)
 }

@@ -36,6 +36,7 @@ func (all *jumps) dial(ctx context.Context, cfg Config, to sshconfig.Query, s se
 	hop := Config{
 		Host: to.Host, Port: to.Port, User: to.User, SSHOptions: to.Options, SSHConfigFile: to.File,
 		Note: func(text string) { cfg.Note("jump host " + to.Host + ": " + text) }, Log: cfg.Log, jumps: all,
+		Node: "jump host " + to.Host, Credentials: cfg.Credentials,
 	}
 	// Who asks again for what is on its way to it would wait for itself.
 	if len(cfg.way) >= maxJumps || slices.Contains(cfg.way, hop.target()) {

@@ -43,6 +43,7 @@ type Config struct {
 	Node          string                // as people know the host; "": Host
 	Escalate      []string              // put before every command when the user is not root; nil: root is not needed
 	Passwords     *escalation.Passwords // for what Escalate asks; nil: it must not ask
+	Credentials   *Credentials          // what people tell and do to let us in; nil: nobody is asked
 	SSHOptions    []string              // further options of ssh's command line, see sshconfig.Arguments
 	SSHConfigFile string                // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
@@ -108,8 +109,24 @@ func (h *Host) ready(ctx context.Context) (*Host, error) {
 	return h, nil
 }
 
-// connect connects and authenticates; nothing is run on the host.
+// connect connects and authenticates; nothing is run on the host. A host that has not
+// the patience to wait for people (LoginGraceTime of sshd_config) is connected to again,
+// with what they have told.
 func connect(ctx context.Context, cfg Config) (h *Host, err error) {
+	for range patience {
+		var waited bool
+		h, err = connectOnce(ctx, cfg, &waited)
+		if err == nil || !waited || !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+			break
+		}
+	}
+	return h, err
+}
+
+// patience is how often a host is connected to that does not wait for people.
+const patience = 3
+
+func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err error) {
 	if cfg.Note == nil {
 		cfg.Note = func(string) {}
 	}
@@ -133,10 +150,13 @@ func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := gather(ctx, s)
-	defer ids.close()
+	ids, err := gather(ctx, cfg, s)
+	defer func() { *waited = ids.waited; ids.close() }()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if cfg.jumps == nil {
 		own := &jumps{}
@@ -151,10 +171,12 @@ func connect(ctx context.Context, cfg Config) (h *Host, err error) {
 	}
 	cfg.Log.Debug().Str("address", address(s)).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
 	d := &dialing{cfg, s, ids, clientConfig(s, ids, keys, offered)}
+	ids.waited = false // by the host
 	client, err := d.login(ctx)
 	if err != nil {
 		return nil, err
 	}
+	ids.methods.accepted()
 	h = &Host{
 		conn:     native{&goph.Client{Client: client}},
 		login:    s.User + "@" + address(s),
@@ -180,14 +202,9 @@ func clientConfig(s settings, ids *identities, keys *hostKeys, offered algorithm
 		HostKeyCallback:   keys.check,
 		HostKeyAlgorithms: keys.algorithms(),
 	}
-	if len(ids.signers) > 0 {
-		config.Auth = []ssh.AuthMethod{ssh.PublicKeys(ids.signers...)}
-	}
-	config.AuthCallback = func(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
-		ids.wanted, ids.passed = c.AllowedMethods, c.PartialSuccessMethods
-		return nil, nil // the next of config.Auth
-	}
 	config.RekeyThreshold = uint64(max(s.RekeyBytes, 0))
+	ids.methods = newMethods(ids, s)
+	config.AuthCallback = ids.methods.next
 	config.Ciphers, config.MACs, config.KeyExchanges = offered.ciphers, offered.macs, offered.kex
 	return config
 }
@@ -199,10 +216,29 @@ var handshakeGrace = 30 * time.Second
 // handshake has a deadline of its own: a server or an agent that accepts and
 // then says nothing would hold us for ever.
 func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig, ids *identities, limit time.Duration) (*ssh.Client, error) {
-	deadline := func(t time.Time) { conn.SetDeadline(t); ids.agentDeadline(t) }
-	deadline(time.Now().Add(limit + handshakeGrace))
+	ids.methods.begin()
+	noticed := &noticedConn{Conn: conn}
+	ids.lost = noticed.lost
+	var mu sync.Mutex
+	deadline := func(t time.Time) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() != nil {
+			t = past
+		}
+		conn.SetDeadline(t)
+		ids.agentDeadline(t)
+	}
+	ids.deadline = func(wait bool) {
+		if wait { // each question has a limit of its own
+			deadline(time.Time{})
+		} else {
+			deadline(time.Now().Add(limit + handshakeGrace))
+		}
+	}
+	ids.deadline(false)
 	stop := context.AfterFunc(ctx, func() { deadline(past) })
-	c, channels, requests, err := ssh.NewClientConn(conn, address, config)
+	c, channels, requests, err := ssh.NewClientConn(noticed, address, config)
 	if !stop() && err == nil {
 		c.Close()
 		err = ctx.Err()

@@ -99,7 +99,7 @@ func explainHandshake(ctx context.Context, err error, s settings, place string, 
 	case ids.agentSilent():
 		return fmt.Errorf("%w: the one at %s was asked to sign for %s: confirm or touch what it waits for, restart it, or set IdentityAgent to none in ssh_config",
 			ErrAgent, ids.socket, login)
-	case tooMany, strings.Contains(err.Error(), "unable to authenticate"): // x/crypto has no sentinels
+	case tooMany, strings.Contains(err.Error(), "unable to authenticate"), ids.methods.refused(err): // x/crypto has no sentinels
 		return fmt.Errorf("%w: %s", ErrAuth, ids.refusal(login, tooMany))
 	case errors.As(err, &network) && network.Timeout():
 		return &unreached{place, "it accepts connections but does not speak SSH in time", err}

@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"pkg/escalation": {"pkg/ask", "pkg/secret"},
 	"pkg/keysource":  {"pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/sshconfig":  {"pkg/child"},
-	"pkg/remote":     {"pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
+	"pkg/remote":     {"pkg/ask", "pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
 	"pkg/hostscript": {"pkg/crash"},
 	"pkg/local":      {"pkg/crash"},
 	"pkg/shell":      {"pkg/crash", "pkg/hostscript"},

@@ -1,0 +1,232 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/colmena-go/colmena-go/pkg/ask"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// usualOrder is ssh_config(5)'s PreferredAuthentications, as far as we can.
+var usualOrder = []string{"publickey", "keyboard-interactive", "password"}
+
+// methods says how to go on with authenticating: it is x/crypto's AuthCallback.
+type methods struct {
+	ids   *identities
+	s     settings
+	keys  [][]ssh.Signer // to be offered, one list after the other
+	began bool           // the host has said what it wants
+	tries map[string]int // that are left, by method
+	last  secret.Secret  // the password that was sent last
+	typed error          // why nothing more is asked
+	// rounds of questions in the last try of keyboard-interactive; not 0 before the first
+	rounds int
+}
+
+func newMethods(ids *identities, s settings) *methods { return &methods{ids: ids, s: s} }
+
+// begin forgets what was tried over another connection, but not that nobody answers.
+func (m *methods) begin() {
+	m.began, m.last, m.rounds, m.tries = false, secret.Secret{}, 1, map[string]int{}
+	m.ids.wanted, m.ids.passed = nil, nil
+	if !m.s.NoPassword {
+		m.tries["password"] = m.s.PasswordPrompts
+	}
+	if !m.s.NoKeyboardInteractive {
+		m.tries["keyboard-interactive"] = m.s.PasswordPrompts
+	}
+	m.offerAgain()
+}
+
+// offerAgain has all keys be offered.
+func (m *methods) offerAgain() {
+	m.keys = nil
+	if m.s.NoPublicKey {
+		return
+	}
+	if len(m.ids.signers) > 0 {
+		m.keys = append(m.keys, m.ids.signers)
+	}
+	for _, signer := range m.ids.late { // each alone: a passphrase that is not given ends a list
+		m.keys = append(m.keys, []ssh.Signer{signer})
+	}
+}
+
+// next implements [ssh.ClientAuthCallback].
+func (m *methods) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	if m.ids.lost != nil {
+		if err := m.ids.lost(); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.PartialSuccessMethods) > len(m.ids.passed) {
+		m.offerAgain()
+	}
+	m.began = true
+	m.ids.wanted, m.ids.passed = c.AllowedMethods, c.PartialSuccessMethods
+	order := m.s.PreferredAuthentications
+	if len(order) == 0 {
+		order = usualOrder
+	}
+	for _, method := range order {
+		if !slices.Contains(c.AllowedMethods, method) {
+			continue
+		}
+		switch {
+		case method == "publickey" && len(m.keys) > 0:
+			signers := m.keys[0]
+			m.keys = m.keys[1:]
+			return ssh.PublicKeys(signers...), nil
+		case method == "password" && m.mayAsk(method):
+			return ssh.PasswordCallback(m.password), nil
+		case method == "keyboard-interactive" && m.mayAsk(method):
+			return m.challenge(), nil
+		}
+	}
+	return nil, nil // there is nothing else to try
+}
+
+// challenge answers one try of keyboard-interactive.
+func (m *methods) challenge() ssh.AuthMethod {
+	if m.rounds == 0 { // the last try did not come to a question: nor would this one
+		m.tries["keyboard-interactive"] = 0
+	}
+	m.rounds = 0
+	return ssh.KeyboardInteractive(func(name, instruction string, questions []string, echos []bool) ([]string, error) {
+		m.rounds++
+		return m.answers(name+" "+instruction, questions, echos)
+	})
+}
+
+// mayAsk takes one of the tries that are left.
+func (m *methods) mayAsk(method string) bool {
+	if m.tries[method] <= 0 || m.typed != nil || m.ids.cannotAsk != nil {
+		return false
+	}
+	m.tries[method]--
+	return true
+}
+
+// password asks for the password of the login, or has the one that the host took
+// before.
+func (m *methods) password() (string, error) {
+	if known, ok := m.ids.credentials.password(m.ids.login); ok && m.last.Len() == 0 {
+		m.last = known
+		return string(known.Reveal()), nil
+	}
+	text := "password of " + m.ids.login
+	if m.last.Len() > 0 {
+		text = "it was refused; " + text
+	}
+	answer, err := m.ask(ask.Question{Text: text})
+	if err != nil {
+		return "", err
+	}
+	m.last = answer
+	return string(answer.Reveal()), nil
+}
+
+// Bounds of what a host may ask in one go (RFC 4256), and how often in one try.
+const (
+	maxQuestions = 8
+	maxRounds    = 8
+)
+
+var errAsksTooMuch = errors.New("the host asks too many questions")
+
+// answers has people answer what the host asks. Its words are shown as such: what
+// they are about is up to it.
+func (m *methods) answers(heading string, questions []string, echos []bool) ([]string, error) {
+	if len(questions) > maxQuestions || m.rounds > maxRounds {
+		m.typed = errAsksTooMuch
+		return nil, errAsksTooMuch
+	}
+	answers := make([]string, 0, len(questions))
+	for i, question := range questions {
+		heard := question
+		if i == 0 {
+			heard = heading + " " + question
+		}
+		answer, err := m.ask(ask.Question{Text: "answer for " + m.ids.login, Heard: heard, Echo: echos[i]})
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, string(answer.Reveal()))
+		answer.Wipe()
+	}
+	return answers, nil
+}
+
+// ask asks while the handshake waits.
+func (m *methods) ask(q ask.Question) (secret.Secret, error) {
+	defer m.ids.pause()()
+	q.Who = m.ids.node
+	answer, err := m.ids.credentials.asker.Ask(m.ids.ctx, q)
+	if err != nil {
+		m.typed = err
+	}
+	return answer, err
+}
+
+// noticedConn remembers that the connection failed.
+type noticedConn struct {
+	net.Conn
+	failed atomic.Pointer[error]
+}
+
+func (c *noticedConn) Read(p []byte) (int, error)  { return c.notice(c.Conn.Read(p)) }
+func (c *noticedConn) Write(p []byte) (int, error) { return c.notice(c.Conn.Write(p)) }
+
+func (c *noticedConn) notice(n int, err error) (int, error) {
+	if err != nil {
+		c.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+func (c *noticedConn) lost() error {
+	if err := c.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// refused reports whether an error of the handshake is the host's last word on who we
+// are, and not the end of the connection.
+func (m *methods) refused(err error) bool {
+	var network net.Error
+	return m != nil && m.began && !errors.As(err, &network) && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET)
+}
+
+// accepted is told that the host lets us in.
+func (m *methods) accepted() {
+	if m.last.Len() > 0 {
+		m.ids.credentials.keep(m.ids.login, m.last)
+	}
+}
+
+// unlocked has a signer for an encrypted key file, which asks once a host wants it.
+func (ids *identities) unlocked(path string) (ssh.Signer, error) {
+	defer ids.pause()()
+	signer, err := ids.credentials.unlock(ids.ctx, path, ids.node)
+	if err != nil {
+		ids.note("%s: %v", path, err)
+	}
+	return signer, err
+}
+
+// why is what keeps people from being asked, for errors.
+func (ids *identities) why() string {
+	if ids.cannotAsk == nil {
+		return "nobody can give here"
+	}
+	return fmt.Sprintf("nobody can give here (%v)", ids.cannotAsk)
+}

@@ -1,0 +1,79 @@
+package remote
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Signers that wait for somebody: they sign during the handshake, whose deadlines are
+// put off meanwhile.
+
+// lateSigner is one whose key is had only when a host wants it.
+type lateSigner struct {
+	public ssh.PublicKey
+	have   func() (ssh.Signer, error)
+}
+
+func (s lateSigner) PublicKey() ssh.PublicKey { return s.public }
+
+func (s lateSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	return s.SignWithAlgorithm(rand, data, "")
+}
+
+func (s lateSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	signer, err := s.have()
+	if err != nil {
+		return nil, err
+	}
+	return signWith(signer, rand, data, algorithm)
+}
+
+func signWith(signer ssh.Signer, rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	if with, ok := signer.(ssh.AlgorithmSigner); ok && algorithm != "" {
+		return with.SignWithAlgorithm(rand, data, algorithm)
+	}
+	return signer.Sign(rand, data)
+}
+
+// touchSigner is a security key in an agent: it waits until it is touched, and who
+// touches must know for which host. One signs at a time.
+type touchSigner struct {
+	ssh.Signer
+	ids *identities
+}
+
+func (s touchSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	return s.SignWithAlgorithm(rand, data, "")
+}
+
+func (s touchSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	done, err := s.ids.touch()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return signWith(s.Signer, rand, data, algorithm)
+}
+
+// touched reports whether a key is one of a security key (FIDO).
+func touched(key ssh.PublicKey) bool { return strings.HasPrefix(key.Type(), "sk-") }
+
+// touch waits for the turn to have a security key sign, and tells people.
+func (ids *identities) touch() (done func(), err error) {
+	if ids.credentials == nil {
+		return func() {}, nil
+	}
+	resume := ids.pause()
+	select {
+	case ids.credentials.touch <- struct{}{}:
+		resume()
+		ids.say("touch the security key: it is to sign for " + ids.login)
+		return func() { <-ids.credentials.touch }, nil
+	case <-ids.ctx.Done():
+		resume()
+		return nil, context.Cause(ids.ctx)
+	}
+}
