@@ -177,13 +177,7 @@ func (b *bench) manyLight(n int) error {
 		if err != nil {
 			return err
 		}
-		b.say(fmt.Sprintf("%d light nodes, %s: processor of the program itself", n, command), r.cpu, r.took, "all", bound)
-		verdict := "(bound 150)"
-		if r.memory > 150<<20 {
-			verdict += "  OVER"
-			b.bad = append(b.bad, command+" of light nodes: memory")
-		}
-		fmt.Printf("  memory of the program itself at most %d MiB  %s\n", r.memory>>20, verdict)
+		b.own(fmt.Sprintf("%d light nodes, %s", n, command), r, bound)
 	}
 	return nil
 }

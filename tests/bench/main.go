@@ -59,6 +59,7 @@ func run() error {
 		{"hosts", []func() error{b.oneHost, b.manyHosts, b.unchanged, b.withUnits, b.shared}},
 		{"evaluation", []func() error{b.evaluation}},
 		{"flake", []func() error{b.seenFlake}},
+		{"many", []func() error{b.applyMany}},
 	} {
 		if wanted := os.Args[1:]; len(wanted) > 0 && !slices.Contains(wanted, part.name) {
 			continue
