@@ -120,7 +120,14 @@ func TestAWaitingKeyIsAskedForOnceAndOneThatIsThereIsNot(t *testing.T) {
 
 func TestAServiceThatWaitsForAKeyDoesNotBlockTheSwitch(t *testing.T) {
 	h := host(t)
-	h.unit(t, "new-key.service", "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'until [ -e /run/wanted ]; do sleep 0.05; done'\n")
+	for name, slice := range map[string]string{"as we make it": "system.slice", "in a slice of its own": "keys.slice"} {
+		t.Run(name, func(t *testing.T) { waitsForAKey(t, h, slice) })
+	}
+}
+
+func waitsForAKey(t *testing.T, h *booted, slice string) {
+	t.Helper()
+	h.unit(t, "new-key.service", "Type=oneshot\nRemainAfterExit=yes\nSlice="+slice+"\nExecStart=/bin/sh -c 'until [ -e /run/wanted ]; do sleep 0.05; done'\n")
 	h.unit(t, "user.service", "ExecStart=/bin/sleep infinity\n[Unit]\nRequires=new-key.service\nAfter=new-key.service\n")
 	h.sh(t, "rm -f /run/wanted")
 	asked := 0

@@ -1,3 +1,16 @@
+# starting: one of the units has processes and so may wait for its key. Asking systemd
+# for its jobs takes it as long as a good part of a switch, so that it is asked then,
+# and now and then for units that are in another slice.
+starting() {
+  for group in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+    for name in $units; do
+      { read -r _ <"$group/system.slice/$name/cgroup.procs"; } 2>/dev/null && return
+    done
+  done
+  turn=$((turn + 1))
+  [ $((turn % 12)) = 0 ]
+}
+
 # look reports the first of the units whose start job waits: seen twice, so that
 # a job that merely passes by does not count.
 look() {

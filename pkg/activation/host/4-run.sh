@@ -57,7 +57,8 @@ seen=
 flock 5 >/dev/null 2>&1 &
 running=$!
 if [ -n "$units" ]; then
-  (while [ -n "$units" ] && sleep 0.25 >/dev/null 2>&1; do look; done) &
+  turn=0
+  (while [ -n "$units" ] && sleep 0.25 >/dev/null 2>&1; do if starting; then look; fi; done) &
   looking=$!
 fi
 # It reads once more when it has seen that the process is gone.
