@@ -164,7 +164,22 @@ var libraries = regexp.MustCompile(`/lib/|/nixos/modules/|/pkgs/`)
 // library reports whether a file is one of nixpkgs, where no user looks for a
 // mistake. What lies beside the hive is not, wherever that is.
 func (s surroundings) library(file string) bool {
-	return libraries.MatchString(file) && (s.hive == "" || !strings.HasPrefix(file, filepath.Dir(s.hive)+"/"))
+	if !libraries.MatchString(file) || s.hive == "" {
+		return libraries.MatchString(file)
+	}
+	dir := filepath.Dir(s.hive)
+	if found := flakeCopy.FindStringSubmatch(file); found != nil {
+		for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) { // the copy is one of the whole repository
+			if s.exists(filepath.Join(dir, found[1])) {
+				return false
+			}
+			if s.exists(filepath.Join(dir, ".git")) {
+				break
+			}
+		}
+		return true
+	}
+	return !strings.HasPrefix(file, dir+"/")
 }
 
 // failedAssertions need no more explanation than they give themselves.

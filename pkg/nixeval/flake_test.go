@@ -272,3 +272,18 @@ func TestNoTextOfAFlakeIsInATrace(t *testing.T) {
 		t.Errorf("%s\n%s", h.announced, h.texts)
 	}
 }
+
+// nixpkgs has files of its own in such a folder, where nobody looks for a mistake.
+func TestAFlakesOwnLibIsNotTakenForThatOfNixpkgs(t *testing.T) {
+	source := flake(t, `colmena = { meta.nixpkgs = pkgs; web.imports = [ ./lib/way.nix ]; };`)
+	if err := os.Mkdir(filepath.Join(source.Dir, "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(source.Dir, "lib", "way.nix"), []byte("{ nodes, ... }: {\ndeployment.targetHost = nodes.wbe.config.networking.hostName; }"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := evalSource(t, source, "", Request{})
+	if err == nil || !strings.Contains(err.Error(), "attribute 'wbe' missing (did you mean web?) at ") || !strings.Contains(err.Error(), "/lib/way.nix:2:") {
+		t.Errorf("%v", err)
+	}
+}

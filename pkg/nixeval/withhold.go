@@ -99,6 +99,9 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	if undefined.MatchString(message) || harmless.MatchString(message) || s.ownWords(e, message) {
 		return message
 	}
+	if s.belowRoot(e, message) {
+		return message + e.suggestion()
+	}
 	if s.nameInSource(e, message) {
 		return s.withoutCallee(e, message)
 	}

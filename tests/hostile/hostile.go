@@ -85,6 +85,9 @@ var Hives = []Hive{
 	{Name: "a key's text in another option", Text: `{ web = { config, ... }: { deployment.keys.k.text = "s3cret"; deployment.targetUser = toString (1 + config.deployment.keys.k.text); }; }`, Says: []string{"cannot add a string to an integer"}},
 	{Name: "a key's text for a store path", Text: `{ web = { config, ... }: { deployment.keys.k.text = "/s3cret/x"; deployment.tags = [ (builtins.storePath config.deployment.keys.k.text) ]; }; }`, Says: []string{"[not shown]"}},
 	{Name: "a key's text for a path in the store", Text: `{ web = { config, ... }: { deployment.keys.k.text = "/nix/store/s3cret"; deployment.tags = [ (builtins.storePath config.deployment.keys.k.text) ]; }; }`, Says: []string{"[not shown]"}},
+	{Name: "a key's text for a node", Text: `{ web = { config, nodes, ... }: { deployment.keys.k.text = "s3cret"; deployment.tags = [ nodes.${config.deployment.keys.k.text}.config.networking.hostName ]; }; }`, Says: []string{"attribute [not shown] missing"}},
+	{Name: "a key's text for an option", Text: `{ web = { config, ... }: { deployment.keys.k.text = "s3cret"; deployment.tags = [ config.${config.deployment.keys.k.text}.x ]; }; }`, Says: []string{"attribute [not shown] missing"}},
+	inKey("a secret for a node", `let nodes = { }; n = "s3cret"; in nodes.${n}`, "attribute [not shown]"),
 	{Name: "a key's text in a pattern", Text: `{ web = { config, ... }: { deployment.keys.k.text = "s3cret("; deployment.tags = builtins.match config.deployment.keys.k.text "x"; }; }`, Says: []string{"invalid regular expression [not shown]"}},
 
 	// Newer versions of Nix quote more than 2.8 does.
