@@ -7,7 +7,7 @@ buildGoModule {
   src = lib.cleanSource ../.;
 
   # The NAR hash of what `go mod vendor` makes; tests/flake checks it.
-  vendorHash = "sha256-gXPv5F3RWCrUarp/D6alz6+U7iBWClQhybh3k9dgWro=";
+  vendorHash = "sha256-NIZ4TPd40zHMrmkMEU6lp8NrAPGON+zMN2CJW1O9zWE=";
 
   # Only the program; the tests boot hosts, which no build sandbox allows.
   subPackages = [ "." ];

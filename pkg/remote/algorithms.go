@@ -1,19 +1,17 @@
 package remote
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/ssh"
 )
 
 // algorithms are those to offer to a host; empty lists stand for the library's own.
-type algorithms struct{ ciphers, macs, kex []string }
+type algorithms struct{ ciphers, macs, kex, hostKeys []string }
 
-// choose takes what we can do of what ssh_config asks for. None of it is an
-// error: what nobody asked for must not take its place.
+// choose takes what we can do of what ssh_config asks for. Where that is nothing,
+// ssh is needed: what nobody asked for must not take its place.
 func choose(s settings, log zerolog.Logger) (a algorithms, err error) {
 	supported := ssh.SupportedAlgorithms()
 	for _, kind := range []struct {
@@ -24,6 +22,7 @@ func choose(s settings, log zerolog.Logger) (a algorithms, err error) {
 		{"ciphers", s.Ciphers, supported.Ciphers, &a.ciphers},
 		{"macs", s.MACs, supported.MACs, &a.macs},
 		{"kexalgorithms", s.KeyExchanges, supported.KeyExchanges, &a.kex},
+		{"hostkeyalgorithms", s.HostKeyAlgorithms, append(supported.HostKeys, ssh.InsecureAlgorithms().HostKeys...), &a.hostKeys},
 	} {
 		var lacking []string
 		for _, name := range kind.wanted {
@@ -34,7 +33,7 @@ func choose(s settings, log zerolog.Logger) (a algorithms, err error) {
 			}
 		}
 		if len(kind.wanted) > 0 && *kind.chosen == nil {
-			return a, fmt.Errorf("ssh_config sets %s to %s, none of which is supported; supported are %s", kind.option, strings.Join(kind.wanted, ","), strings.Join(kind.can, ","))
+			return a, &needsOpenSSH{why: kind.option}
 		}
 		if len(lacking) > 0 {
 			log.Debug().Strs(kind.option, lacking).Msg("left out, as they are not supported")

@@ -28,10 +28,11 @@ var attemptWait = time.Second
 
 // dialing is one connection on its way.
 type dialing struct {
-	cfg Config
-	s   settings
-	ids *identities
-	to  *ssh.ClientConfig
+	cfg  Config
+	s    settings
+	ids  *identities
+	keys *hostKeys
+	to   *ssh.ClientConfig
 }
 
 // login connects, by whatever way, and authenticates. It does so again where the
@@ -70,8 +71,15 @@ func (d *dialing) once(ctx context.Context) (*ssh.Client, *listening, error) {
 	}
 	conn := &listening{Conn: raw}
 	client, err := handshake(ctx, conn, address(d.s), d.to, d.ids, d.s.ConnectTimeout)
-	if err != nil {
+	if foreign := d.keys.noCommonKey(err); foreign != nil {
+		err = foreign
+	} else if err != nil {
 		err = d.said(raw, explainHandshake(ctx, err, d.s, placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), d.ids))
+	}
+	if errors.Is(err, ErrAuth) {
+		if why := loginByOpenSSH(d.s, d.ids.wanted); why != "" {
+			err = &needsOpenSSH{why, err}
+		}
 	}
 	return client, conn, err
 }

@@ -2,61 +2,86 @@ package remote
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
-	"sync"
 
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
-	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/knownhosts"
 )
 
 // hostKeys decides whether a host's key may be trusted.
 type hostKeys struct {
 	settings
-	db       *knownhosts.HostKeyDB
-	name     string // as known_hosts has it, with the port
+	ctx      context.Context // of the handshake, which has no other place for it
+	known    knownhosts.Known
+	host     knownhosts.Host
+	revoked  []knownhosts.Entry // by RevokedHostKeys
 	note     func(string)
 	accepted []byte // the key of this connection, which is shown again at each key exchange
 }
 
-// learning serialises the additions of this process to known_hosts files.
-var learning sync.Mutex
-
-// newHostKeys reads the known_hosts files that exist.
-func newHostKeys(s settings, note func(string)) (*hostKeys, error) {
-	var files []string
-	for _, path := range append(append([]string{}, s.UserKnownHosts...), s.GlobalKnownHosts...) {
-		if _, err := os.Stat(path); err == nil {
-			files = append(files, path)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("known_hosts: %w", err)
-		}
-	}
-	db, err := knownhosts.NewDB(files...)
-	if err != nil {
-		return nil, fmt.Errorf("known_hosts: %w", err)
-	}
-	name := net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
+// newHostKeys reads what is known of the host.
+func newHostKeys(ctx context.Context, s settings, note func(string)) (h *hostKeys, err error) {
+	h = &hostKeys{settings: s, ctx: ctx, note: note, host: knownhosts.Host{Name: s.HostName, Port: s.Port}}
 	if s.HostKeyAlias != "" {
-		name = net.JoinHostPort(s.HostKeyAlias, "22") // an alias stands without a port (ssh_config(5))
+		h.host = knownhosts.Host{Name: s.HostKeyAlias}
 	}
-	return &hostKeys{settings: s, db: db, name: name, note: note}, nil
+	if h.known, err = knownhosts.Read(append(slices.Clone(s.UserKnownHosts), s.GlobalKnownHosts...)...); err != nil {
+		return nil, err
+	}
+	if h.revoked, err = readRevoked(s.RevokedHostKeys); err != nil {
+		return nil, err
+	}
+	if s.HasKnownHostsCommand() {
+		text, err := askCommand(ctx, s, "ORDER", h.host.String(), nil)
+		if err != nil {
+			return nil, err
+		}
+		h.known.Add(commandName, text)
+	}
+	return h, nil
 }
 
-// algorithms are those to ask the server for: of the kinds that are known, so
-// that a server with several keys shows the one we can check.
-func (h *hostKeys) algorithms() []string {
-	if len(h.HostKeyAlgorithms) > 0 {
-		return h.HostKeyAlgorithms
+// readRevoked reads the files of RevokedHostKeys. One that cannot be read revokes
+// all, as for ssh.
+func readRevoked(files []string) (entries []knownhosts.Entry, err error) {
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: RevokedHostKeys: %w", ErrHostKey, err)
+		}
+		if bytes.HasPrefix(text, []byte("SSHKRL\n")) {
+			return nil, &needsOpenSSH{why: "a KRL of RevokedHostKeys"}
+		}
+		number := 0
+		for line := range bytes.Lines(text) {
+			number++
+			if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+				continue
+			}
+			key, _, _, _, err := ssh.ParseAuthorizedKey(line)
+			if err != nil {
+				return nil, fmt.Errorf("%w: RevokedHostKeys: %s:%d is no public key", ErrHostKey, file, number)
+			}
+			entries = append(entries, knownhosts.Entry{Key: key, File: file, Line: number})
+		}
 	}
-	return h.db.HostKeyAlgorithms(h.name)
+	return entries, nil
+}
+
+// algorithms are those to ask the server for; chosen are those of HostKeyAlgorithms.
+func (h *hostKeys) algorithms(chosen []string) []string {
+	if len(chosen) > 0 {
+		return chosen
+	}
+	return h.known.Algorithms(h.host, ssh.SupportedAlgorithms().HostKeys)
 }
 
 // refusal is why a key is refused, in our words alone: x/crypto puts its own
@@ -66,89 +91,88 @@ type refusal struct{ error }
 func (r refusal) Unwrap() error { return r.error }
 
 // check is an ssh.HostKeyCallback.
-func (h *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
+func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 	if h.accepted != nil {
 		if !bytes.Equal(h.accepted, key.Marshal()) {
 			return refusal{fmt.Errorf("%w: %s changed its key within one connection", ErrHostKey, h.HostName)}
 		}
 		return nil
 	}
-	if err := h.judge(remote, key); err != nil {
+	if err := h.judge(key); err != nil {
 		return refusal{err}
 	}
 	h.accepted = key.Marshal()
 	return nil
 }
 
-func (h *hostKeys) judge(remote net.Addr, key ssh.PublicKey) error {
-	err := h.db.HostKeyCallback()(h.name, remote, key)
-	var revoked *xknownhosts.RevokedError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &revoked):
-		return fmt.Errorf("%w: the key of %s is revoked by %s:%d", ErrHostKey, h.HostName, revoked.Revoked.Filename, revoked.Revoked.Line)
-	case knownhosts.IsHostKeyChanged(err):
-		return h.changed(err, key)
-	case knownhosts.IsHostUnknown(err):
+func (h *hostKeys) judge(key ssh.PublicKey) error {
+	certificate, certified := key.(*ssh.Certificate)
+	for _, r := range h.revoked {
+		if same(r.Key, key) || certified && (same(r.Key, certificate.Key) || same(r.Key, certificate.SignatureKey)) {
+			return h.refuse(knownhosts.Verdict{Kind: knownhosts.Revoked, Entry: r}, key)
+		}
+	}
+	if h.HasKnownHostsCommand() {
+		text, err := askCommand(h.ctx, h.settings, "HOSTNAME", h.host.String(), key)
+		if err != nil {
+			return err
+		}
+		h.known.Add(commandName, text)
+	}
+	verdict := h.known.Judge(h.host, key)
+	if certified {
+		key = certificate.Key // which can be known alone
+	}
+	if verdict.Kind == knownhosts.Unknown {
 		return h.learn(key)
 	}
-	return fmt.Errorf("%w: %s: %w", ErrHostKey, h.HostName, err)
+	return h.refuse(verdict, key)
 }
 
-func (h *hostKeys) changed(err error, key ssh.PublicKey) error {
-	var keyErr *xknownhosts.KeyError
-	where, file := "known_hosts", ""
-	if errors.As(err, &keyErr) && len(keyErr.Want) > 0 {
-		where = fmt.Sprintf("%s:%d", keyErr.Want[0].Filename, keyErr.Want[0].Line)
-		file = fmt.Sprintf("-f '%s' ", keyErr.Want[0].Filename)
+// refuse says why a key is refused, nil where it is trusted.
+func (h *hostKeys) refuse(v knownhosts.Verdict, key ssh.PublicKey) error {
+	where := fmt.Sprintf("%s:%d", v.Entry.File, v.Entry.Line)
+	switch v.Kind {
+	case knownhosts.Revoked:
+		return fmt.Errorf("%w: the key of %s is revoked by %s", ErrHostKey, h.HostName, where)
+	case knownhosts.Refused:
+		return fmt.Errorf("%w: the certificate of %s is of the authority in %s, but does not hold: %s", ErrHostKey, h.HostName, where, hostscript.Said(v.Why.Error(), 300))
+	case knownhosts.Changed:
+		return fmt.Errorf("%w: the key of %s is not the one in %s (there %s, now %s): somebody may be listening in; if the host was reinstalled, remove the old key with: ssh-keygen -f '%s' -R '%s'",
+			ErrHostKey, h.HostName, where, ssh.FingerprintSHA256(v.Entry.Key), ssh.FingerprintSHA256(key), v.Entry.File, h.host)
 	}
-	return fmt.Errorf("%w: the key of %s is not the one in %s (now %s): somebody may be listening in; if the host was reinstalled, remove the old key with: ssh-keygen %s-R '%s'",
-		ErrHostKey, h.HostName, where, ssh.FingerprintSHA256(key), file, knownhosts.Normalize(h.name))
+	return nil
 }
 
 // learn records an unknown key, unless ssh_config says to be strict.
 func (h *hostKeys) learn(key ssh.PublicKey) error {
+	fingerprint := ssh.FingerprintSHA256(key)
 	if h.Strict {
 		return fmt.Errorf("%w: the key of %s is not in known_hosts (%s) and StrictHostKeyChecking is yes: connect once with ssh, or add it with ssh-keyscan after checking it",
-			ErrHostKey, h.HostName, ssh.FingerprintSHA256(key))
+			ErrHostKey, h.HostName, fingerprint)
 	}
-	if len(h.UserKnownHosts) == 0 || h.UserKnownHosts[0] == "/dev/null" {
+	if len(h.UserKnownHosts) == 0 || h.UserKnownHosts[0] == os.DevNull {
 		return nil
 	}
-	address := knownhosts.Normalize(h.name)
-	if h.Hash {
-		address = xknownhosts.HashHostname(address)
-	}
-	line := address + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + "\n"
-	if err := appendLine(h.UserKnownHosts[0], line); err != nil { // as ssh does, which goes on too
-		h.note(fmt.Sprintf("new host: its key %s is accepted, but cannot be recorded, so that the next run accepts any again: %v", ssh.FingerprintSHA256(key), err))
+	verdict, err := knownhosts.Learn(h.ctx, h.UserKnownHosts[0], h.host, key, h.Hash)
+	switch {
+	case err != nil: // as ssh does, which goes on too
+		h.note(fmt.Sprintf("new host: its key %s is accepted, but cannot be recorded, so that the next run accepts any again: %v", fingerprint, err))
 		return nil
+	case verdict.Kind != knownhosts.Unknown: // somebody else was first
+		return h.refuse(verdict, key)
 	}
-	h.note(fmt.Sprintf("new host: its key %s is now in %s", ssh.FingerprintSHA256(key), h.UserKnownHosts[0]))
+	h.note(fmt.Sprintf("new host: its key %s is now in %s", fingerprint, h.UserKnownHosts[0]))
 	return nil
 }
 
-// appendLine adds a line to a file that lacks it, in one write, so that several
-// processes may do so.
-func appendLine(path, line string) error {
-	learning.Lock()
-	defer learning.Unlock()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	old, err := os.ReadFile(path)
-	switch {
-	case err != nil || len(old) == 0:
-	case bytes.Contains(append([]byte("\n"), old...), []byte("\n"+line)):
+// noCommonKey explains a host that has no key of a kind that was asked for; nil if
+// it is not that.
+func (h *hostKeys) noCommonKey(err error) error {
+	var missing *ssh.AlgorithmNegotiationError
+	if !errors.As(err, &missing) || missing.What != "host key" {
 		return nil
-	case !bytes.HasSuffix(old, []byte("\n")):
-		line = "\n" + line
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(line)
-	return errors.Join(err, file.Close())
+	return fmt.Errorf("%w: %s has no key of the kinds that known_hosts or HostKeyAlgorithms want (%s), only others (%s): somebody may be listening in; if its keys were replaced, remove the old ones with: ssh-keygen -R '%s'",
+		ErrHostKey, h.HostName, strings.Join(missing.SupportedAlgorithms, ", "), hostscript.Said(strings.Join(missing.RequestedAlgorithms, ", "), 200), h.host)
 }

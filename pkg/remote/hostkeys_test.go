@@ -3,12 +3,16 @@ package remote
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
 func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
@@ -17,6 +21,8 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 	ecdsa := strings.TrimSpace(s.read(t, "host_ecdsa.pub"))
 	keygen(t, s.path("stranger"), "-t", "ed25519")
 	stranger := strings.TrimSpace(s.read(t, "stranger.pub"))
+	keygen(t, s.path("rsa"), "-t", "rsa")
+	rsa := strings.TrimSpace(s.read(t, "rsa.pub"))
 	here := "[127.0.0.1]:" + s.port + " "
 	cases := []struct {
 		name   string
@@ -35,6 +41,16 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 		{"known by an alias", "alias " + ed, "HostKeyAlias alias\nStrictHostKeyChecking yes", "", false},
 		{"revoked is refused", here + ed + "\n@revoked * " + ed, "", "revoked", false},
 		{"a name without the port is another host", "127.0.0.1 " + stranger, "", "", true},
+		{"known without the port", "127.0.0.1 " + ed, "StrictHostKeyChecking yes", "", false},
+		{"known by a pattern", "[127.*]:* " + ed, "StrictHostKeyChecking yes", "", false},
+		{"not known by a pattern", "[127.*]:*,!" + strings.TrimSpace(here) + " " + ed, "StrictHostKeyChecking yes", "StrictHostKeyChecking is yes", false},
+		{"known among lines that make no sense", "odd\n" + here + "ssh-new AAAA\n" + here + ed, "StrictHostKeyChecking yes", "", false},
+		{"known by a hash", xknownhosts.HashHostname(strings.TrimSpace(here)) + " " + ed, "StrictHostKeyChecking yes", "", false},
+		{"changed, by a hash", xknownhosts.HashHostname(strings.TrimSpace(here)) + " " + stranger, "", "known_hosts:1", false},
+		{"several keys, of which one is right", here + stranger + "\n" + here + ed, "StrictHostKeyChecking yes", "", false},
+		{"changed, with both fingerprints", here + stranger, "", "there " + fingerprint(t, stranger) + ", now " + fingerprint(t, ed), false},
+		{"only a kind that the host does not have", here + rsa, "", "has no key of the kinds", false},
+		{"of an authority, and the host has no certificate", "@cert-authority * " + stranger, "", "", true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,6 +82,114 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func fingerprint(t *testing.T, line string) string {
+	t.Helper()
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ssh.FingerprintSHA256(key)
+}
+
+// sign has an authority vouch for the key of a server.
+func (s *server) sign(t *testing.T, options ...string) (authority string) {
+	t.Helper()
+	if _, err := os.Stat(s.path("ca")); err != nil {
+		keygen(t, s.path("ca"), "-t", "ecdsa") // of another kind than the key
+	}
+	args := append([]string{"-q", "-s", s.path("ca"), "-I", "host", "-h"}, options...)
+	if out, err := exec.Command("ssh-keygen", append(args, s.path("host_ed25519.pub"))...).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v: %s", err, out)
+	}
+	return strings.TrimSpace(s.read(t, "ca.pub"))
+}
+
+func TestAHostMayShowACertificate(t *testing.T) {
+	s := serve(t)
+	certificate := "HostCertificate " + s.path("host_ed25519-cert.pub")
+	for _, c := range []struct {
+		name    string
+		options []string
+		known   string
+		says    string
+	}{
+		{"good", []string{"-n", "box,127.0.0.1"}, "@cert-authority [127.*]:* ", ""},
+		{"for another host", []string{"-n", "other"}, "@cert-authority * ", "the certificate of 127.0.0.1 is of the authority in " + s.path("known_hosts") + ":1, but does not hold"},
+		{"expired", []string{"-n", "127.0.0.1", "-V", "20200101:20200102"}, "@cert-authority * ", "does not hold"},
+		{"its authority is unknown", []string{"-n", "127.0.0.1"}, "@cert-authority other ", "StrictHostKeyChecking is yes"},
+		{"its authority is revoked", []string{"-n", "127.0.0.1"}, "@cert-authority * CA\n@revoked * ", "revoked by " + s.path("known_hosts") + ":2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			authority := s.sign(t, c.options...)
+			again := s.again(t, certificate)
+			again.write(t, "known_hosts", strings.ReplaceAll(c.known, "CA", authority)+authority+"\n")
+			_, err := dial(t, again.config(t, "StrictHostKeyChecking yes"))
+			if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("%v, want one that says %q", err, c.says)
+			}
+		})
+	}
+	// Where no authority is known, the key in the certificate is like any other.
+	s.sign(t, "-n", "127.0.0.1")
+	again := s.again(t, certificate)
+	again.write(t, "known_hosts", "")
+	for _, line := range []string{"HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com,ssh-ed25519", "StrictHostKeyChecking yes"} {
+		mustDial(t, again.config(t, line))
+	}
+	if known := again.read(t, "known_hosts"); known != "[127.0.0.1]:"+again.port+" "+trimmed(again.read(t, "host_ed25519.pub"))+"\n" {
+		t.Errorf("known_hosts has %q", known)
+	}
+}
+
+// trimmed is a public key without its comment.
+func trimmed(line string) string { return strings.Join(strings.Fields(line)[:2], " ") }
+
+func TestKeysMayBeRevokedByFilesOfTheirOwn(t *testing.T) {
+	s := serve(t)
+	s.write(t, "revoked", "# hi\n"+s.read(t, "host_ecdsa.pub")+s.read(t, "host_ed25519.pub"))
+	if _, err := dial(t, s.config(t, "RevokedHostKeys "+s.path("revoked"))); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), "revoked by "+s.path("revoked")+":") {
+		t.Errorf("revoked: %v", err)
+	}
+	s.write(t, "revoked", s.read(t, "id.pub"))
+	if _, err := dial(t, s.config(t, "RevokedHostKeys "+s.path("revoked"))); err != nil {
+		t.Errorf("another is revoked: %v", err)
+	}
+	s.write(t, "revoked", "what\n")
+	for file, says := range map[string]string{"revoked": "revoked:1 is no public key", "none": "no such file"} {
+		if _, err := dial(t, s.config(t, "RevokedHostKeys "+s.path(file))); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestACommandMayKnowHosts(t *testing.T) {
+	s := serve(t)
+	s.write(t, "know", "#!/bin/sh\necho \"$@\" >>"+s.path("asked")+"\necho \"$2 $(cat "+s.path("host_ed25519.pub")+")\"\n")
+	if err := os.Chmod(s.path("know"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mustDial(t, s.config(t, "StrictHostKeyChecking yes", "KnownHostsCommand "+s.path("know")+` %I %H "%r is %%" %t`))
+	here := "[127.0.0.1]:" + s.port
+	if got, want := s.read(t, "asked"), fmt.Sprintf("ORDER %s %s is %% NONE\nHOSTNAME %[1]s %[2]s is %% ssh-ed25519\n", here, me(t)); got != want {
+		t.Errorf("it was asked\n%swant\n%s", got, want)
+	}
+	for command, says := range map[string]string{
+		"/bin/sh -c 'echo oh >&2; exit 3'": "KnownHostsCommand: exit status 3: oh",
+		"/nowhere":                         "KnownHostsCommand: no such file",
+		"know":                             "absolute path",
+		"/bin/echo %Z":                     "%Z, which is no token",
+		"/bin/yes":                         "prints more than",
+	} {
+		if _, err := dial(t, s.config(t, "KnownHostsCommand "+command)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want an error that says %s", command, err, says)
+		}
+	}
+	set(t, &commandLimit, 200*time.Millisecond)
+	if _, err := dial(t, s.config(t, "KnownHostsCommand /bin/sleep 300")); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), "does not end") {
+		t.Errorf("one that hangs: %v", err)
 	}
 }
 
@@ -140,7 +264,7 @@ func TestAHostKeyThatChangesOnTheWayIsRefused(t *testing.T) {
 		}
 		return key
 	}
-	known, err := newHostKeys(settings{HostName: "box", Port: 22, UserKnownHosts: []string{s.path("known_hosts")}}, func(string) {})
+	known, err := newHostKeys(t.Context(), settings{HostName: "box", Port: 22, UserKnownHosts: []string{s.path("known_hosts")}}, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

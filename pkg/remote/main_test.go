@@ -93,9 +93,26 @@ func serve(t *testing.T, lines ...string) *server {
 		"ListenAddress 127.0.0.1", "Port "+s.port, "AuthorizedKeysFile "+s.path("authorized_keys"),
 		"StrictModes no", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no",
 		"MaxStartups 100", "PidFile none"), "\n")+"\n")
-	cmd := exec.Command(sshd, "-D", "-e", "-f", s.path("sshd_config"))
+	s.begin(t, sshd, s.path("sshd_config"))
+	return s
+}
+
+// again is one more sshd with the same files, and more lines.
+func (s *server) again(t *testing.T, lines ...string) *server {
+	t.Helper()
+	other := *s
+	other.port = freePort(t)
+	s.write(t, "sshd_config."+other.port, strings.ReplaceAll(s.read(t, "sshd_config"), "Port "+s.port+"\n", "Port "+other.port+"\n")+strings.Join(lines, "\n")+"\n")
+	other.begin(t, "/usr/sbin/sshd", s.path("sshd_config."+other.port))
+	return &other
+}
+
+func (s *server) begin(t *testing.T, sshd, config string) {
+	t.Helper()
+	cmd := exec.Command(sshd, "-D", "-e", "-f", config)
 	s.log = &buffer{}
 	cmd.Stderr = s.log
+	cmd.WaitDelay = time.Second // what its sessions began may go on
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,12 +126,11 @@ func serve(t *testing.T, lines ...string) *server {
 	for range 100 {
 		if conn, err := net.Dial("tcp", "127.0.0.1:"+s.port); err == nil {
 			conn.Close()
-			return s
+			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatal("sshd does not listen")
-	return nil
 }
 
 func freePort(t *testing.T) string {

@@ -142,11 +142,55 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 			err = &ofHost{err, ownWords(cfg, s, err)}
 		}
 	}()
+	h = &Host{
+		login:    s.User + "@" + address(s),
+		channels: make(chan struct{}, maxChannels),
+		log:      cfg.Log,
+		ended:    make(chan struct{}),
+	}
+	if cfg.jumps == nil {
+		h.jumps = &jumps{}
+		cfg.jumps = h.jumps
+		defer func() {
+			if err != nil {
+				cfg.jumps.close()
+			}
+		}()
+	}
+	h.conn, err = connectNatively(ctx, cfg, s, waited)
+	// A jump host of that kind has the host behind it reached so.
+	if only := (*needsOpenSSH)(nil); errors.As(err, &only) && len(cfg.way) == 0 {
+		h.conn, err = connectWithOpenSSH(ctx, cfg, s, only)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h.tasks.Go(crash.Guarded(func() { h.conn.Wait(); close(h.ended) }))
+	if _, ours := h.conn.(native); ours { // ssh sees to it by itself
+		h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.AliveInterval, s.AliveCount) }))
+	}
+	if s.User != "root" {
+		h.program, h.needsRoot = escalation.Of(cfg.Escalate), cfg.Escalate != nil
+		h.passwords, h.node = cfg.Passwords, cfg.Node
+		if h.node == "" {
+			h.node = cfg.Host
+		}
+	}
+	return h, nil
+}
+
+// connectNatively connects with our own client. It fails with a [needsOpenSSH] where
+// that cannot do what ssh_config wants. waited is whether the host had to wait for
+// people.
+func connectNatively(ctx context.Context, cfg Config, s settings, waited *bool) (Conn, error) {
+	if len(s.OnlyOpenSSH) > 0 {
+		return nil, &needsOpenSSH{why: s.OnlyOpenSSH[0]}
+	}
 	offered, err := choose(s, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := newHostKeys(s, cfg.Note)
+	keys, err := newHostKeys(ctx, s, cfg.Note)
 	if err != nil {
 		return nil, err
 	}
@@ -158,49 +202,22 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 	if err != nil {
 		return nil, err
 	}
-	if cfg.jumps == nil {
-		own := &jumps{}
-		cfg.jumps = own
-		defer func() {
-			if err != nil {
-				own.close()
-			} else {
-				h.jumps = own
-			}
-		}()
-	}
 	cfg.Log.Debug().Str("address", address(s)).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
-	d := &dialing{cfg, s, ids, clientConfig(s, ids, keys, offered)}
+	d := &dialing{cfg, s, ids, keys, clientConfig(s, ids, keys, offered)}
 	ids.waited = false // by the host
 	client, err := d.login(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ids.methods.accepted()
-	h = &Host{
-		conn:     native{&goph.Client{Client: client}},
-		login:    s.User + "@" + address(s),
-		channels: make(chan struct{}, maxChannels),
-		log:      cfg.Log,
-		ended:    make(chan struct{}),
-	}
-	h.tasks.Go(crash.Guarded(func() { h.conn.Wait(); close(h.ended) }))
-	h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.AliveInterval, s.AliveCount) }))
-	if s.User != "root" {
-		h.program, h.needsRoot = escalation.Of(cfg.Escalate), cfg.Escalate != nil
-		h.passwords, h.node = cfg.Passwords, cfg.Node
-		if h.node == "" {
-			h.node = cfg.Host
-		}
-	}
-	return h, nil
+	return native{&goph.Client{Client: client}}, nil
 }
 
 func clientConfig(s settings, ids *identities, keys *hostKeys, offered algorithms) *ssh.ClientConfig {
 	config := &ssh.ClientConfig{
 		User:              s.User,
 		HostKeyCallback:   keys.check,
-		HostKeyAlgorithms: keys.algorithms(),
+		HostKeyAlgorithms: keys.algorithms(offered.hostKeys),
 	}
 	config.RekeyThreshold = uint64(max(s.RekeyBytes, 0))
 	ids.methods = newMethods(ids, s)

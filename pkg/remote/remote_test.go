@@ -2,8 +2,6 @@ package remote
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"io"
@@ -13,29 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
-
-func TestAlgorithmsThatWeCannotDoAreNotReplacedByOthers(t *testing.T) {
-	s := serve(t)
-	for _, option := range []string{"Ciphers aes128-cbc", "MACs hmac-md5", "KexAlgorithms diffie-hellman-group1-sha1"} {
-		_, err := dial(t, s.config(t, option))
-		if name, _, _ := strings.Cut(option, " "); err == nil || !strings.Contains(err.Error(), strings.ToLower(name)) {
-			t.Errorf("%s: %v, want an error that names the option", option, err)
-		}
-	}
-	if _, err := dial(t, s.config(t, "Ciphers aes128-cbc,aes256-ctr")); err != nil {
-		t.Errorf("one of two ciphers is supported: %v", err)
-	}
-}
-
-func TestAnOptionWeDoNotFollowIsNamed(t *testing.T) {
-	s := serve(t)
-	_, err := dial(t, s.config(t, "PKCS11Provider /provider.so"))
-	if err == nil || !strings.Contains(err.Error(), "pkcs11provider") || strings.Contains(err.Error(), "/provider.so") {
-		t.Errorf("error %v, want one that names pkcs11provider alone", err)
-	}
-}
 
 func TestOptionsOfSSHGoBeforeItsConfiguration(t *testing.T) {
 	s := serve(t)
@@ -44,101 +20,6 @@ func TestOptionsOfSSHGoBeforeItsConfiguration(t *testing.T) {
 	cfg.SSHOptions = []string{"-4p" + s.port, "-i", s.path("id")}
 	if err := mustDial(t, cfg).Run(t.Context(), "true", nil, nil, nil); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestRunCarriesBytesAndStatus(t *testing.T) {
-	s := serve(t)
-	h := mustDial(t, s.config(t))
-	payload := bytes.Repeat([]byte("\x00\xff\n'$x"), 300_000)
-	var out, errs bytes.Buffer
-	if err := h.Run(t.Context(), `sh -c 'echo oops >&2; cat'`, bytes.NewReader(payload), &out, &errs); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(out.Bytes(), payload) || errs.String() != "oops\n" {
-		t.Error("the bytes did not arrive as they were")
-	}
-	var exit *ExitError
-	if err := h.Run(t.Context(), "sh -c 'exit 7'", nil, nil, nil); !errors.As(err, &exit) || exit.ExitStatus() != 7 {
-		t.Errorf("error %v, want status 7", err)
-	}
-	if err := h.Run(t.Context(), "exec sh -c 'kill -TERM $$'", nil, nil, nil); !errors.As(err, &exit) || exit.Signal != "TERM" {
-		t.Errorf("error %v, want signal TERM", err)
-	}
-}
-
-func TestManyCommandsAtOnceQueue(t *testing.T) {
-	for _, sessions := range []string{"MaxSessions 10", "MaxSessions 2", "MaxSessions 1"} { // the default, and less than we open
-		t.Run(sessions, func(t *testing.T) {
-			h := mustDial(t, serve(t, sessions).config(t))
-			var all sync.WaitGroup
-			for range 20 {
-				all.Go(func() {
-					var out bytes.Buffer
-					if err := h.Run(t.Context(), "echo hi", nil, &out, nil); err != nil || out.String() != "hi\n" {
-						t.Errorf("%v: %q", err, out.String())
-					}
-				})
-			}
-			all.Wait()
-		})
-	}
-}
-
-func TestAHostThatOpensNoFurtherSessionIsTold(t *testing.T) {
-	set(t, &sessionLimit, 200*time.Millisecond)
-	h := mustDial(t, serve(t, "MaxSessions 0").config(t))
-	if err := h.Run(t.Context(), "true", nil, nil, nil); err == nil || errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), "MaxSessions") {
-		t.Errorf("error %v, want one that says MaxSessions", err)
-	}
-}
-
-func TestRunEndsEarlyThoughStdinStaysOpen(t *testing.T) {
-	s := serve(t)
-	h := mustDial(t, s.config(t))
-	stdin, feed := io.Pipe()
-	defer feed.Close()
-	if err := h.Run(t.Context(), "true", stdin, nil, nil); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestACancelledCommandEndsAtOnceOnBothSides(t *testing.T) {
-	s := serve(t)
-	h := mustDial(t, s.config(t))
-	ctx, cancel := context.WithCancelCause(t.Context())
-	why := errors.New("enough")
-	time.AfterFunc(300*time.Millisecond, func() { cancel(why) })
-	stdin, feed := io.Pipe()
-	defer feed.Close()
-	begin := time.Now()
-	marker := s.path("ended")
-	err := h.Run(ctx, "sh -c 'cat; touch "+marker+"'", stdin, nil, nil)
-	if !errors.Is(err, why) || time.Since(begin) > 2*time.Second {
-		t.Errorf("error %v after %v", err, time.Since(begin))
-	}
-	for range 50 {
-		if _, err := os.Stat(marker); err == nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Error("the command on the host goes on")
-}
-
-// A connection that falls silent, as behind a pulled cable: a proxy holds the
-// bytes and closes nothing.
-func TestADeadConnectionIsNoticed(t *testing.T) {
-	s := serve(t)
-	proxy := newProxy(t, "127.0.0.1:"+s.port)
-	h := mustDial(t, s.configAt(t, proxy.port, "ServerAliveInterval 1", "ServerAliveCountMax 2"))
-	time.AfterFunc(300*time.Millisecond, proxy.freeze)
-	begin := time.Now()
-	stdin, feed := io.Pipe()
-	defer feed.Close()
-	err := h.Run(t.Context(), "cat", stdin, nil, nil)
-	if !errors.Is(err, ErrConnectionLost) || time.Since(begin) > 10*time.Second {
-		t.Errorf("error %v after %v, want ErrConnectionLost", err, time.Since(begin))
 	}
 }
 

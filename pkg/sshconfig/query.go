@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,11 +53,13 @@ func (q Query) Settings(ctx context.Context) (Settings, error) {
 	case !Installed():
 		return q.withoutOpenSSH()
 	}
-	found, err := sshG(ctx, append(q.arguments(words), "--", q.Host)...)
+	asked := q.Host
+	found, err := sshG(ctx, append(q.arguments(words), "--", asked)...)
 	// ssh itself does not reach what is in brackets, but has lines for it where
 	// ssh_config names another host. Where not, those for the address are meant.
 	if plain := unbracketed(q.Host); err == nil && plain != q.Host && strings.EqualFold(found.one("hostname"), q.Host) {
-		found, err = sshG(ctx, append(q.arguments(words), "--", plain)...)
+		asked = plain
+		found, err = sshG(ctx, append(q.arguments(words), "--", asked)...)
 	}
 	if err != nil {
 		return Settings{}, err
@@ -65,14 +68,49 @@ func (q Query) Settings(ctx context.Context) (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
-	if err := refuseUnsupported(found, defaults); err != nil {
-		return Settings{}, err
-	}
 	s, err := read(q.Host, found, defaults)
+	s.Asked, s.OnlyOpenSSH = asked, onlyOpenSSH(found, defaults)
 	if err == nil {
 		s.gate, err = q.jump(s.ProxyJump)
 	}
 	return s, err
+}
+
+// Command is what stands on the command line of an ssh that connects, but for the
+// host (see Settings.Asked). file is read in the place of what ssh would read, if it
+// is not "".
+func (q Query) Command(file string) []string {
+	words, _ := Arguments(q.Options) // Settings has told what is wrong
+	args := q.arguments(words)
+	if file != "" {
+		args = append(args, "-F", file)
+	}
+	return args
+}
+
+// Defaulting is the text of a file that says what ssh would read, and after that some
+// lines, which hold where nothing else was said: for jump hosts, too, for which ssh
+// calls itself with nothing else of its command line.
+func (q Query) Defaulting(lines ...string) (string, error) {
+	files := []string{"~/.ssh/config", "/etc/ssh/ssh_config"}
+	if file := q.configFile(); file == "none" { // as for ssh
+		files = nil
+	} else if file != "" {
+		path, err := filepath.Abs(file)
+		if err != nil {
+			return "", err
+		}
+		files = []string{path}
+	}
+	var text strings.Builder
+	for _, file := range files {
+		fmt.Fprintf(&text, "Include \"%s\"\n", file)
+	}
+	text.WriteString("Host *\n")
+	for _, line := range lines {
+		text.WriteString(line + "\n")
+	}
+	return text.String(), nil
 }
 
 // arguments are ssh's. It takes the first -p and -l, but the last -F.

@@ -137,3 +137,37 @@ func TestFewSSHRunAtOnce(t *testing.T) {
 		t.Errorf("so many ran: %s", seen)
 	}
 }
+
+func TestADefaultHoldsWhereNothingElseWasSaid(t *testing.T) {
+	config := file(t, "Host box\n Port 7\nHost other\n ConnectTimeout 7\n")
+	q := Query{Host: "box", File: "/dev/null", Options: []string{"-F", config}}
+	text, err := q.Defaulting("Port 9", "ConnectTimeout 9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Query{Host: "box", File: file(t, text)}.Settings(t.Context())
+	if err != nil || s.Port != 7 || s.ConnectTimeout != 9*time.Second {
+		t.Errorf("%d, %s, %v", s.Port, s.ConnectTimeout, err)
+	}
+}
+
+func TestWhatOnlySSHCanDoIsTold(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                               "",
+		"PKCS11Provider none\nTunnel no": "",
+		"PKCS11Provider /x.so":           "pkcs11provider",
+		"SecurityKeyProvider internal":   "",
+		"ProxyUseFdpass yes\nTunnel yes": "proxyusefdpass tunnel",
+		"VerifyHostKeyDNS yes":           "",
+		"VerifyHostKeyDNS yes\nStrictHostKeyChecking yes": "verifyhostkeydns",
+	} {
+		s, err := Query{Host: "box", File: file(t, text)}.Settings(t.Context())
+		if got := strings.Join(s.OnlyOpenSSH, " "); err != nil || got != want {
+			t.Errorf("%q: %q, %v; want %q", text, got, err, want)
+		}
+	}
+	found := options{"novelty": {"yes"}, "host": {"box"}}
+	if got := onlyOpenSSH(found, options{"novelty": {"no"}}); !slices.Equal(got, []string{"novelty"}) {
+		t.Errorf("an option of a newer OpenSSH: %q", got)
+	}
+}

@@ -34,8 +34,11 @@ type Settings struct {
 	PasswordPrompts                                int      // how often a password is asked for
 
 	UserKnownHosts, GlobalKnownHosts []string
-	Strict                           bool     // StrictHostKeyChecking yes: an unknown key is refused
-	Hash                             bool     // HashKnownHosts
+	Strict                           bool // StrictHostKeyChecking yes: an unknown key is refused
+	Hash                             bool // HashKnownHosts
+	RevokedHostKeys                  []string
+	knownHostsCommand                string
+	tokens                           map[string]string
 	HostKeyAlgorithms                []string // empty: as known_hosts and the defaults suggest
 
 	Ciphers, MACs, KeyExchanges []string // as set; empty: OpenSSH's own
@@ -47,6 +50,11 @@ type Settings struct {
 	AliveCount         int
 
 	Warnings []string // of ssh, for people
+
+	Asked       string   // the name that ssh was asked about
+	OnlyOpenSSH []string // set options that only the ssh program can follow
+	GSSAPI      bool     // whether ssh would try to log in so
+	HostBased   bool
 }
 
 // Deadlines where ssh_config sets none. OpenSSH would wait for ever.
@@ -124,6 +132,10 @@ func (s *Settings) readPaths(given string, found, defaults options) error {
 	if s.UserKnownHosts, err = paths.expandAll("userknownhostsfile", strings.Fields(found.one("userknownhostsfile"))); err != nil {
 		return err
 	}
+	if s.RevokedHostKeys, err = paths.expandAll("revokedhostkeys", found["revokedhostkeys"]); err != nil {
+		return err
+	}
+	s.knownHostsCommand, s.tokens = found.one("knownhostscommand"), paths.tokens
 	for _, file := range strings.Fields(found.one("globalknownhostsfile")) { // no tokens here
 		if rest, ok := strings.CutPrefix(file, "~/"); ok {
 			file = filepath.Join(paths.home, rest)

@@ -1,15 +1,12 @@
 package sshconfig
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // ssh_config(5) options that are honoured: read and its helpers say how, and the
 // fields of Settings what for.
 var honoured = []string{
 	"host", "hostname", "user", "port", "identityfile", "identityagent", "identitiesonly", "certificatefile",
-	"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "hostkeyalgorithms", "stricthostkeychecking", "hashknownhosts",
+	"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "hostkeyalgorithms", "stricthostkeychecking", "hashknownhosts", "revokedhostkeys", "knownhostscommand",
 	"ciphers", "macs", "kexalgorithms", "addressfamily", "connecttimeout", "serveraliveinterval", "serveralivecountmax",
 	"proxyjump", "proxycommand", "connectionattempts", "bindaddress", "bindinterface", "rekeylimit",
 	"canonicalizehostname", "canonicaldomains", "canonicalizefallbacklocal", "canonicalizemaxdots", "canonicalizepermittedcnames",
@@ -21,32 +18,39 @@ var honoured = []string{
 var harmless = []string{
 	"addkeystoagent", "checkhostip", "clearallforwardings", "compression",
 	"controlmaster", "controlpath", "controlpersist", "enableescapecommandline",
-	"enablesshkeysign", "escapechar", "exitonforwardfailure", "fingerprinthash", "forkafterauthentication",
-	"forwardagent", "forwardx11", "forwardx11timeout", "forwardx11trusted", "gatewayports",
-	"gssapiauthentication", "gssapidelegatecredentials", "gssapikexalgorithms", "gssapikeyexchange",
-	"gssapirenewalforcesrekey", "gssapitrustdns", "gssapiclientidentity", "gssapiserveridentity",
-	"hostbasedacceptedalgorithms", "hostbasedauthentication", "ipqos",
+	"escapechar", "exitonforwardfailure", "fingerprinthash", "forkafterauthentication",
+	"forwardagent", "forwardx11", "forwardx11timeout", "forwardx11trusted", "gatewayports", "ipqos",
 	"localforward", "remoteforward", "dynamicforward", "loglevel", "logverbose",
 	"nohostauthenticationforlocalhost", "obscurekeystroketiming",
 	"permitlocalcommand", "localcommand", "permitremoteopen",
 	"remotecommand", "requesttty", "sendenv", "setenv", "sessiontype", "stdinnull",
-	"streamlocalbindmask", "streamlocalbindunlink", "syslogfacility", "tag", "tcpkeepalive", "tunnel",
-	"tunneldevice", "updatehostkeys", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
+	"streamlocalbindmask", "streamlocalbindunlink", "syslogfacility", "tag", "tcpkeepalive",
+	"updatehostkeys", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
 	"xauthlocation", "casignaturealgorithms", "channeltimeout", "ignoreunknown", "pubkeyacceptedalgorithms", "requiredrsasize",
 	"verifyhostkeydns",
 }
 
-// refuseUnsupported names the first option that would change what OpenSSH does
-// and that we would silently not follow. Its value may be nobody's business.
-func refuseUnsupported(found, defaults options) error {
+// Options whose values other than the default only the ssh program can follow. So it
+// is with all that none of the lists has, which ssh knows.
+var openSSHsAlone = []string{"pkcs11provider", "securitykeyprovider", "proxyusefdpass", "tunnel", "tunneldevice"}
+
+// Ways to log in that ssh tries where the host refuses what we can do.
+var openSSHsLogins = []string{
+	"gssapiauthentication", "gssapidelegatecredentials", "gssapikexalgorithms", "gssapikeyexchange", "gssapirenewalforcesrekey", "gssapitrustdns", "gssapiclientidentity",
+	"gssapiserveridentity", "hostbasedauthentication", "hostbasedacceptedalgorithms", "enablesshkeysign",
+}
+
+// onlyOpenSSH are the options that only ssh can follow, of those that are set.
+func onlyOpenSSH(found, defaults options) (names []string) {
 	for _, name := range found.names() {
-		if slices.Contains(honoured, name) || slices.Contains(harmless, name) {
-			continue
+		listed := slices.Contains(honoured, name) || slices.Contains(harmless, name) || slices.Contains(openSSHsLogins, name)
+		none := slices.Equal(found[name], []string{"none"}) || slices.Equal(found[name], []string{"no"}) || slices.Equal(found[name], []string{"false"})
+		if !listed && !none && !slices.Equal(found[name], defaults[name]) {
+			names = append(names, name)
 		}
-		if slices.Equal(found[name], defaults[name]) || slices.Equal(found[name], []string{"none"}) {
-			continue
-		}
-		return fmt.Errorf("ssh_config or deployment.sshOptions sets %s, which is not supported yet: unset it for this host (Match, or another file with --ssh-config)", name)
 	}
-	return nil
+	if found.yes("stricthostkeychecking") && found.yes("verifyhostkeydns") {
+		names = append(names, "verifyhostkeydns") // the one way to come to trust a key then
+	}
+	return names
 }

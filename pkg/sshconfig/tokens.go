@@ -29,7 +29,7 @@ const (
 )
 
 func probes() (args []string) {
-	for _, option := range []string{"IdentityFile", "CertificateFile", "IdentityAgent", "UserKnownHostsFile"} {
+	for _, option := range []string{"IdentityFile", "CertificateFile", "IdentityAgent", "UserKnownHostsFile", "RevokedHostKeys"} {
 		args = append(args, "-o", option+"="+probe)
 	}
 	return args

@@ -36,7 +36,8 @@ var allowed = map[string][]string{
 	"pkg/escalation": {"pkg/ask", "pkg/secret"},
 	"pkg/keysource":  {"pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/sshconfig":  {"pkg/child"},
-	"pkg/remote":     {"pkg/ask", "pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
+	"pkg/remote":     {"pkg/ask", "pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/knownhosts", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
+	"pkg/knownhosts": {},
 	"pkg/hostscript": {"pkg/crash"},
 	"pkg/local":      {"pkg/crash"},
 	"pkg/shell":      {"pkg/crash", "pkg/hostscript"},
@@ -53,9 +54,8 @@ var allowed = map[string][]string{
 var alone = map[string][]string{
 	"github.com/urfave/cli/v2": {"pkg/cli"},
 	"github.com/melbahja/goph": {"pkg/remote"},
-	"golang.org/x/crypto/ssh":  {"pkg/remote"},
+	"golang.org/x/crypto/ssh":  {"pkg/knownhosts", "pkg/remote"},
 
-	"github.com/skeema/knownhosts":       {"pkg/remote"},
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive"},

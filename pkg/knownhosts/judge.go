@@ -1,0 +1,124 @@
+package knownhosts
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"slices"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// Host is what a host may be called in a file.
+type Host struct {
+	Name string // or its address, or what HostKeyAlias says
+	Port int    // 0 for an alias, which stands without one
+}
+
+// names are those to look for: on a port of its own a host is another one than on
+// the usual, but for the same key.
+func (h Host) names() (name, plain string) {
+	name = knownhosts.Normalize(net.JoinHostPort(h.Name, port(h.Port)))
+	return name, knownhosts.Normalize(net.JoinHostPort(h.Name, "22"))
+}
+
+// String is how files call the host.
+func (h Host) String() string { name, _ := h.names(); return name }
+
+// Verdict is what the files say of a key.
+type Verdict struct {
+	Kind  Kind
+	Entry Entry // that says so, unless it is unknown or trusted
+	Why   error // of Refused
+}
+
+// Kind of a verdict.
+type Kind int
+
+// Kinds of verdicts.
+const (
+	Unknown Kind = iota // no key of this type is known
+	Trusted
+	Changed // another key of this type is known
+	Revoked
+	Refused // a certificate of an authority that is trusted, but not for this
+)
+
+// Judge says what becomes of a key that a host shows.
+func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
+	name, plain := h.names()
+	keys := []ssh.PublicKey{key}
+	certificate, certified := key.(*ssh.Certificate)
+	if certified {
+		keys = []ssh.PublicKey{key, certificate.Key, certificate.SignatureKey}
+	}
+	for _, e := range k.of(name, revoked) {
+		if slices.ContainsFunc(keys, func(key ssh.PublicKey) bool { return same(key, e.Key) }) {
+			return Verdict{Kind: Revoked, Entry: e}
+		}
+	}
+	if certified {
+		for _, e := range k.of(name, authority) {
+			if same(e.Key, certificate.SignatureKey) {
+				return vouched(h, certificate, e)
+			}
+		}
+		key = certificate.Key // as if it came without, as for OpenSSH
+	}
+	var other *Entry
+	for _, e := range k.of(name, "") {
+		if same(e.Key, key) {
+			return Verdict{Kind: Trusted}
+		}
+		if e.Key.Type() == key.Type() && other == nil {
+			other = &e
+		}
+	}
+	if other != nil {
+		return Verdict{Kind: Changed, Entry: *other}
+	}
+	if plain != name && slices.ContainsFunc(k.of(plain, ""), func(e Entry) bool { return same(e.Key, key) }) {
+		return Verdict{Kind: Trusted}
+	}
+	return Verdict{}
+}
+
+// vouched judges a certificate of an authority that is trusted for the host.
+func vouched(h Host, certificate *ssh.Certificate, by Entry) Verdict {
+	err := errors.New("it is one for users")
+	if certificate.CertType == ssh.HostCert {
+		err = (&ssh.CertChecker{}).CheckCert(h.Name, certificate)
+	}
+	if err != nil {
+		return Verdict{Kind: Refused, Entry: by, Why: err}
+	}
+	return Verdict{Kind: Trusted}
+}
+
+// Algorithms are those to ask the host for, of all that can be done, so that one
+// with several keys shows what can be judged: a certificate where an authority is
+// known, else a key of a type that is known, else any key.
+func (k Known) Algorithms(h Host, can []string) (ask []string) {
+	name, plain := h.names()
+	types := k.of(name, "")
+	if len(types) == 0 && plain != name {
+		types = k.of(plain, "")
+	}
+	certificates := len(k.of(name, authority)) > 0
+	for _, algorithm := range can {
+		if base, certified := withoutCertificate(algorithm); certified {
+			if certificates {
+				ask = append(ask, algorithm)
+			}
+		} else if len(types) == 0 || slices.ContainsFunc(types, func(e Entry) bool { return e.Key.Type() == base }) {
+			ask = append(ask, algorithm)
+		}
+	}
+	if len(ask) == 0 {
+		return can
+	}
+	return ask
+}
+
+func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }

@@ -1,0 +1,64 @@
+package knownhosts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// lockLimit is how long another deployer may hold the lock of a file. Without it
+// the line is added all the same, in one write, as ssh does, which has no lock.
+var lockLimit = 5 * time.Second
+
+// Learn adds the key of a host to a file that lacks it, and makes the file, which
+// then is its owner's alone. What came to be known meanwhile, as from another
+// process, is judged first: the verdict is Unknown where a line was added.
+func Learn(ctx context.Context, file string, h Host, key ssh.PublicKey, hashed bool) (Verdict, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return Verdict{}, err
+	}
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return Verdict{}, err
+	}
+	defer f.Close() // and the lock with it
+	lock(ctx, f)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Verdict{}, err
+	}
+	var now Known
+	now.Add(file, string(text))
+	if v := now.Judge(h, key); v.Kind != Unknown {
+		return v, nil
+	}
+	name := h.String()
+	if hashed {
+		name = knownhosts.HashHostname(name)
+	}
+	added := fmt.Sprintf("%s %s\n", name, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))))
+	if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
+		added = "\n" + added
+	}
+	_, err = f.WriteString(added)
+	return Verdict{}, err
+}
+
+// lock waits for the lock of a file, see lockLimit.
+func lock(ctx context.Context, f *os.File) {
+	for begin := time.Now(); time.Since(begin) < lockLimit && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return // it is ours, or the file system has none
+		}
+	}
+}

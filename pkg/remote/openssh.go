@@ -1,0 +1,296 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/child"
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/scratch"
+)
+
+// needsOpenSSH is a host that only the ssh program can connect to.
+type needsOpenSSH struct {
+	why   string // an option, or what is in it
+	cause error  // how our own client failed; nil if it did not try
+}
+
+func (e *needsOpenSSH) Error() string {
+	if e.cause != nil {
+		return e.cause.Error()
+	}
+	return fmt.Sprintf("%s is for the ssh program alone", e.why)
+}
+
+func (e *needsOpenSSH) Unwrap() error { return e.cause }
+
+// loginByOpenSSH is what ssh may let us in with where the host refused all that we
+// can do; "" if there is nothing.
+func loginByOpenSSH(s settings, wanted []string) string {
+	securityKey := func(path string) bool {
+		key := readPublic(path + ".pub")
+		return key != nil && strings.HasPrefix(key.Type(), "sk-")
+	}
+	switch {
+	case s.GSSAPI && slices.Contains(wanted, "gssapi-with-mic"):
+		return "GSSAPIAuthentication"
+	case s.HostBased && slices.Contains(wanted, "hostbased"):
+		return "HostbasedAuthentication"
+	case slices.Contains(wanted, "publickey") && slices.ContainsFunc(s.IdentityFiles, securityKey):
+		return "an IdentityFile on a security key"
+	}
+	return ""
+}
+
+// connectWithOpenSSH makes the connection that our own client cannot make.
+func connectWithOpenSSH(ctx context.Context, cfg Config, s settings, only *needsOpenSSH) (Conn, error) {
+	cfg.Log.Debug().Str("for", only.why).Msg("connecting with the ssh program")
+	m, err := startMaster(ctx, cfg, s)
+	if err == nil {
+		return m, nil
+	}
+	if only.cause != nil && errors.Is(err, ErrAuth) {
+		return nil, only.cause
+	}
+	return nil, err
+}
+
+// master is an ssh that holds a connection, over which it opens sessions for us.
+type master struct {
+	socket string // in a folder that nobody else can enter
+	mark   child.Mark
+	end    context.CancelFunc
+	done   chan struct{} // closed when it has ended
+	said   *tail
+}
+
+// masterGrace is how long it may take to end.
+const masterGrace = 2 * time.Second
+
+// startMaster has the ssh program connect. It asks nothing, as a terminal has one
+// owner, and never accepts a key that is not the known one.
+func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
+	dir, remove, err := scratch.Dir()
+	if err != nil {
+		return nil, err
+	}
+	m := &master{socket: filepath.Join(dir, "m"), mark: child.NewMark(), done: make(chan struct{}), said: &tail{}}
+	if len(m.socket)+len(".0123456789abcdef") > maxSocketPath { // ssh makes it under such a name
+		remove()
+		return nil, fmt.Errorf("the path of the socket %s is too long: set TMPDIR to a shorter one", m.socket)
+	}
+	var file string
+	if s.ProxyJump != "" {
+		if file, err = forJumps(cfg, dir); err != nil {
+			remove()
+			return nil, err
+		}
+	}
+	// It lives as long as the connection, and not as the ctx that asked for it.
+	life, end := context.WithCancel(context.Background())
+	m.end = end
+	cmd := exec.CommandContext(life, "ssh", m.arguments(cfg, s, file)...)
+	cmd.Stderr = m.said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // ^C is not for it, and the terminal is ours
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = masterGrace
+	m.mark.Put(cmd)
+	go func() {
+		defer crash.Guard()
+		defer close(m.done)
+		defer remove()
+		defer end()
+		child.Run(cmd, syscall.SIGTERM, nil)
+		m.mark.Kill() // what ProxyCommand and such began
+	}()
+	if err := m.await(ctx, s.ConnectTimeout+handshakeGrace); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// arguments are ssh's, of which the first to settle something wins.
+func (m *master) arguments(cfg Config, s settings, file string) []string {
+	check := "accept-new" // as our own client does
+	if s.Strict {
+		check = "yes"
+	}
+	args := []string{"-M", "-N", "-T"}
+	for _, option := range []string{
+		"ControlPath=" + strings.ReplaceAll(m.socket, "%", "%%"), "ControlPersist=no", "BatchMode=yes", "StrictHostKeyChecking=" + check, "LogLevel=INFO",
+		fmt.Sprintf("ServerAliveInterval=%d", int(s.AliveInterval.Seconds())), fmt.Sprintf("ServerAliveCountMax=%d", s.AliveCount),
+		fmt.Sprintf("ConnectTimeout=%d", int(s.ConnectTimeout.Seconds())),
+		"ClearAllForwardings=yes", "ForwardX11=no", "PermitLocalCommand=no", "RemoteCommand=none", "ForkAfterAuthentication=no", "UpdateHostKeys=no", "VisualHostKey=no",
+	} {
+		args = append(args, "-o", option)
+	}
+	return append(append(args, cfg.query().Command(file)...), "--", s.Asked)
+}
+
+// forJumps makes a file for the ssh that reach jump hosts: they ask nothing either.
+func forJumps(cfg Config, dir string) (file string, err error) {
+	text, err := cfg.query().Defaulting("StrictHostKeyChecking accept-new", "BatchMode yes")
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "config")
+	return file, os.WriteFile(file, []byte(text), 0o600)
+}
+
+// await waits until sessions can be opened.
+func (m *master) await(ctx context.Context, limit time.Duration) error {
+	late := time.After(limit)
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		if link, err := dialMux(m.socket); err == nil {
+			return link.close()
+		}
+		select {
+		case <-m.done:
+			return m.failure()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-late:
+			return fmt.Errorf("%w: ssh does not connect within %s%s", ErrUnreachable, limit, m.said.after(": "))
+		case <-time.After(wait):
+		}
+	}
+}
+
+// failure is why ssh has ended, which it says on standard error.
+func (m *master) failure() error {
+	said := m.said.String()
+	kind := ErrUnreachable
+	switch {
+	case strings.Contains(said, "Host key verification failed") || strings.Contains(said, "HOST IDENTIFICATION HAS CHANGED") || strings.Contains(said, "REVOKED HOST KEY"):
+		kind = ErrHostKey
+	case strings.Contains(said, "Permission denied") || strings.Contains(said, "Too many authentication failures"):
+		kind = ErrAuth
+	}
+	lines := slices.DeleteFunc(strings.Split(said, "\n"), func(line string) bool { return strings.Trim(line, "@ \r") == "" })
+	return fmt.Errorf("%w: ssh says: %s", kind, hostscript.Said(strings.Join(lines, "; "), 600))
+}
+
+// Probe has the host run a command, as ssh has no question of its own for it.
+func (m *master) Probe() error {
+	session, err := m.Session("true")
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	stdin, err := session.Start(io.Discard, io.Discard)
+	if err != nil {
+		return err
+	}
+	stdin.Close()
+	return session.Wait()
+}
+
+func (m *master) Wait() { <-m.done }
+
+// Close ends ssh and what it began, and waits for that.
+func (m *master) Close() error {
+	m.end()
+	<-m.done
+	return nil
+}
+
+// Session implements [Conn]. The command begins here, with files in between that
+// hold its output until Start.
+func (m *master) Session(command string) (_ Session, err error) {
+	s := &muxSession{master: m}
+	var theirs []*os.File
+	defer func() {
+		for _, file := range theirs {
+			file.Close()
+		}
+		if err != nil {
+			s.Close()
+		}
+	}()
+	for i, ours := range []**os.File{&s.stdin, &s.stdout, &s.stderr} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		if *ours = read; i == 0 {
+			read, write, *ours = write, read, write
+		}
+		theirs = append(theirs, write)
+	}
+	if s.link, err = dialMux(m.socket); err != nil {
+		return nil, ErrConnectionLost
+	}
+	if err = s.link.open(command, theirs...); err != nil && !errors.Is(err, errRefused) {
+		err = fmt.Errorf("%w: %s", ErrConnectionLost, withoutGo(err))
+	}
+	return s, err
+}
+
+// muxSession is a session of a master.
+type muxSession struct {
+	master                *master
+	link                  *muxLink
+	stdin, stdout, stderr *os.File // our ends
+	reading               sync.WaitGroup
+	close                 sync.Once
+}
+
+func (s *muxSession) Start(stdout, stderr io.Writer) (io.WriteCloser, error) {
+	for _, stream := range []struct {
+		to   io.Writer
+		from io.Reader
+	}{{stdout, s.stdout}, {stderr, s.stderr}} {
+		s.reading.Go(func() {
+			defer crash.Guard()
+			io.Copy(stream.to, stream.from)
+		})
+	}
+	return s.stdin, nil
+}
+
+func (s *muxSession) Wait() error {
+	status, err := s.link.wait()
+	if err != nil { // no status: a signal ended it, or the connection
+		s.reading.Wait()
+		if link, err := dialMux(s.master.socket); err == nil {
+			link.close()
+			return &ExitError{Status: 255, Signal: unknownSignal}
+		}
+		return ErrConnectionLost
+	}
+	s.reading.Wait()
+	if status != 0 {
+		return &ExitError{Status: status}
+	}
+	return nil
+}
+
+// unknownSignal stands for the name of a signal, which ssh does not tell.
+const unknownSignal = "(which one is not known)"
+
+// Close has ssh close the session.
+func (s *muxSession) Close() error {
+	s.close.Do(func() {
+		if s.link != nil {
+			s.link.close()
+		}
+		for _, file := range []*os.File{s.stdin, s.stdout, s.stderr} {
+			if file != nil {
+				file.Close()
+			}
+		}
+	})
+	return nil
+}
