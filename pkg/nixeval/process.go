@@ -179,7 +179,7 @@ func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte)
 
 // killGrace is how long Nix may take to end after it was told to. An evaluation has
 // nothing to lose, and some versions do not listen while they evaluate.
-const killGrace = 800 * time.Millisecond
+const killGrace = 300 * time.Millisecond
 
 // longestTrace has room for a node with all that its keys have but for texts.
 const longestTrace = 64 << 20
