@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
@@ -70,6 +71,9 @@ type Asker struct {
 
 	lifetime context.Context
 	end      context.CancelCauseFunc
+
+	guarding sync.Once
+	unguard  func() // undoes Guard; nil
 }
 
 // errClosed is why nothing is asked any more.
@@ -161,8 +165,12 @@ func (a *Asker) Close(ctx context.Context) {
 	a.end(errClosed)
 	select {
 	case a.turn <- struct{}{}: // who waits for it gives up now
-		<-a.turn
+		defer func() { <-a.turn }()
 	case <-ctx.Done():
+	}
+	a.guarding.Do(func() {}) // not any more
+	if a.unguard != nil {
+		a.unguard()
 	}
 }
 

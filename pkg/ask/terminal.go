@@ -162,7 +162,7 @@ const look = 100 * time.Millisecond
 func (t *terminal) awaitForeground(ctx context.Context, note func(string)) error {
 	limited, cancel := context.WithTimeoutCause(ctx, AnswerLimit, fmt.Errorf("%w: the program runs in the background", ErrNobody))
 	defer cancel()
-	for told := false; !t.foreground(); {
+	for told := false; !t.ours(); {
 		if !told {
 			told = true
 			note("a question waits until the program is brought to the foreground (fg)")
@@ -176,9 +176,9 @@ func (t *terminal) awaitForeground(ctx context.Context, note func(string)) error
 	return nil
 }
 
-// foreground reports whether ours is the terminal's process group, or there is no
+// ours reports whether ours is the terminal's process group, or there is no
 // telling.
-func (t *terminal) foreground() bool {
+func (t *terminal) ours() bool {
 	group := 0
 	err := t.control(func(fd int) (err error) {
 		group, err = unix.IoctlGetInt(fd, unix.TIOCGPGRP)

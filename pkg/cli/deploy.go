@@ -204,6 +204,9 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 // secrets: a terminal shows it, and no log has it.
 func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
+	if asker(c.App).CanAttend() == nil {
+		r.Terminal = asker(c.App)
+	}
 	if onTerminal(c) && !screen(c.App).InJSON() {
 		r.Said = func(node, key, line string) {
 			d.report.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Private, Text: fmt.Sprintf("key %q: %s", key, line)})

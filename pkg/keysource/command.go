@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"time"
 	"unicode"
 
+	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/child"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -22,9 +24,10 @@ import (
 // by a program that it left behind.
 const pipeGrace = 2 * time.Second
 
-// command runs a keyCommand without a shell and takes its stdout. It has no
-// stdin and no terminal: it is one of many and cannot be talked to, and asking
-// for a passphrase must fail at once rather than wait in the background.
+// command runs a keyCommand without a shell and takes its stdout. It has no stdin.
+// Where there is a terminal it runs behind that, one of many, and may ask there when
+// its turn has come; otherwise asking for a passphrase fails at once rather than
+// waiting in the background.
 func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secret.Secret, error) {
 	if err := findProgram(key.Command); err != nil {
 		return secret.Secret{}, err
@@ -37,19 +40,29 @@ func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secr
 	name := program(key.Command)
 	defer tell.slow("the keyCommand " + name)()
 
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(), ErrTimeout)
-	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	limit := r.timeout()
+	timer := time.AfterFunc(limit, func() { stop(ErrTimeout) })
+	defer timer.Stop()
 	stdout := &bounded{overflow: func() { stop(ErrTooLarge) }}
 	stderr := &ending{}
 	live := &lines{to: stderr, emit: tell.said}
-	err = r.run(ctx, key.Command, stdout, live)
+	asks := asking{
+		terminal: r.Terminal, node: tell.node, key: tell.key, fail: stop,
+		wait: func() { timer.Stop() },
+		begin: func(tty io.Writer) { // who types has all the time that questions have
+			limit = ask.AnswerLimit
+			timer.Reset(limit)
+			live.show(tty)
+		},
+	}
+	err = r.run(ctx, key.Command, stdout, live, asks)
 	live.flush()
 
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, ErrTimeout):
-		err = fmt.Errorf("%w: %s was killed after %s", ErrTimeout, name, r.timeout())
+		err = fmt.Errorf("%w: %s was killed after %s", ErrTimeout, name, limit)
 	case errors.Is(cause, ErrTooLarge):
 		return secret.Secret{}, fmt.Errorf("the output of %s is %w: at most %d bytes are sent", name, ErrTooLarge, int64(MaxSize))
 	case cause != nil:
@@ -63,15 +76,20 @@ func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secr
 	default:
 		return secret.New(stdout.content), nil
 	}
-	return secret.Secret{}, fmt.Errorf("%w%s", err, stderr.shown(r.ShowErrors))
+	return secret.Secret{}, fmt.Errorf("%w%s", err, stderr.shown(r.ShowErrors, r.Terminal == nil))
 }
 
-// run runs the command in a session of its own, which can be killed whole and
-// owns no terminal. Unless it ends well, nothing that it started is left when no
-// command runs any more.
-func (r *Resolver) run(ctx context.Context, argv []string, stdout, stderr io.Writer) error {
+// run runs the command in a process group of its own, which can be killed whole:
+// behind the terminal if there is one, or else in a session that has none. Unless it
+// ends well, nothing that it started is left when no command runs any more.
+func (r *Resolver) run(ctx context.Context, argv []string, stdout, stderr io.Writer, asks asking) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if asks.terminal != nil {
+		asks.terminal.Guard()
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		cmd.Env = withTTY(os.Environ())
+	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = pipeGrace
 	cmd.Stdout, cmd.Stderr = crash.Writer(stdout), crash.Writer(stderr)
@@ -80,7 +98,10 @@ func (r *Resolver) run(ctx context.Context, argv []string, stdout, stderr io.Wri
 	r.strays.begin()
 	defer r.strays.done()
 	forget := mark.Keep()
-	err := child.Run(cmd, syscall.SIGKILL, nil)
+	attended := func() {}
+	err := child.Run(cmd, syscall.SIGKILL, func(pid int) { attended = asks.attend(ctx, pid) })
+	attended()
+	asks.hear(cmd)
 	if cmd.Process == nil || err == nil {
 		forget()
 		return err

@@ -54,6 +54,8 @@ type Resolver struct {
 	// Said is given each line that commands print on stderr while they run, for a
 	// terminal and nothing else: it may be a secret. nil: they go nowhere.
 	Said func(node, key, line string)
+	// Terminal lends it to commands that ask there; nil: they have none.
+	Terminal Terminal
 
 	once            sync.Once
 	commands, files chan struct{} // slots
@@ -122,12 +124,13 @@ func (r *Resolver) fetch(ctx context.Context, key hive.Key, tell teller) (secret
 
 // teller tells of one key while its source is being read.
 type teller struct {
-	warn func(text string)
-	said func(line string) // nil: nobody wants to know
+	node, key string
+	warn      func(text string)
+	said      func(line string) // nil: nobody wants to know
 }
 
 func (r *Resolver) teller(node hive.Node, key hive.Key, warn func(text string)) teller {
-	t := teller{warn: func(text string) { warn(fmt.Sprintf("deployment.keys.%q: %s", key.Attr, text)) }}
+	t := teller{node: node.Name, key: key.Attr, warn: func(text string) { warn(fmt.Sprintf("deployment.keys.%q: %s", key.Attr, text)) }}
 	if r.Said != nil {
 		t.said = func(line string) { r.Said(node.Name, key.Attr, line) }
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // What a command prints on stderr may be a secret, whole, in pieces or encoded,
@@ -33,7 +34,7 @@ func (e *ending) Write(p []byte) (int, error) {
 
 // shown is what an error says of it: how to see it or, if the user asked for
 // that, its last lines, each on a line of its own.
-func (e *ending) shown(asked bool) string {
+func (e *ending) shown(asked, alone bool) string {
 	lines := strings.Split(strings.TrimSpace(string(e.content)), "\n")
 	if e.cut && len(lines) > 1 {
 		lines = lines[1:]
@@ -42,24 +43,24 @@ func (e *ending) shown(asked bool) string {
 		return ""
 	}
 	if !asked {
-		return "; pass --show-key-errors to see what it said" + e.advice()
+		return "; pass --show-key-errors to see what it said" + e.advice(alone)
 	}
 	var b strings.Builder
 	for _, line := range lines[max(0, len(lines)-endingLines):] {
 		b.WriteString("\n    " + strings.TrimRight(line, "\r"))
 	}
-	return b.String() + e.advice()
+	return b.String() + e.advice(alone)
 }
 
 // asks: what programs say that want to be told something.
 var asks = regexp.MustCompile(`(?i)pass(phrase|word|code)|\bPIN\b|/dev/tty|terminal`)
 
 // advice is for a command that seems to have asked in vain.
-func (e *ending) advice() string {
-	if !asks.Match(e.content) {
+func (e *ending) advice(alone bool) string {
+	if !alone || !asks.Match(e.content) {
 		return ""
 	}
-	return "\n(a keyCommand has no terminal and no input: unlock what it asks for before, as with an agent)"
+	return "\n(a keyCommand has no terminal here and no input: unlock what it asks for before, as with an agent)"
 }
 
 // lineSize bounds a line that is shown live; a longer one comes in pieces.
@@ -69,11 +70,27 @@ const lineSize = 4096
 type lines struct {
 	to   io.Writer
 	emit func(line string)
+
+	mu   sync.Mutex
 	rest []byte
+	tty  io.Writer // where it is at work now, or nil
+}
+
+// show has what comes be shown as it is, and what was held back, such as a question:
+// the command has the terminal for itself.
+func (l *lines) show(tty io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tty.Write(l.rest)
+	l.rest, l.tty = nil, tty
 }
 
 func (l *lines) Write(p []byte) (int, error) {
-	if l.emit != nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tty != nil {
+		l.tty.Write(p)
+	} else if l.emit != nil {
 		l.rest = append(l.rest, p...)
 		for len(l.rest) > 0 {
 			i := bytes.IndexAny(l.rest[:min(len(l.rest), lineSize)], "\r\n")
@@ -94,7 +111,9 @@ func (l *lines) Write(p []byte) (int, error) {
 
 // flush hands on what has no end of line: a question, most likely.
 func (l *lines) flush() {
-	if len(l.rest) > 0 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.rest) > 0 && l.emit != nil {
 		l.emit(string(l.rest))
 	}
 	l.rest = nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/tests/lacking"
+	"github.com/colmena-go/colmena-go/tests/typist"
 )
 
 // What it prints on stderr may be the secret, whole or in pieces.
@@ -173,5 +174,36 @@ func TestWhatAKeyCommandLeavesBehindOnPurposeOutlivesTheProgram(t *testing.T) {
 	d.keeperEnds()
 	if !alive() {
 		t.Error("the agent ended with the program")
+	}
+}
+
+// As `pass`, `rage` with a PIN and others do.
+func TestAKeyCommandAsksOnTheTerminal(t *testing.T) {
+	d := deploying(t, 2)
+	d.hive(`{ host1.deployment.keys = { pin.keyCommand = [ "bash" "-c" "read -rp 'PIN: ' x </dev/tty 2>/dev/tty && printf %s \"$x\"" ]; quick.keyCommand = [ "echo" "v" ]; };
+	  host2.deployment.keys.quick.keyCommand = [ "echo" "v" ]; }`)
+	s := typist.Start(t, d.command("upload-keys", "--color", "never"))
+	s.Await("host1 | the keyCommand of key \"pin\" asks:\nPIN: ")
+	s.Type("1234\n")
+	if code := s.Wait(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	d.has("host1", "/run/keys/pin", "1234", "root root 600")
+	d.has("host2", "/run/keys/quick", "v\n", "root root 600")
+
+	s = typist.Start(t, d.command("upload-keys", "--color", "never"))
+	s.Await("PIN: ")
+	time.Sleep(300 * time.Millisecond)
+	s.Type("half\x03")
+	s.Await("interrupted")
+	if code := s.Wait(); code != 130 || !s.Echoes() {
+		t.Errorf("exit %d after ^C", code)
+	}
+	d.has("host1", "/run/keys/pin", "1234", "root root 600")
+
+	cmd := d.command("upload-keys")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // and so without a terminal
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), `key "pin"`) && !strings.Contains(string(out), `keys."pin"`) {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"pkg/child":      {"pkg/crash"},
 	"pkg/ask":        {"pkg/child", "pkg/crash", "pkg/hostscript", "pkg/secret"},
 	"pkg/escalation": {"pkg/ask", "pkg/secret"},
-	"pkg/keysource":  {"pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
+	"pkg/keysource":  {"pkg/ask", "pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/sshconfig":  {"pkg/child"},
 	"pkg/remote":     {"pkg/ask", "pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/knownhosts", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
 	"pkg/knownhosts": {},
@@ -60,7 +60,7 @@ var alone = map[string][]string{
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive"},
 	"golang.org/x/sys/unix":              {"pkg/ask", "pkg/child"},
-	"golang.org/x/term":                  {"pkg/cli"},
+	"golang.org/x/term":                  {"pkg/cli", "pkg/keysource"},
 }
 
 // vague are names that say nothing about what is in a package.

@@ -1,0 +1,125 @@
+package ask
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Job is a program that may ask on the terminal itself. It runs behind it, in a
+// process group of its own, as many may at once: who wants to read there is stopped by
+// the kernel (SIGTTIN) before it can, and continued in the foreground when its turn
+// has come.
+type Job struct {
+	Who, Text string          // say who asks, see [Asker.Lend]
+	Group     int             // the process group, and the child of ours that leads it
+	Ended     <-chan struct{} // closed when that was waited for
+
+	Wait  func()              // called when it wants the terminal
+	Begin func(tty io.Writer) // called when it has it, before it goes on; tty may be written to until it ends
+}
+
+// CanAttend reports whether there is a terminal to lend to jobs: nil, or [ErrNobody].
+func (a *Asker) CanAttend() error {
+	if a == nil || !jobControl {
+		return ErrNobody
+	}
+	file, err := a.open()
+	if err != nil {
+		return ErrNobody
+	}
+	return file.Close()
+}
+
+// Attend watches a job until it has ended and lends it the terminal once it wants to
+// read there; then it has it to its end. Whoever asks is seen to wait: a job that
+// writes to the terminal before its turn is stopped, too. With ^Z the job is stopped
+// together with us. It fails like [Asker.Lend].
+func (a *Asker) Attend(ctx context.Context, j Job) error {
+	for {
+		select {
+		case <-j.Ended:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(look):
+		}
+		if !stopped(j.Group) {
+			continue
+		}
+		j.Wait()
+		return a.Lend(ctx, j.Who, j.Text, func(ctx context.Context, tty *os.File) error {
+			t := &terminal{file: tty}
+			j.Begin(behind{t})
+			return a.foreground(ctx, j, t)
+		})
+	}
+}
+
+// behind writes to the terminal from the background.
+type behind struct{ t *terminal }
+
+func (w behind) Write(p []byte) (n int, err error) {
+	unstopped(func() { n, err = w.t.file.Write(p) })
+	return n, err
+}
+
+// foreground has the job be at work on the terminal until it has ended.
+func (a *Asker) foreground(ctx context.Context, j Job, t *terminal) error {
+	if err := t.save(); err != nil {
+		return err
+	}
+	own := syscall.Getpgrp()
+	defer t.giveTo(own)
+	for {
+		if err := t.giveTo(j.Group); err != nil {
+			return err
+		}
+		syscall.Kill(-j.Group, syscall.SIGCONT)
+		if over, err := j.awaitStop(ctx); over {
+			return err
+		}
+		t.giveTo(own)
+		t.restore()
+		signals := make(chan os.Signal, 4)
+		stop(signals)
+		signal.Stop(signals)
+		if err := t.awaitForeground(ctx, a.note); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitStop waits until the job is stopped, or over.
+func (j Job) awaitStop(ctx context.Context) (over bool, err error) {
+	for begin := time.Now(); ; {
+		select {
+		case <-j.Ended:
+			return true, nil
+		case <-ctx.Done():
+			return true, context.Cause(ctx)
+		case <-time.After(look):
+		}
+		// Who was just continued may not yet be seen to run.
+		if stopped(j.Group) && time.Since(begin) > 2*look {
+			return false, nil
+		}
+	}
+}
+
+// Guard is to be called before the first job is started. It has the terminal stop
+// programs behind it that write to it (TOSTOP, stty(1)): two questions at once would be
+// answered by one. Close undoes it.
+func (a *Asker) Guard() {
+	a.guarding.Do(func() {
+		file, err := a.open()
+		if err != nil {
+			return
+		}
+		defer file.Close()
+		a.unguard = (&terminal{file: file}).stopWriters()
+	})
+}
