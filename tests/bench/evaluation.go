@@ -216,17 +216,23 @@ git init -q; git add .; nix flake lock; git add .; git -c user.name=b -c user.em
 		return err
 	}
 	time.Sleep(3 * time.Second) // the units follow their keys
-	pairs := make([]pair, 9)
-	for i := range pairs {
-		if pairs[i].base, err = b.switches(8); err != nil {
+	bare, overSSH := make([]pair, 9), make([]pair, 9)
+	for i := range bare {
+		if bare[i].base, err = b.switches(8); err != nil {
 			return err
 		}
-		if pairs[i].took, err = apply(); err != nil {
+		if bare[i].took, err = apply(); err != nil {
+			return err
+		}
+		overSSH[i].took = bare[i].took
+		if overSSH[i].base, err = b.switchesOverSSH(8); err != nil {
 			return err
 		}
 	}
-	middle := medianPair(pairs)
+	middle := medianPair(bare)
 	b.say("apply of a clean flake seen before, nothing changed", middle.took, middle.base, "8 bare switch-to-configuration", 0)
+	middle = medianPair(overSSH)
+	b.say("  the same", middle.took, middle.base, "8 of them over ssh, in units", 1.15)
 	return nil
 }
 
