@@ -279,11 +279,11 @@ func TestAFlakesOwnLibIsNotTakenForThatOfNixpkgs(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(source.Dir, "lib"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(source.Dir, "lib", "way.nix"), []byte("{ nodes, ... }: {\ndeployment.targetHost = nodes.wbe.config.networking.hostName; }"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(source.Dir, "lib", "way.nix"), []byte("{ nodes, ... }: {\ndeployment.targetHost = nodes.webb.config.networking.hostName; }"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := evalSource(t, source, "", Request{})
-	if err == nil || !strings.Contains(err.Error(), "attribute 'wbe' missing (did you mean web?) at ") || !strings.Contains(err.Error(), "/lib/way.nix:2:") {
+	if err == nil || !strings.Contains(err.Error(), "attribute 'webb' missing (did you mean web?) at ") || !strings.Contains(err.Error(), "/lib/way.nix:2:") {
 		t.Errorf("%v", err)
 	}
 }

@@ -11,7 +11,7 @@ var (
 	belowRoot = regexp.MustCompile(`(?:^|[^\w.'"-])((nodes|config|options|pkgs)((?:\.(?:[\w'-]+|"[^"$\\]*"|\$\{[^}"]*\}))+))`)
 	component = regexp.MustCompile(`\.([\w'-]+)|\."([^"]*)"|\.\$\{([^}]*)\}`)
 	missing   = regexp.MustCompile(`^attribute '([^']*)' missing$`)
-	didMean   = regexp.MustCompile(`(?m)^\s*Did you mean (.*)\?$`)
+	didMean   = regexp.MustCompile(`(?m)(?:^\s*|:)Did you mean (.*)\?$`)
 )
 
 // belowRoot reports whether a message is about a name that is missing in a path which
