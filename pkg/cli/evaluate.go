@@ -154,7 +154,7 @@ func (run *evaluating) arrivals(each func(*hive.Node) error) deploy.Nodes {
 			if node.Err == nil && each != nil {
 				node.Err = each(&node.Node)
 			}
-			if !yield(deploy.Arrival{Node: node.Node, Err: node.Err}) {
+			if !yield(deploy.Arrival{Node: node.Node, Err: node.Err, Took: node.Took}) {
 				return
 			}
 		}

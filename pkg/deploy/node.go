@@ -47,7 +47,7 @@ type failure struct {
 
 // deploy takes one node to the goal and tells how it went.
 func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
-	begin, node := time.Now(), a.Node
+	begin, node := time.Now().Add(-a.Took), a.Node
 	n := &nodeRun{deployment: d, node: node, places: plan.Places{}, step: plan.Evaluate}
 	n.result = event.Result{Node: node.Name, Goal: d.opts.Goal, Status: event.Succeeded}
 	if node.Toplevel != nil {

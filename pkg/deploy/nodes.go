@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -21,7 +22,8 @@ type Nodes struct {
 // Arrival is a node that was evaluated, or one that cannot be.
 type Arrival struct {
 	Node hive.Node
-	Err  error // why it cannot be evaluated: Node has a name and nothing else then
+	Err  error         // why it cannot be evaluated: Node has a name and nothing else then
+	Took time.Duration // how long it took to find that out
 }
 
 // ErrNotEvaluated is what fails a node that has a name and did not arrive.

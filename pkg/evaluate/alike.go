@@ -99,7 +99,7 @@ func (e *Evaluation) spare() {
 	e.schedule.abandon()
 	for _, name := range e.hive.Selected {
 		if !e.told[name] {
-			e.pass(Node{hive.Node{Name: name}, &Untried{others}})
+			e.pass(Node{Node: hive.Node{Name: name}, Err: &Untried{others}})
 		}
 	}
 }

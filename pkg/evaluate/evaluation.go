@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -22,7 +23,8 @@ type Evaluator interface {
 // Node is one that was evaluated, or the reason why it could not be.
 type Node struct {
 	hive.Node
-	Err error // nil, or an [*nixeval.EvalError], an [*Alike], an [*Untried], a [*TooLarge], what [hive.DecodeNode] fails with, or [nixeval.ErrKilled]
+	Took time.Duration // how long its evaluation took, where that ended with an error
+	Err  error         // nil, or an [*nixeval.EvalError], an [*Alike], an [*Untried], a [*TooLarge], what [hive.DecodeNode] fails with, or [nixeval.ErrKilled]
 }
 
 // Evaluation is one that is under way.

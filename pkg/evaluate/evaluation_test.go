@@ -154,6 +154,16 @@ func TestANodeThatIsBrokenStopsOnlyItself(t *testing.T) {
 	}
 }
 
+func TestHowLongTheEvaluationOfABrokenNodeTookIsKnown(t *testing.T) {
+	d := &double{names: all(2), each: 30 * time.Millisecond, wrong: map[string]error{"n01": &nixeval.EvalError{Node: "n01", Message: "no such thing"}}}
+	e := Start(t.Context(), d, nixeval.Request{}, Limits{Workers: 1}, nil, zerolog.Nop())
+	for node := range e.Nodes() {
+		if node.Err != nil && (node.Took < 30*time.Millisecond || node.Took > time.Minute) {
+			t.Errorf("%s took %s", node.Name, node.Took)
+		}
+	}
+}
+
 func TestANodeWhoseTagsCannotBeReadStopsOnlyItself(t *testing.T) {
 	d := &double{names: all(4), wrong: map[string]error{"head": &nixeval.EvalError{Node: "n03", Message: "no such thing"}}}
 	got, e := d.outcome(t, Limits{Workers: 1})

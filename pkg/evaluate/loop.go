@@ -210,10 +210,11 @@ func (e *Evaluation) takeNode(p *process, text []byte) {
 		node.Name = e.schedule.atHand(p.id)
 	}
 	e.sound = true
+	took := p.took()
 	e.measure(p)
 	own, end := e.schedule.done(p.id, node.Name)
 	if own {
-		e.give(Node{node, err})
+		e.give(Node{Node: node, Took: took, Err: err})
 	}
 	switch {
 	case end:
@@ -247,6 +248,14 @@ func (e *Evaluation) pass(node Node) {
 		}
 	}
 	e.pending = append(e.pending, node)
+}
+
+// took is how long the node at hand has taken.
+func (p *process) took() time.Duration {
+	if p.at.IsZero() {
+		return 0
+	}
+	return time.Since(p.at)
 }
 
 // stop ends a process whose nodes are others' now.
@@ -297,7 +306,7 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 		return err // one that was left out, or done before
 	}
 	e.schedule.ended(p.id, at)
-	e.give(Node{hive.Node{Name: at}, err})
+	e.give(Node{Node: hive.Node{Name: at}, Took: p.took(), Err: err})
 	if e.hive != nil {
 		e.spare()
 		return nil

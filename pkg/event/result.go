@@ -34,7 +34,7 @@ type Result struct {
 	RebootNeeded bool          // switch-to-configuration ended with 100
 	Rebooted     bool          // the host was rebooted, and is back with the system it was to boot
 	Exit         *int          // status of the user's own command; nil unless it ended
-	Elapsed      time.Duration // from the first step to the last
+	Elapsed      time.Duration // from the first step to the last; that of an evaluation only if it failed
 }
 
 // KeyResult is what became of one key. It holds no content and no digest.
