@@ -133,7 +133,7 @@ func TestWhatNobodyLimitsIsFound(t *testing.T) {
 	}
 }
 
-func TestTheKernelEndsAnEvaluationBeforeUs(t *testing.T) {
+func TestAnEvaluationYieldsToBuildsAndIsEndedBeforeUs(t *testing.T) {
 	idle := idle(t)
 	e := &Evaluation{processes: map[int]*process{7: {id: 7}}}
 	if err := e.handle(t.Context(), message{id: 7, kind: started, pid: idle}); err != nil {
@@ -145,6 +145,10 @@ func TestTheKernelEndsAnEvaluationBeforeUs(t *testing.T) {
 	score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", idle))
 	if err != nil || strings.TrimSpace(string(score)) != "500" {
 		t.Errorf("%q, %v", score, err)
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", idle))
+	if fields := strings.Fields(string(stat)); err != nil || len(fields) < 19 || fields[18] != "3" {
+		t.Errorf("its priority is not below that of builds: %s, %v", stat, err)
 	}
 }
 

@@ -166,6 +166,7 @@ func (e *Evaluation) handle(ctx context.Context, m message) error {
 	case started:
 		p.pid, p.any, p.memory = m.pid, false, 0 // what came before was known, or of a process that has ended
 		killFirst(m.pid)
+		yieldToBuilds(m.pid)
 	case headed:
 		return e.takeHead(p, m.text)
 	case begun:

@@ -110,8 +110,8 @@ func (b *bench) peers(t tree, n int) error {
 }
 
 // firstBuilt looks how many nodes are evaluated when the first system is built, in
-// the middle one of three runs: nothing waits for all nodes. One process evaluates,
-// so that the build does not wait for a processor.
+// the middle one of three runs, with as many processes as there are by default:
+// nothing waits for all nodes, and builds go before evaluation.
 func (b *bench) firstBuilt(t tree, n int) error {
 	const bound = 4
 	counts := make([]int, 3)
@@ -119,7 +119,7 @@ func (b *bench) firstBuilt(t tree, n int) error {
 		if err := b.evaluated(t, n, strconv.FormatInt(time.Now().UnixNano(), 10), false); err != nil {
 			return err
 		}
-		r, err := b.follow("build", "--eval-workers", "1")
+		r, err := b.follow("build")
 		if err != nil {
 			return err
 		}
