@@ -74,6 +74,11 @@ type Asker struct {
 
 	guarding sync.Once
 	unguard  func() // undoes Guard; nil
+
+	neighbours map[int]bool // visitors of the terminal that were there before
+	visiting   sync.Mutex
+	looked     time.Time // when visitor was found out
+	visitor    bool      // there is one more
 }
 
 // errClosed is why nothing is asked any more.

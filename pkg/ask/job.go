@@ -18,8 +18,11 @@ type Job struct {
 	Group     int             // the process group, and the child of ours that leads it
 	Ended     <-chan struct{} // closed when that was waited for
 
-	Wait  func()              // called when it wants the terminal
-	Begin func(tty io.Writer) // called when it has it, before it goes on; tty may be written to until it ends
+	Wait func() // called when it wants the terminal
+	// Begin is called when it has it, before it goes on: tty may be written to until it
+	// ends. It is nil where a program of another session was at work there, as pinentry
+	// is for gpg-agent, and is no more.
+	Begin func(tty io.Writer)
 }
 
 // CanAttend reports whether there is a terminal to lend to jobs: nil, or [ErrNobody].
@@ -37,9 +40,10 @@ func (a *Asker) CanAttend() error {
 // Attend watches a job until it has ended and lends it the terminal once it wants to
 // read there; then it has it to its end. Whoever asks is seen to wait: a job that
 // writes to the terminal before its turn is stopped, too. With ^Z the job is stopped
-// together with us. It fails like [Asker.Lend].
+// together with us. While a program of another session has the terminal open, whichever
+// job that is for, nobody else writes there. It fails like [Asker.Lend].
 func (a *Asker) Attend(ctx context.Context, j Job) error {
-	for {
+	for begin := time.Now(); !stopped(j.Group); {
 		select {
 		case <-j.Ended:
 			return nil
@@ -47,16 +51,59 @@ func (a *Asker) Attend(ctx context.Context, j Job) error {
 			return context.Cause(ctx)
 		case <-time.After(look):
 		}
-		if !stopped(j.Group) {
+		if time.Since(begin) < visitAfter || !a.visited() {
 			continue
 		}
 		j.Wait()
-		return a.Lend(ctx, j.Who, j.Text, func(ctx context.Context, tty *os.File) error {
-			t := &terminal{file: tty}
-			j.Begin(behind{t})
-			return a.foreground(ctx, j, t)
-		})
+		if err := a.receive(ctx, j); err != nil {
+			return err
+		}
+		j.Begin(nil)
 	}
+	j.Wait()
+	return a.Lend(ctx, j.Who, j.Text, func(ctx context.Context, tty *os.File) error {
+		t := &terminal{file: tty}
+		j.Begin(behind{t})
+		return a.foreground(ctx, j, t)
+	})
+}
+
+// visitAfter is how long a job must have run before we look for who works for it.
+const visitAfter = 300 * time.Millisecond
+
+// visited reports whether a program of another session has come to the terminal since
+// the first job. It looks no more often than that makes sense.
+func (a *Asker) visited() bool {
+	a.visiting.Lock()
+	defer a.visiting.Unlock()
+	if time.Since(a.looked) > 2*look {
+		a.visitor, a.looked = false, time.Now()
+		for pid := range visitors() {
+			a.visitor = a.visitor || !a.neighbours[pid]
+		}
+	}
+	return a.visitor
+}
+
+// receive leaves the terminal to who has come there. Nothing is written, not even who
+// it is for: it may have drawn something.
+func (a *Asker) receive(ctx context.Context, j Job) error {
+	ctx, giveBack, err := a.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	defer a.hold(ctx)()
+	for a.visited() {
+		select {
+		case <-j.Ended:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(look):
+		}
+	}
+	return nil
 }
 
 // behind writes to the terminal from the background.
@@ -120,6 +167,7 @@ func (a *Asker) Guard() {
 			return
 		}
 		defer file.Close()
+		a.neighbours = visitors()
 		a.unguard = (&terminal{file: file}).stopWriters()
 	})
 }

@@ -13,3 +13,5 @@ func (t *terminal) giveTo(int) error { return errors.ErrUnsupported }
 func (t *terminal) stopWriters() (undo func()) { return nil }
 
 func unstopped(f func()) { f() }
+
+func visitors() map[int]bool { return nil }

@@ -54,7 +54,9 @@ func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secr
 		begin: func(tty io.Writer) { // who types has all the time that questions have
 			limit = ask.AnswerLimit
 			timer.Reset(limit)
-			live.show(tty)
+			if tty != nil {
+				live.show(tty)
+			}
 		},
 	}
 	err = r.run(ctx, key.Command, stdout, live, asks)

@@ -17,6 +17,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/report"
+	"github.com/colmena-go/colmena-go/tests/lacking"
 	"github.com/colmena-go/colmena-go/tests/typist"
 )
 
@@ -47,7 +48,11 @@ var roles = map[string][]hive.Key{
 		command("sh", "-c", onTTY), command("sh", "-c", onTTY), command("sh", "-c", onTTY),
 		command("sh", "-c", "echo quick"), command("sh", "-c", "echo noise >&2; sleep 0.2; echo slow"),
 	},
-	"slow":  {command("sh", "-c", onTTY)},
+	"slow": {command("sh", "-c", onTTY)},
+	"gpg": {
+		command("gpg", "--quiet", "--decrypt", "secret.gpg"),
+		command("sh", "-c", "for i in 1 2 3 4 5 6; do echo noise >&2; sleep 0.5; done; echo slow"),
+	},
 	"stays": {command("sh", "-c", onTTY+`; trap '' HUP TERM; sleep 60`)},
 }
 
@@ -176,4 +181,47 @@ func TestACommandThatAsksIsStoppedWithTheProgramAndContinued(t *testing.T) {
 	s.Type("stty -a | grep -ow -- '-tostop' || echo guarded; exit\n")
 	s.Await("\n-tostop\n")
 	s.Wait()
+}
+
+// gpg-agent has pinentry ask, in a session that is not ours.
+func TestPinentryHasTheTerminalForItself(t *testing.T) {
+	for _, name := range []string{"gpg", "pinentry-curses", "gpgconf"} {
+		if _, err := exec.LookPath(name); err != nil {
+			lacking.Skip(t, name+" is not installed")
+		}
+	}
+	home, err := os.MkdirTemp("", "gpg") // short: the agent's socket is in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd := exec.Command("gpgconf", "--kill", "gpg-agent")
+		cmd.Env = append(os.Environ(), "GNUPGHOME="+home)
+		cmd.Run()
+		os.RemoveAll(home)
+	})
+	make := exec.Command("sh", "-ec", `chmod 700 .; which pinentry-curses | sed 's/^/pinentry-program /' >gpg-agent.conf
+printf 1234 | gpg --quiet --batch --pinentry-mode loopback --passphrase 'open sesame' -o secret.gpg --symmetric; gpgconf --kill gpg-agent`)
+	make.Dir, make.Env = home, append(os.Environ(), "GNUPGHOME="+home)
+	if out, err := make.CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Dir = home
+	cmd.Env = append(os.Environ(), roleEnv+"=gpg", "GNUPGHOME="+home, "TERM=vt100", "GORACE=atexit_sleep_ms=0")
+	s := typist.Start(t, cmd)
+	s.Await("Passphrase")
+	time.Sleep(time.Second) // in which the other command prints
+	drawn := s.Shown()
+	time.Sleep(1500 * time.Millisecond)
+	if more := strings.TrimPrefix(s.Shown(), drawn); more != "" {
+		t.Errorf("written over what pinentry has drawn: %q", more)
+	}
+	s.Type("open sesame\r")
+	s.Await("k0 is \"1234\"")
+	s.Await("end: <nil>")
+	s.Wait()
+	if strings.Count(s.Shown(), "said noise") != 6 {
+		t.Error("what was printed meanwhile is lost")
+	}
 }
