@@ -130,8 +130,20 @@ func (a *Asker) Ask(ctx context.Context, q Question) (answer secret.Secret, err 
 	return a.askTerminal(ctx, q)
 }
 
+// CanLend says whether there is a terminal: nil, or [ErrNobody].
+func (a *Asker) CanLend() error {
+	if a == nil {
+		return ErrNobody
+	}
+	file, err := a.open()
+	if err != nil {
+		return fmt.Errorf("%w: there is no terminal", ErrNobody)
+	}
+	return file.Close()
+}
+
 // Lend has use work on the terminal, such as by a program that asks itself: who and
-// text say on a line before what asks. Nobody else writes or asks until it returns,
+// text say on a line before what asks; without a text there is none. Nobody else writes or asks until it returns,
 // and the terminal is left as it was. It waits for its turn like [Asker.Ask], fails
 // like it, and otherwise as use does.
 func (a *Asker) Lend(ctx context.Context, who, text string, use func(ctx context.Context, tty *os.File) error) error {
@@ -157,7 +169,9 @@ func (a *Asker) Lend(ctx context.Context, who, text string, use func(ctx context
 		return err
 	}
 	defer t.restore()
-	t.print(from(who) + line(text) + "\n")
+	if text != "" {
+		t.print(from(who) + line(text) + "\n")
+	}
 	return use(ctx, file)
 }
 

@@ -27,14 +27,10 @@ type Job struct {
 
 // CanAttend reports whether there is a terminal to lend to jobs: nil, or [ErrNobody].
 func (a *Asker) CanAttend() error {
-	if a == nil || !jobControl {
+	if !jobControl {
 		return ErrNobody
 	}
-	file, err := a.open()
-	if err != nil {
-		return ErrNobody
-	}
-	return file.Close()
+	return a.CanLend()
 }
 
 // Attend watches a job until it has ended and lends it the terminal once it wants to

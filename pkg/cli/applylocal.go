@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
+	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/local"
 )
@@ -24,7 +26,7 @@ func applyLocalCommand() *cli.Command {
 		Usage:       "build this machine's own system, activate it, and bring its keys",
 		ArgsUsage:   "[GOAL]",
 		Description: "For a node with deployment.allowLocalDeployment, on the machine itself: no SSH is used, and nothing is copied. GOAL is as for apply; push is the same as build.",
-		Flags: append(append(flags, keyFlags()...),
+		Flags: append(append(append(flags, keyFlags()...), passwordFlags()...),
 			&cli.BoolFlag{Name: "sudo", Usage: "become root with deployment.privilegeEscalationCommand, which may ask for a password"},
 			&cli.StringFlag{Name: "node", Usage: "the `NODE` that this machine is; by default the one of its host name"},
 		),
@@ -44,6 +46,9 @@ type here struct {
 	node  string
 	named bool // with --node
 	sudo  bool
+
+	asker     *ask.Asker
+	passwords *escalation.Passwords
 }
 
 // newHere reads the flags of apply-local; nil for other commands.
@@ -51,7 +56,7 @@ func newHere(c *cli.Context) (*here, error) {
 	if named(c.Command.Flags, "sudo") == nil {
 		return nil, nil
 	}
-	h := &here{node: c.String("node"), named: c.IsSet("node"), sudo: c.Bool("sudo")}
+	h := &here{node: c.String("node"), named: c.IsSet("node"), sudo: c.Bool("sudo"), asker: asker(c.App)}
 	if h.named && h.node == "" {
 		return nil, usage("--node is empty: name a node, or leave the flag out")
 	}
@@ -100,8 +105,14 @@ func (h *here) open(ctx context.Context, node hive.Node, goal hive.Goal) (deploy
 		return nil, errors.New("--sudo has nothing to become root with: deployment.privilegeEscalationCommand is empty")
 	default:
 		cfg.Escalate = node.Escalate
-		if term.IsTerminal(int(os.Stdin.Fd())) {
-			cfg.Terminal = os.Stdin
+		cfg.Node, cfg.Passwords = node.Name, h.passwords
+		if h.asker.CanLend() == nil {
+			text := "becoming root with " + strings.Join(node.Escalate, " ")
+			cfg.Lend = func(ctx context.Context, use func(context.Context, *os.File) error) error {
+				said := text
+				text = "" // once is enough
+				return h.asker.Lend(ctx, node.Name, said, use)
+			}
 		}
 	}
 	host, err := local.Open(ctx, cfg)

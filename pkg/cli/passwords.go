@@ -22,6 +22,9 @@ func passwordFlags() []cli.Flag {
 func (d *deployment) newPasswords(c *cli.Context) error {
 	d.passwords = escalation.NewPasswords(asker(c.App))
 	d.credentials = remote.NewCredentials(asker(c.App))
+	if d.here != nil {
+		d.here.passwords = d.passwords
+	}
 	asks, from := c.Bool("ask-sudo-password"), c.String("sudo-password-fd")
 	switch {
 	case asks && c.IsSet("sudo-password-fd"):

@@ -69,6 +69,7 @@ type Host struct {
 	Node    string // as people know it
 	Login   string // user@address
 	Program string // that asks, as "sudo"
+	Alone   bool   // there are no others
 }
 
 // Find returns a password that the host takes: try, which fails with [ErrRefused]
@@ -148,7 +149,10 @@ func (p *Passwords) candidate(ctx context.Context, h Host) (secret.Secret, error
 	if shared != nil {
 		return *shared, nil
 	}
-	text := fmt.Sprintf("password for %s of %s, and of all hosts that take it", h.Program, h.Login)
+	text := fmt.Sprintf("password for %s of %s", h.Program, h.Login)
+	if !h.Alone {
+		text += ", and of all hosts that take it"
+	}
 	if again {
 		text = "it was refused; " + text
 	}

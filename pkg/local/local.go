@@ -14,12 +14,15 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/escalation"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // Host is this machine. Its methods may be used from many goroutines.
 type Host struct {
-	escalate []string // before every command; empty for root
-	asking   *asking  // how root is had, nil where that is not needed
+	program  escalation.Program // before every command; none for root
+	password *secret.Secret     // that it is told; nil: none
+	asking   *asking            // who has it ask before; nil where it does not
 
 	tasks     sync.WaitGroup
 	mu        sync.Mutex
@@ -36,18 +39,31 @@ func (e *ExitError) Error() string { return "the command ended with " + e.ExitEr
 
 // Run runs a command as root, with sh, and returns when it has ended and its output
 // is written. nil stdin is an empty one, nil stdout or stderr discards. It fails
-// with an [*ExitError], with [ErrEscalation], or with the cause of ctx; and with the
-// error of a Write. Who ends before its command does so as a connection does that
+// with an [*ExitError], with [ErrEscalation], with [escalation.ErrRefused] or with the
+// cause of ctx; and with the error of a Write. Who ends before its command does so as a connection does that
 // is lost: the command sees the end of its input, and is not killed in the middle
 // of what it does. stdin is read once the command runs; if it blocks in Read, the
 // caller must close it afterwards.
 func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
-	if err := h.asking.again(ctx, h.escalate); err != nil {
+	if err := h.asking.again(ctx, h.program.Words()); err != nil {
 		return err
 	}
+	words := []string{"sh", "-c", command}
+	if h.password == nil {
+		return h.run(ctx, slices.Concat(h.program.Silent(), words), stdin, stdout, stderr)
+	}
+	call := h.program.Call(*h.password)
+	defer call.Close()
+	err := h.run(ctx, append(call.Words, words...), call.Stdin(stdin), call.Stdout(stdout), call.Stderr(stderr))
+	if err != nil && ctx.Err() == nil && call.Refused() {
+		return escalation.ErrRefused
+	}
+	return err
+}
+
+func (h *Host) run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	argv := append(slices.Clone(h.escalate), "sh", "-c", command)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = "/"
 	// ^C is ours to hear: what changes the machine is ended in order.

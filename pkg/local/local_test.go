@@ -14,7 +14,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -205,5 +208,50 @@ func TestOnlyNixOSIsReplacedByNixOS(t *testing.T) {
 		if err := SeeNixOS(root); (err == nil) != c.want || err != nil && !errors.Is(err, ErrNotNixOS) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// asksFor is a sudo that takes one password from its input, as far as that goes.
+func asksFor(t *testing.T, password string) []string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sudo")
+	text := `#!/bin/sh
+case $1 in -n) echo 'sudo: a password is required' >&2; exit 1 ;; esac
+prompt=$(printf %s "$3" | sed 's/%%/%/') # -S -p PROMPT -H --
+shift 5
+for try in 1 2 3; do
+  printf %s "$prompt" >&2
+  IFS= read -r typed || exit 1
+  [ "$typed" != '` + password + `' ] || exec "$@"
+done
+exit 1
+`
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return []string{path, "-H", "--"}
+}
+
+func TestSudoIsToldItsPasswordAheadOfTheInput(t *testing.T) {
+	if os.Getuid() != 0 {
+		lacking.Skip(t, "only root is root without sudo")
+	}
+	script := asksFor(t, "open sesame")
+	given := func(password string) Config {
+		passwords := escalation.NewPasswords(nil)
+		passwords.Give(secret.New([]byte(password)))
+		return Config{Escalate: script, Node: "web", Passwords: passwords}
+	}
+	h, err := Open(t.Context(), given("open sesame"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	var out strings.Builder
+	if err := h.Run(t.Context(), "cat", strings.NewReader("data"), &out, nil); err != nil || out.String() != "data" {
+		t.Errorf("%v, %q", err, out.String())
+	}
+	if _, err := Open(t.Context(), given("mistyped")); !errors.Is(err, ErrEscalation) || !errors.Is(err, escalation.ErrRefused) || strings.Contains(err.Error(), "mistyped") {
+		t.Errorf("%v", err)
 	}
 }

@@ -141,7 +141,7 @@ func TestSudoMayAskForAPasswordAndInterruptsAreNotForTheSwitch(t *testing.T) {
 	d.ownHive(strings.ReplaceAll(strings.Replace(ownSystem, "users.groups.carol = { };", `users.groups.carol = { };
     system.activationScripts.slow = "touch `+own+`/begun; i=0; until [ -e `+own+`/go ] || [ $i = 300 ]; do i=$((i + 1)); sleep 0.1; done";`, 1), "NUMBER", "3"))
 	d.nixDaemon()
-	d.on("host1", `useradd -m typist; echo typist:open-sesame | chpasswd; echo 'typist ALL=(ALL) ALL' >/etc/sudoers.d/typist; chmod 0440 /etc/sudoers.d/typist`)
+	d.on("host1", `useradd -m typist; echo typist:open-sesame | chpasswd; printf 'typist ALL=(ALL) ALL\nDefaults:typist timestamp_timeout=0\n' >/etc/sudoers.d/typist; chmod 0440 /etc/sudoers.d/typist`)
 	defer d.on("host1", "userdel -r typist 2>/dev/null; rm /etc/sudoers.d/typist")
 	got := d.on("host1", "cd "+own+`; mkfifo typed; : >shown
 command="cd $PWD; NIX_PATH=nixpkgs=$PWD/nixpkgs NIX_REMOTE=daemon exec ./colmena-go apply-local --sudo"

@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"pkg/remote":     {"pkg/ask", "pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/knownhosts", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
 	"pkg/knownhosts": {},
 	"pkg/hostscript": {"pkg/crash"},
-	"pkg/local":      {"pkg/crash"},
+	"pkg/local":      {"pkg/crash", "pkg/escalation", "pkg/secret"},
 	"pkg/shell":      {"pkg/crash", "pkg/hostscript"},
 	"pkg/upload":     {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
