@@ -34,8 +34,15 @@ let
       its != [ ]
       && (systemd.services ? colmena-go-keys || builtins.any (key: (systemd.paths or { }) ? "${key}-key") its)
     );
+  refuse = what: throw "colmena-go: nixosConfigurations.${name} is ${what}: make it with `nixpkgs.lib.nixosSystem { modules = [ … ]; }`";
 in
-if isOption theirs then
+if builtins.isFunction configuration then
+  refuse "a function, as a module is"
+else if !(configuration ? config) then
+  refuse "not what nixosSystem returns"
+else if !(configuration ? extendModules) then
+  refuse "made by a nixpkgs from before 21.11, which cannot be extended"
+else if isOption theirs then
   clash "deployment" theirs
 else if theirs ? keys && (!isOption theirs.keys || keysOf != [ ]) then
   clash "deployment.keys" theirs.keys

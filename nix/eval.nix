@@ -13,6 +13,7 @@
 let
   inherit (builtins)
     addErrorContext
+    all
     attrNames
     elem
     filter
@@ -53,8 +54,21 @@ let
   # A hive may be a function, with defaults for its arguments, or a functor.
   call =
     raw:
-    if isFunction raw || raw ? __functor then
+    let
+      # Of a function that a caller has to give these.
+      needed = if isFunction raw then filter (name: !(builtins.functionArgs raw).${name}) (attrNames (builtins.functionArgs raw)) else [ ];
+      instead = "a hive is a set like `{ meta.nixpkgs = <nixpkgs>; NODE = ./configuration.nix; }`";
+    in
+    if needed != [ ] then
+      throw "colmena-go: the hive is a function that needs ${builtins.head needed}, as a module does: a module is a node of a hive, and ${instead}, or a function whose arguments have defaults"
+    else if isFunction raw || raw ? __functor then
       call (raw { })
+    else if raw.type or null == "derivation" then
+      throw "colmena-go: this is a derivation, and no hive: ${instead}"
+    else if raw ? extendModules && raw ? config then
+      throw "colmena-go: this is one configuration that was evaluated, and no hive: ${instead}"
+    else if raw ? stdenv && raw ? lib then
+      throw "colmena-go: this is a nixpkgs, and no hive: ${instead}"
     else if isAttrs raw then
       raw
     else
@@ -344,7 +358,11 @@ let
       machinesFile = null;
       allowApplyAll = true;
     };
-    nodes = mapAttrs (configuration { inherit options keys; }) set;
+    nodes =
+      if all (name: !(set.${name} ? config)) (systemsOf set) && systemsOf set != [ ] then
+        throw "colmena-go: the flake's output nixosConfigurations has an attribute ${builtins.head (systemsOf set)}: configurations are not made for each system, so put them into nixosConfigurations itself"
+      else
+        mapAttrs (configuration { inherit options keys; }) set;
     introspect = introspectAmong { };
     # pkgs is of the first that is of the system and not without: of the first, if
     # none is. Only a few are looked at, as each costs much of an evaluation. What fails

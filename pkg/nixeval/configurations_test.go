@@ -53,3 +53,15 @@ func TestConfigurationsMayDeclareDeploymentThemselves(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsNoConfigurationIsToldAsThat(t *testing.T) {
+	for outputs, says := range map[string]string{
+		`nixosConfigurations.web = { pkgs, ... }: { };`: "nixosConfigurations.web is a function, as a module is: make it with",
+		`nixosConfigurations.web.modules = [ ];`:        "nixosConfigurations.web is not what nixosSystem returns: make it with",
+		`nixosConfigurations.aarch64-linux.pi = nixpkgs.lib.nixosSystem { system = "aarch64-linux"; modules = [ ]; };`: "nixosConfigurations has an attribute aarch64-linux: configurations are not made for each system",
+	} {
+		if _, err := evalSource(t, flake(t, outputs), "", Request{}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", outputs, err)
+		}
+	}
+}
