@@ -164,6 +164,7 @@ var libraries = regexp.MustCompile(`/lib/|/nixos/modules/|/pkgs/`)
 // library reports whether a file is one of nixpkgs, where no user looks for a
 // mistake. What lies beside the hive is not, wherever that is.
 func (s surroundings) library(file string) bool {
+	file = lineEnd.ReplaceAllString(file, "")
 	if !libraries.MatchString(file) || s.hive == "" {
 		return libraries.MatchString(file)
 	}
