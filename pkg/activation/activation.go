@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"sync"
 	"time"
 
@@ -55,6 +56,11 @@ var (
 	ErrKilled = errors.New("the activation was killed on the host and may be half done: activate again")
 	// ErrHost: the host could not start the activation. Nothing was changed.
 	ErrHost = errors.New("the activation could not be started")
+	// ErrNotBegun: the host, asked for an activation that may have gone on without us, has
+	// not begun it. It may be begun again.
+	ErrNotBegun = errors.New("the activation had not begun")
+	// ErrForgotten: the host knows no more of an activation that it had begun.
+	ErrForgotten = errors.New("the host knows nothing of the activation any more, as after a reboot: it may be half done")
 )
 
 // Detached tells where an activation goes on that is no longer followed.
@@ -63,6 +69,8 @@ type Detached struct {
 	Log   string // what it prints: a path on the host, readable by root
 	Begun bool   // false: the host had not confirmed the start, it may not run at all
 	Cause error  // why it is no longer followed
+
+	left *follower
 }
 
 // Error says what goes on and where to look.
@@ -94,9 +102,24 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	if !safePath.MatchString(req.Toplevel) {
 		return Outcome{}, fmt.Errorf("%q is not the path of a system in the Nix store", req.Toplevel)
 	}
+	return newFollower(hostscript.ID(), hostscript.ID(), req, hooks).run(ctx, host)
+}
+
+// Follow follows an activation that went on without us, over another connection to its
+// host, from where it was left, and returns as Run does. It changes nothing there. It
+// fails with [ErrNotBegun] or [ErrForgotten], or as before with [ErrGoesOn].
+func Follow(ctx context.Context, host hostscript.Runner, d *Detached, hooks Hooks) (Outcome, error) {
+	left := d.left
+	f := newFollower(left.id, hostscript.ID(), left.req, hooks)
+	f.again, f.asked, f.begun, f.detached, f.warned = true, left.asked, left.begun, left.detached, left.warned
+	f.known = left.told()
+	return f.run(ctx, host)
+}
+
+// run starts the activation, or joins it again, and follows it to its end.
+func (f *follower) run(ctx context.Context, host hostscript.Runner) (Outcome, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := newFollower(hostscript.ID(), hostscript.ID(), req, hooks)
 	stdinR, stdinW := io.Pipe()
 	f.ended = func() { // the host may forget now, and has nothing more to do
 		go crash.Guarded(func() { stdinW.Write([]byte("done\n")) })()
@@ -107,7 +130,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request, hooks Hooks) 
 	f.silence = time.AfterFunc(aliveLimit, func() { cancel(errSilent) })
 	defer f.silence.Stop()
 	asking := startAsking(ctx, stdinW)
-	input := io.MultiReader(bytes.NewReader(list(f.id, f.mark, req)), stdinR)
+	input := io.MultiReader(bytes.NewReader(f.list()), stdinR)
 
 	err := hostscript.Run(ctx, host, hostscript.Call{
 		Script: hostScript, Stdin: input, Stdout: f.stdout(), Stderr: f.stderr(),
@@ -160,13 +183,19 @@ var (
 )
 
 // list is what the host's half reads behind itself.
-func list(id, mark string, req Request) []byte {
-	profile, keys := "0", "1"
-	if req.Goal.SetsProfile() {
+func (f *follower) list() []byte {
+	profile, keys, since := "0", "1", "-"
+	if f.req.Goal.SetsProfile() {
 		profile = "1"
 	}
-	if req.Keyless {
+	if f.req.Keyless {
 		keys = "0"
 	}
-	return hostscript.List(append([]string{id, mark, string(req.Goal), profile, req.Toplevel, keys}, req.WaitFor...)...)
+	if f.again {
+		since = strconv.FormatInt(f.known, 10)
+		if f.detached {
+			since += "d"
+		}
+	}
+	return hostscript.List(append([]string{f.id, f.mark, string(f.req.Goal), profile, f.req.Toplevel, keys, since}, f.req.WaitFor...)...)
 }

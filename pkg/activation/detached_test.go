@@ -315,7 +315,7 @@ func TestATruncatedScriptOrListRunsNothing(t *testing.T) {
 	needHost(t)
 	req := Request{Goal: hive.Test, Toplevel: system(t, "touch /run/activated\n"), WaitFor: []string{"a-key.service"}}
 	script := len(hostscript.Proving("0123456789abcdef", hostScript))
-	whole := script + len(list("0123456789abcdef", "0123456789abcdef", req))
+	whole := script + len(newFollower("0123456789abcdef", "0123456789abcdef", req, Hooks{}).list())
 	os.RemoveAll("/run/colmena-go")
 	for n := 0; n < whole; n++ {
 		if n < script-100 { // the list is cut at every byte, the script at many
@@ -488,7 +488,7 @@ func TestAnEndThatIsWaitedForInVainIsReadAllTheSame(t *testing.T) {
 	needHost(t)
 	o, err := Run(t.Context(), local{}, Request{Goal: hive.Test, Toplevel: interruptible(t)}, Hooks{Output: func(l string) {
 		if l == "begun" {
-			if killOurs(t, "flock\x005\x00") == 0 {
+			if killOurs(t, "flock\x00-s\x005\x00") == 0 {
 				t.Error("nothing waits for the end")
 			}
 			time.AfterFunc(1500*time.Millisecond, func() { os.WriteFile("/run/go-on", nil, 0o600) })

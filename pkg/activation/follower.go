@@ -38,6 +38,9 @@ type follower struct {
 	current  string   // the systems that the host has afterwards, "-" for none
 	profile  string
 	status   string   // the last report, "" until it came
+	known    int64    // bytes of the log that another follower was told
+	reported int64    // bytes of stdout that were reports
+	again    bool     // it follows what another has started
 	noise    []string // the last lines of stderr
 	heard    int      // bytes of reports and of stderr so far
 }
@@ -96,6 +99,7 @@ func (f *follower) line(text string) {
 			f.output(before)
 		}
 		f.heard += len(report)
+		f.reported += int64(len("\r\n") + len(text) - len(before))
 		f.report(report)
 	}
 }
@@ -148,7 +152,7 @@ func (f *follower) report(report string) {
 		}
 	case "state":
 		f.current, f.profile, _ = strings.Cut(rest, " ")
-	case "exit", "busy", "profile", "killed", "fail":
+	case "exit", "busy", "profile", "killed", "fail", "gone":
 		f.status = report
 		f.ended()
 	}
@@ -158,10 +162,14 @@ func (f *follower) report(report string) {
 func (f *follower) result(runErr error) (Outcome, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.out.flush()
+	word, rest, _ := strings.Cut(f.status, " ")
+	if word != "" {
+		f.out.flush()
+	}
+	// Otherwise the rest of a line is told when it is followed again.
+	f.begun = f.begun || f.asked && len(f.out.buf) > 0
 	f.err.flush()
 	f.over = true
-	word, rest, _ := strings.Cut(f.status, " ")
 	switch word {
 	case "":
 		return Outcome{}, f.unfinished(runErr)
@@ -171,11 +179,19 @@ func (f *follower) result(runErr error) (Outcome, error) {
 			return Outcome{}, fmt.Errorf("the host reported an unreadable exit status %q", hostscript.Said(rest, 20))
 		}
 		return f.outcome(exit), nil
+	case "gone":
+		if !f.asked {
+			return Outcome{}, ErrNotBegun
+		}
+		return Outcome{}, fmt.Errorf("%w; %s", ErrForgotten, f.outcome(0).state())
 	case "busy":
 		return Outcome{}, fmt.Errorf("%w; let it end first (what it prints is in /run/colmena-go/%s/log there)", ErrBusy, hostscript.Said(rest, 40))
 	case "profile":
 		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, hostscript.Said(rest, 20))
 	case "fail":
+		if f.again && !f.begun {
+			return Outcome{}, ErrNotBegun
+		}
 		return Outcome{}, fmt.Errorf("%w: %s%s", ErrHost, hostscript.Said(rest, saidSize), f.overheard())
 	default:
 		o := f.outcome(0)
@@ -186,6 +202,9 @@ func (f *follower) result(runErr error) (Outcome, error) {
 		return o, nil
 	}
 }
+
+// told is how many bytes of the log the hooks were told, whole lines.
+func (f *follower) told() int64 { return f.known + f.out.whole - f.reported }
 
 func (f *follower) unit() string { return "colmena-go-activate-" + f.id + ".service" }
 
@@ -215,12 +234,12 @@ func (f *follower) unfinished(runErr error) error {
 	switch {
 	case runErr == nil:
 		runErr = errors.New("the host stopped reporting")
-	case refused && !f.asked:
+	case refused && !f.asked && !f.again:
 		return fmt.Errorf("%w: %w%s", ErrHost, runErr, f.overheard())
-	case errors.Is(runErr, hostscript.ErrShell):
+	case errors.Is(runErr, hostscript.ErrShell) && !f.again:
 		return fmt.Errorf("%w: %w", ErrHost, runErr)
 	}
-	d := &Detached{Log: "/run/colmena-go/activate-" + f.id + "/log", Begun: f.begun, Cause: runErr}
+	d := &Detached{Log: "/run/colmena-go/activate-" + f.id + "/log", Begun: f.begun, Cause: runErr, left: f}
 	if !f.detached {
 		d.Unit = f.unit()
 	}

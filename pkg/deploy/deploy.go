@@ -36,6 +36,9 @@ type Tools struct {
 	// Refused reports whether an error of Open, or a host's, says that the host is not the
 	// one we may trust: then it is not tried again. It may be nil.
 	Refused func(err error) bool
+	// Lost reports whether an error of a host's says that its connection was lost: then
+	// Open is asked for another one, and what may be done again is. It may be nil.
+	Lost func(err error) bool
 	// Build realises the node's toplevel.
 	Build func(ctx context.Context, node hive.Node, output func(line string)) error
 	// BuildWaitsFor says what a node's build waits for, "" if that is not known. It may be nil.

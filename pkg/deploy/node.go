@@ -113,6 +113,21 @@ func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
 		return err
 	}
 	n.enter(step)
+	err = n.begun(ctx, step)
+	for range retries {
+		if err == nil || !repeatable(step) || !n.lost(err) {
+			return err
+		}
+		if late := n.reconnect(ctx); late != nil {
+			return fmt.Errorf("%w; %w", err, late)
+		}
+		err = n.begun(ctx, step)
+	}
+	return err
+}
+
+// begun does a step that was entered, once.
+func (n *nodeRun) begun(ctx context.Context, step plan.Step) error {
 	switch {
 	case step.Kind == plan.Resolve && step.Look:
 		return n.lookForSources(ctx)

@@ -16,14 +16,6 @@ import (
 // memory, and what does not stop is given 90 seconds by systemd.
 const DefaultRebootTimeout = 10 * time.Minute
 
-// How long one attempt to find a rebooted host may take, and what is waited between
-// two of them: at first, and at most.
-var (
-	attemptLimit = 30 * time.Second
-	firstPause   = 500 * time.Millisecond
-	lastPause    = 5 * time.Second
-)
-
 // toBoot is the system that the host is to boot, "" if that is not known.
 func (n *nodeRun) toBoot() string {
 	if n.opts.Goal.SetsProfile() {
@@ -74,32 +66,22 @@ func (n *nodeRun) await(ctx context.Context) error {
 	if limit <= 0 {
 		limit = DefaultRebootTimeout
 	}
-	late := errors.New("too late")
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
-	defer cancel()
 	n.host.Close()
 	n.host = nil
-	seen := errors.New("nobody looked")
-	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
-		host, boot, err := n.lookForBoot(ctx)
-		switch {
-		case err == nil:
-			n.host = host
-			return n.judgeBoot(boot)
-		case n.tools.Refused != nil && n.tools.Refused(err):
-			return fmt.Errorf("what answers since the reboot is not taken for the host: %w", err)
-		case ctx.Err() == nil:
-			seen = err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			if errors.Is(context.Cause(ctx), late) {
-				return n.notBack(limit, seen)
-			}
-			return context.Cause(ctx)
-		}
+	var boot activation.Boot
+	seen, err := n.seek(ctx, limit, func(ctx context.Context) (host Host, err error) {
+		host, boot, err = n.lookForBoot(ctx)
+		return host, err
+	})
+	switch {
+	case err == nil:
+		return n.judgeBoot(boot)
+	case errors.Is(err, errTooLate):
+		return n.notBack(limit, seen)
+	case n.refused(err):
+		return fmt.Errorf("what answers since the reboot is not taken for the host: %w", err)
 	}
+	return err
 }
 
 // notBack is the error of a host that does not return.
@@ -116,8 +98,6 @@ var errSameBoot = errors.New("it answers, and has not rebooted yet")
 
 // lookForBoot tries once to find the host after its reboot.
 func (n *nodeRun) lookForBoot(ctx context.Context) (Host, activation.Boot, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, attemptLimit, errors.New("no answer within "+attemptLimit.String()))
-	defer cancel()
 	host, err := n.tools.Open(ctx, n.node, n.note)
 	if err != nil {
 		return nil, activation.Boot{}, err

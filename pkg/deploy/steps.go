@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
-	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -98,40 +96,6 @@ func (n *nodeRun) activate(ctx context.Context) error {
 		n.fail(err)
 	}
 	return nil
-}
-
-// switchTo runs the activation, and sends late keys while it waits for one of them.
-func (n *nodeRun) switchTo(ctx context.Context) (activation.Outcome, error) {
-	n.begin("activating: " + string(n.opts.Goal))
-	request := activation.Request{Goal: n.opts.Goal, Toplevel: n.node.Toplevel.OutPath, WaitFor: n.keys.units(),
-		Keyless: n.opts.NoKeys || !n.opts.Goal.UploadsKeys()}
-	if n.opts.NoKeys {
-		for _, key := range n.node.Keys {
-			request.WaitFor = append(request.WaitFor, key.Unit())
-		}
-	}
-	var wanted sync.WaitGroup
-	followed, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	// The upload may outlive the switch, which ends as soon as the key is there.
-	defer wanted.Wait()
-	return activation.Run(followed, n.host, request, activation.Hooks{
-		Output: n.output,
-		Note:   n.note,
-		KeyWanted: func(unit string) {
-			if n.opts.NoKeys {
-				giveUp(fmt.Errorf("the switch waits for %s, whose key --no-keys leaves out: run upload-keys, and the switch goes on by itself", unit))
-				return
-			}
-			n.note("the switch waits for " + unit + ": uploading the post-activation keys now")
-			wanted.Go(func() {
-				defer crash.Guard()
-				if err := n.sendEarly(ctx); err != nil {
-					giveUp(fmt.Errorf("the switch waits for %s, but: %w; mend that and run upload-keys: the switch then goes on by itself", unit, err))
-				}
-			})
-		},
-	})
 }
 
 // exec runs the user's own command, whose output is not a deployment's.

@@ -144,9 +144,10 @@ func (d *deployer) uploading() (*exec.Cmd, *listener) {
 	return cmd, said
 }
 
-// interrupt runs `moments` uploads, each spoilt by harm at another moment of
-// the upload itself, and checks after each that the set on the host is whole.
-func (d *deployer) interrupt(moments int, harm func(*exec.Cmd)) {
+// interrupt runs `moments` uploads, each harmed at another moment of the upload itself,
+// and checks after each that the set on the host is whole. It returns how many of them
+// failed.
+func (d *deployer) interrupt(moments int, harm func(*exec.Cmd)) (spoilt int) {
 	d.t.Helper()
 	d.thirty('a')
 	d.must("upload-keys")
@@ -157,7 +158,7 @@ func (d *deployer) interrupt(moments int, harm func(*exec.Cmd)) {
 		d.t.Fatal(err, &said.said)
 	}
 	usual := time.Since(begin)
-	spoilt, kept := 0, 0
+	kept := 0
 	for i := range moments {
 		before := d.generation()
 		next := byte('c' + i%20)
@@ -167,7 +168,8 @@ func (d *deployer) interrupt(moments int, harm func(*exec.Cmd)) {
 		// The last ones come when all is sent, or too late.
 		time.Sleep(usual * 11 / 10 * time.Duration(i) / time.Duration(moments))
 		harm(cmd)
-		if cmd.Wait() != nil {
+		failed := cmd.Wait() != nil
+		if failed {
 			spoilt++
 		} else {
 			usual = min(usual, time.Since(begin)) // the machine may have been busy before
@@ -175,28 +177,35 @@ func (d *deployer) interrupt(moments int, harm func(*exec.Cmd)) {
 		d.settled()
 		switch got := d.generation(); got {
 		case before:
+			if !failed {
+				d.t.Fatalf("moment %d: an upload that succeeded left the old keys", i)
+			}
 			kept++
 		case next:
 		default:
 			d.t.Fatalf("moment %d: generation %c, neither the old one nor the new", i, got)
 		}
 	}
-	if spoilt < moments*7/10 {
-		d.t.Errorf("only %d of %d uploads were spoilt: nothing much was tried", spoilt, moments)
-	}
 	d.must("upload-keys")
 	d.untouched("host1")
-	d.t.Logf("an upload takes %v; %d of %d were spoilt, %d left the old keys", usual, spoilt, moments, kept)
+	d.t.Logf("an upload takes %v; %d of %d failed, %d left the old keys", usual, spoilt, moments, kept)
+	return spoilt
 }
 
 func TestTheDeployerKilledAtAnyMomentLeavesAWholeSet(t *testing.T) {
 	d := deploying(t, 1)
-	d.interrupt(50, func(cmd *exec.Cmd) { cmd.Process.Signal(syscall.SIGKILL) })
+	const moments = 50
+	if spoilt := d.interrupt(moments, func(cmd *exec.Cmd) { cmd.Process.Signal(syscall.SIGKILL) }); spoilt < moments*7/10 {
+		t.Errorf("only %d of %d deployers were killed: nothing much was tried", spoilt, moments)
+	}
 }
 
 func TestTheConnectionCutAtAnyMomentLeavesAWholeSet(t *testing.T) {
 	d := deploying(t, 1)
-	d.interrupt(50, func(*exec.Cmd) { d.host("host1").KillConnections() })
+	// The upload connects again, sees what is there, and goes on.
+	if spoilt := d.interrupt(50, func(*exec.Cmd) { d.host("host1").KillConnections() }); spoilt > 0 {
+		t.Errorf("%d uploads were spoilt", spoilt)
+	}
 }
 
 // A pulled cable tells nobody anything: both sides find out by themselves.
@@ -206,7 +215,7 @@ func TestAPulledCableEndsTheUploadInBoundedTime(t *testing.T) {
 	d.must("upload-keys")
 	d.hive(`{ host1.deployment.keys.k0.keyCommand = [ "head" "-c" "60000000" "/dev/zero" ]; }`)
 	cmd, said := d.uploading()
-	defer time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() }).Stop()
+	defer time.AfterFunc(4*time.Minute, func() { cmd.Process.Kill() }).Stop()
 	underWay := func() bool {
 		files, _ := filepath.Glob(d.host("host1").Path("/run/keys/.colmena-go.*/n/k0"))
 		return len(files) > 0
@@ -227,7 +236,8 @@ func TestAPulledCableEndsTheUploadInBoundedTime(t *testing.T) {
 	if !strings.Contains(said.said.String(), "failed (upload)") {
 		t.Errorf("the upload is not said to have failed: %s", &said.said)
 	}
-	if took := time.Since(begin); took > 90*time.Second {
+	// Three questions without an answer, and half a minute of attempts to connect again.
+	if took := time.Since(begin); took > 2*time.Minute {
 		t.Errorf("it took %v to notice", took)
 	}
 	if d.generation() != 'a' {

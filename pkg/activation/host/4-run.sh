@@ -1,29 +1,46 @@
+# prepare makes the folder of a new activation.
+prepare() {
+  [ -x "$toplevel/bin/switch-to-configuration" ] ||
+    fail "$toplevel is not a NixOS system on this host: it has no bin/switch-to-configuration"
+  [ -d $run ] || mkdir -p -m 0700 $run || fail "cannot make $run"
+  sweep
+  dir=$run/activate-$id
+  mkdir -m 0700 "$dir" || fail "cannot make $dir"
+  exec 6>"$dir/follower"
+  # The status will need no room of its own then.
+  flock -s 6 && printf '%s\n' "$both" "$script" >"$dir/script" && printf '%64s' '' >"$dir/status" &&
+    printf '%64s' '' >"$dir/begun" && : >"$dir/running" ||
+    fail "cannot write and lock files in $dir"
+  say launch
+}
+
+# rejoin follows an activation that was begun before, of whose log so many bytes are known;
+# a d behind them says that it has no unit. Who followed it may not have noticed
+# yet that nobody hears it any more.
+rejoin() {
+  dir=$run/activate-$id managed=yes
+  case $since in *d) managed='' since=${since%d} ;; esac
+  if command exec 6<"$dir/follower" && flock -s 6 && [ -e "$dir/running" ]; then return; fi 2>/dev/null
+  say "state $(system /run/current-system) $(system /nix/var/nix/profiles/system)"
+  say gone
+  exit 0
+}
+
 # A variable that the environment has would be passed on to every program.
-unset id mark goal profile toplevel keys dir
+unset id mark goal profile toplevel keys since dir
 read -r size || exit 1
 set -- $(head -c "$size")
 words=$#
-[ $# -ge 8 ] && whole "$@" || exit 1
-id=$2 mark=$3 goal=$4 profile=$5 toplevel=$6 keys=$7 dir=
-shift 7
+[ $# -ge 9 ] && whole "$@" || exit 1
+id=$2 mark=$3 goal=$4 profile=$5 toplevel=$6 keys=$7 since=$8 dir=
+shift 8
 units=
 while [ "$1" != . ]; do units="$units$1$newline" && shift; done
 units=${units%"$newline"}
 
-[ -x "$toplevel/bin/switch-to-configuration" ] ||
-  fail "$toplevel is not a NixOS system on this host: it has no bin/switch-to-configuration"
 run=/run/colmena-go unit=colmena-go-activate-$id
-[ -d $run ] || mkdir -p -m 0700 $run || fail "cannot make $run"
-sweep
-dir=$run/activate-$id
-mkdir -m 0700 "$dir" || fail "cannot make $dir"
-exec 3<&0 6>"$dir/follower"
-# The status will need no room of its own then.
-flock 6 && printf '%s\n' "$both" "$script" >"$dir/script" && printf '%64s' '' >"$dir/status" &&
-  printf '%64s' '' >"$dir/begun" && : >"$dir/running" ||
-  fail "cannot write and lock files in $dir"
-say launch
-start
+exec 3<&0
+if [ "$since" = - ]; then prepare && patience=30 && start; else patience=5 && rejoin; fi
 
 # quit STATUS leaves the activation alone, and no process of ours.
 running= looking= copying= watcher=
@@ -50,11 +67,12 @@ watcher=$!
 
 # One that is late must not begin after we have said that it did not.
 exec 5<>"$dir/running"
-await "$dir/log" 30 || { flock -n 5 && fail 'the activation did not start'; }
+await "$dir/log" $patience || { flock -n 5 && fail 'the activation did not start'; }
 : >>"$dir/log"
 say began
+if [ "$since" = - ]; then since=0; fi
 seen=
-flock 5 >/dev/null 2>&1 &
+flock -s 5 >/dev/null 2>&1 &
 running=$!
 if [ -n "$units" ]; then
   turn=0
@@ -62,7 +80,7 @@ if [ -n "$units" ]; then
   looking=$!
 fi
 # It reads once more when it has seen that the process is gone.
-tail -s 0.02 -c +1 -f --pid=$running "$dir/log" &
+tail -s 0.02 -c +$((since + 1)) -f --pid=$running "$dir/log" &
 copying=$!
 wait $copying || quit 1
 status=
