@@ -13,6 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/shell"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
@@ -31,6 +32,7 @@ deployment.privilegeEscalationCommand. Our own flags go before the command.`,
 			&cli.StringFlag{Name: "timeout", DefaultText: "none", Usage: "end the command where it takes longer than `TIME`, such as 90s or 5m"},
 			&cli.BoolFlag{Name: "argv", Usage: "run exactly these words: no shell expands anything"},
 			&cli.BoolFlag{Name: "stdin", Usage: "give what comes on standard input to every command; otherwise they get none"},
+			&cli.BoolFlag{Name: "tty", Usage: "give the command a terminal, for what is used by hand; of one host only"},
 			&cli.BoolFlag{Name: "group", Usage: "show outputs at the end, those that are equal once for all their nodes"},
 			jsonFlag("outputs and statuses"),
 			&cli.BoolFlag{Name: "no-escalation", Usage: "run as the user of the login, whoever that is"},
@@ -61,6 +63,10 @@ func execAction(c *cli.Context) error {
 	switch {
 	case len(words) == 0:
 		return usage("exec needs a command, as in `%s exec --on web -- uptime`", c.App.Name)
+	case c.Bool("tty") && (c.Bool("json") || c.Bool("group") || c.Bool("stdin") || c.IsSet("timeout")):
+		return usage("--tty hands the terminal to the command: --json, --group, --stdin and --timeout have no place there")
+	case c.Bool("tty") && !(term.IsTerminal(int(os.Stdin.Fd())) && stdoutIsTerminal(c)):
+		return usage("--tty needs a terminal as standard input and output")
 	case c.Bool("json") && c.Bool("group"):
 		return usage("--json and --group are two forms of one output: choose one")
 	}
@@ -77,6 +83,9 @@ func execAction(c *cli.Context) error {
 	}
 	defer x.forget()
 	defer x.hosts.Close()
+	if c.Bool("tty") {
+		return x.runOnTerminal(c)
+	}
 	if c.Bool("stdin") {
 		x.input = shell.Share(os.Stdin, inputLimit)
 	}
@@ -143,12 +152,18 @@ func stdoutIsTerminal(c *cli.Context) bool {
 	return is && term.IsTerminal(int(file.Fd()))
 }
 
-func (x *execution) open(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
+// config says how to reach a node, and whether commands are to be root's there.
+func (x *execution) config(node hive.Node) remote.Config {
 	cfg := x.connection(node.Name, node.Target)
-	cfg.Note = note
 	if x.plain {
 		cfg.Escalate = nil
 	}
+	return cfg
+}
+
+func (x *execution) open(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
+	cfg := x.config(node)
+	cfg.Note = note
 	host, err := x.hosts.Open(ctx, node.Name, cfg)
 	if err != nil {
 		return nil, err // not a *remote.Host that is nil

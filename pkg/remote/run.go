@@ -61,6 +61,18 @@ func (h asUser) Run(ctx context.Context, command string, stdin io.Reader, stdout
 }
 
 func (h *Host) runAs(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return h.run(ctx, call{command: command, stdin: stdin, stdout: stdout, stderr: stderr})
+}
+
+// call is a command with what goes in and comes out.
+type call struct {
+	command        string
+	terminal       *Terminal // nil for none
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+func (h *Host) run(ctx context.Context, c call) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	finished := make(chan struct{})
@@ -86,7 +98,7 @@ func (h *Host) runAs(ctx context.Context, command string, stdin io.Reader, stdou
 		})
 	}
 	opening := giveUpOn(h.conn)
-	session, err := h.session(ctx, command)
+	session, err := h.session(ctx, c.command)
 	opening()
 	if err != nil {
 		return explain(ctx, err)
@@ -94,14 +106,21 @@ func (h *Host) runAs(ctx context.Context, command string, stdin io.Reader, stdou
 	defer session.free()
 	defer giveUpOn(session.conn)()
 	defer context.AfterFunc(ctx, func() { session.Close() })()
-	in, err := session.Start(ending(stdout, giveUp), ending(stderr, giveUp))
+	if c.terminal != nil {
+		stop, err := c.terminal.give(session.Session)
+		if err != nil {
+			return explain(ctx, err)
+		}
+		defer stop()
+	}
+	in, err := session.Start(ending(c.stdout, giveUp), ending(c.stderr, giveUp))
 	if err != nil {
 		return explain(ctx, err)
 	}
 	go func() { // ends with stdin, which the caller closes
 		defer crash.Guard()
-		if stdin != nil {
-			io.Copy(in, stdin)
+		if c.stdin != nil {
+			io.Copy(in, c.stdin)
 		}
 		in.Close()
 	}()

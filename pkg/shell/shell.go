@@ -38,6 +38,14 @@ func Exact(words []string) Command {
 	return Command{"sh", "exec " + strings.Join(quoted, " ")}
 }
 
+// String is the command as a login shell reads it.
+func (c Command) String() string {
+	if c.by == "login" {
+		return c.line
+	}
+	return "sh -c '" + strings.NewReplacer("'", `'\''`, `\`, `'\\'`).Replace(c.line) + "'"
+}
+
 // Run runs the command on the host with the given input, nil for none, and returns when
 // it has ended and its output is written, with the status of its end: 128 and the number of
 // a signal, if one ended it. When ctx is done, or the connection is

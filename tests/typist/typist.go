@@ -89,6 +89,14 @@ func (s *Session) Type(text string) {
 	}
 }
 
+// Resize gives the terminal another size.
+func (s *Session) Resize(rows, columns uint16) {
+	s.t.Helper()
+	if err := pty.Setsize(s.screen, &pty.Winsize{Rows: rows, Cols: columns}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // Wait waits for the program to end and returns its exit code.
 func (s *Session) Wait() int {
 	s.t.Helper()

@@ -1,0 +1,78 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+)
+
+// Terminal is one that a command on a host is given.
+type Terminal struct {
+	Kind    string                     // TERM
+	Size    func() (columns, rows int) // that of the user's own
+	Resized <-chan struct{}            // Size has changed
+}
+
+// ErrNoTerminal: the connection, or the host, gives commands no terminal.
+var ErrNoTerminal = errors.New("the host gives the command no terminal")
+
+// RunOnTerminal runs a line, which the login shell reads, with a terminal of its own, and
+// as root if privileges are asked for: what makes us root may ask on that terminal. It
+// returns as Run does. What is typed goes to the host as it is: the user's own terminal
+// must be raw. The host ends the command when ctx is done.
+func (h *Host) RunOnTerminal(ctx context.Context, line string, t Terminal, stdin io.Reader, stdout io.Writer) error {
+	if h.needsRoot {
+		words := append(append([]string{}, h.program.Words()...), "sh", "-c", `exec "${SHELL:-sh}" -c "$1"`, "sh", line)
+		line = ""
+		for i, word := range words {
+			if i > 0 {
+				line += " "
+			}
+			line += quote(word)
+		}
+	}
+	return h.run(ctx, call{command: line, terminal: &t, stdin: stdin, stdout: stdout})
+}
+
+// withTerminal is a Session that can give its command a terminal.
+type withTerminal interface {
+	// Terminal is called before Start.
+	Terminal(kind string, columns, rows int) error
+	Resize(columns, rows int) error
+}
+
+// give gives the session's command a terminal whose size follows the user's, until stop.
+func (t *Terminal) give(s Session) (stop func(), err error) {
+	able, is := s.(withTerminal)
+	if !is {
+		return nil, ErrNoTerminal
+	}
+	columns, rows := t.Size()
+	if err := able.Terminal(t.Kind, columns, rows); err != nil {
+		return nil, errors.Join(ErrNoTerminal, err)
+	}
+	over := make(chan struct{})
+	go func() {
+		defer crash.Guard()
+		for {
+			select {
+			case <-t.Resized:
+				columns, rows := t.Size()
+				_ = able.Resize(columns, rows) // one that is lost is told by the command
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() { close(over) }, nil
+}
+
+func (s *nativeSession) Terminal(kind string, columns, rows int) error {
+	return inOurWords(s.cmd.RequestPty(kind, rows, columns, ssh.TerminalModes{}))
+}
+
+func (s *nativeSession) Resize(columns, rows int) error { return s.cmd.WindowChange(rows, columns) }
