@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -19,10 +20,11 @@ import (
 // Known is the lines of some files. The zero value knows nothing.
 type Known struct{ lines []line }
 
+// line is one of a file; most are about other hosts, and never taken apart.
 type line struct {
-	marker, patterns, blob string
-	file                   string
-	number                 int
+	text   string
+	file   string
+	number int
 }
 
 // Entry is a key that a file has for a host, and where.
@@ -51,29 +53,33 @@ func Read(files ...string) (k Known, err error) {
 
 // Add adds the text of a file.
 func (k *Known) Add(file, text string) {
+	k.lines = slices.Grow(k.lines, strings.Count(text, "\n")+1)
 	number := 0
 	for one := range strings.Lines(text) {
 		number++
-		words := strings.Fields(one)
-		l := line{file: file, number: number}
-		if len(words) > 0 && strings.HasPrefix(words[0], "@") {
-			l.marker, words = words[0], words[1:]
+		if one = strings.TrimLeft(one, " \t"); one != "" && one[0] != '#' && one[0] != '\n' {
+			k.lines = append(k.lines, line{one, file, number})
 		}
-		if len(words) < 3 || strings.HasPrefix(words[0], "#") || l.marker != "" && l.marker != authority && l.marker != revoked {
-			continue
-		}
-		l.patterns, l.blob = words[0], words[2]
-		k.lines = append(k.lines, l)
 	}
 }
 
 // of are the entries with a marker, or none, for a name as files have it.
 func (k Known) of(name, marker string) (found []Entry) {
+	name = strings.ToLower(name)
 	for _, l := range k.lines {
-		if l.marker != marker || !matches(l.patterns, name) {
+		patterns, rest := word(l.text)
+		if strings.HasPrefix(patterns, "@") != (marker != "") || marker != "" && patterns != marker {
 			continue
 		}
-		blob, err := base64.StdEncoding.DecodeString(l.blob)
+		if marker != "" {
+			patterns, rest = word(rest)
+		}
+		if !matches(patterns, name) {
+			continue
+		}
+		_, rest = word(rest) // the key's type, which the key says as well
+		text, _ := word(rest)
+		blob, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
 			continue
 		}
@@ -84,9 +90,18 @@ func (k Known) of(name, marker string) (found []Entry) {
 	return found
 }
 
-// matches reports whether patterns, which may be a hash, mean the name.
+// word cuts the first word off.
+func word(text string) (first, rest string) {
+	end := strings.IndexAny(text, " \t\r\n")
+	if end < 0 {
+		return text, ""
+	}
+	return text[:end], strings.TrimLeft(text[end:], " \t\r\n")
+}
+
+// matches reports whether patterns, which may be a hash, mean the name, which is in
+// lower case.
 func matches(patterns, name string) bool {
-	name = strings.ToLower(name)
 	if rest, found := strings.CutPrefix(patterns, "|1|"); found {
 		salt, sum, _ := strings.Cut(rest, "|")
 		s, err1 := base64.StdEncoding.DecodeString(salt)
@@ -96,7 +111,7 @@ func matches(patterns, name string) bool {
 		return err1 == nil && err2 == nil && hmac.Equal(mac.Sum(nil), want)
 	}
 	meant := false
-	for pattern := range strings.SplitSeq(strings.ToLower(patterns), ",") {
+	for pattern := range strings.SplitSeq(patterns, ",") {
 		pattern, not := strings.CutPrefix(pattern, "!")
 		if !wild(pattern, name) {
 			continue
@@ -118,7 +133,7 @@ func wild(pattern, name string) bool {
 		case p < len(pattern) && pattern[p] == '*':
 			star, from = p, n
 			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
+		case p < len(pattern) && (pattern[p] == '?' || lower(pattern[p]) == name[n]):
 			p++
 			n++
 		case star >= 0:
@@ -129,4 +144,11 @@ func wild(pattern, name string) bool {
 		}
 	}
 	return strings.Trim(pattern[p:], "*") == ""
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/knownhosts"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
 // hostKeys decides whether a host's key may be trusted.
@@ -24,7 +25,9 @@ type hostKeys struct {
 	host     knownhosts.Host
 	revoked  []knownhosts.Entry // by RevokedHostKeys
 	note     func(string)
-	accepted []byte // the key of this connection, which is shown again at each key exchange
+	query    sshconfig.Query
+	ids      *identities // who may be asked; nil: nobody
+	accepted []byte      // the key of this connection, which is shown again at each key exchange
 }
 
 // newHostKeys reads what is known of the host.
@@ -81,7 +84,18 @@ func (h *hostKeys) algorithms(chosen []string) []string {
 	if len(chosen) > 0 {
 		return chosen
 	}
-	return h.known.Algorithms(h.host, ssh.SupportedAlgorithms().HostKeys)
+	return h.known.Algorithms(h.host, inOrder(ssh.SupportedAlgorithms().HostKeys, h.HostKeyOrder))
+}
+
+// inOrder sorts names in the order of a list; those that it lacks come last.
+func inOrder(names, order []string) []string {
+	at := func(name string) int {
+		if i := slices.Index(order, name); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	return slices.SortedStableFunc(slices.Values(names), func(a, b string) int { return at(a) - at(b) })
 }
 
 // refusal is why a key is refused, in our words alone: x/crypto puts its own
@@ -150,6 +164,14 @@ func (h *hostKeys) learn(key ssh.PublicKey) error {
 	if h.Strict {
 		return fmt.Errorf("%w: the key of %s is not in known_hosts (%s) and StrictHostKeyChecking is yes: connect once with ssh, or add it with ssh-keyscan after checking it",
 			ErrHostKey, h.HostName, fingerprint)
+	}
+	switch must, err := h.mustConfirm(); {
+	case err != nil:
+		return err
+	case must:
+		if err := h.confirm(key); err != nil {
+			return err
+		}
 	}
 	if len(h.UserKnownHosts) == 0 || h.UserKnownHosts[0] == os.DevNull {
 		return nil

@@ -276,3 +276,43 @@ func TestAHostKeyThatChangesOnTheWayIsRefused(t *testing.T) {
 		t.Errorf("another key in the same connection: %v", err)
 	}
 }
+
+func TestWhoWroteAskIsAsked(t *testing.T) {
+	s := serve(t)
+	print := fingerprint(t, s.read(t, "host_ed25519.pub"))
+	for name, c := range map[string]struct {
+		lines   []string
+		answers []string
+		asked   int
+		says    string
+	}{
+		"nothing is written": {nil, nil, 0, ""},
+		"yes":                {[]string{"StrictHostKeyChecking ask"}, []string{"yes"}, 1, ""},
+		"the fingerprint":    {[]string{"StrictHostKeyChecking ask"}, []string{"", "SHA256:other", print}, 3, ""},
+		"no":                 {[]string{"StrictHostKeyChecking ask"}, []string{"no"}, 1, "is not the right one"},
+		"neither":            {[]string{"StrictHostKeyChecking ask"}, []string{"y", "n", "?", "yes"}, 3, "nobody said yes"},
+		"no answer":          {[]string{"StrictHostKeyChecking ask"}, nil, 1, "no answer"},
+		"nobody is asked":    {[]string{"StrictHostKeyChecking ask", "BatchMode yes"}, nil, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.write(t, "known_hosts", "")
+			p := &person{answers: c.answers}
+			_, err := dial(t, asked(s.config(t, c.lines...), p))
+			if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("%v, want one that says %q", err, c.says)
+			}
+			if n := strings.Count(p.texts(), "web | [127.0.0.1]:"+s.port+" is not known. Its key is ssh-ed25519 "+print+"."); n != c.asked || len(p.asked) != n {
+				t.Errorf("asked\n%s", p.texts())
+			}
+			if learnt := s.read(t, "known_hosts") != ""; learnt != (c.says == "") {
+				t.Errorf("learnt: %t", learnt)
+			}
+		})
+	}
+	s.write(t, "known_hosts", "")
+	cfg := asked(s.config(t), &person{answers: []string{"no"}})
+	cfg.SSHOptions = []string{"-oStrictHostKeyChecking=ask"}
+	if _, err := dial(t, cfg); !errors.Is(err, ErrHostKey) {
+		t.Errorf("written into deployment.sshOptions: %v", err)
+	}
+}

@@ -136,7 +136,7 @@ func (m *master) arguments(cfg Config, s settings, file string) []string {
 	} {
 		args = append(args, "-o", option)
 	}
-	return append(append(args, cfg.query().Command(file)...), "--", s.Asked)
+	return append(append(args, cfg.query().Reading(file).Command()...), "--", s.Asked)
 }
 
 // forJumps makes a file for the ssh that reach jump hosts: they ask nothing either.

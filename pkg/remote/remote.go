@@ -202,6 +202,7 @@ func connectNatively(ctx context.Context, cfg Config, s settings, waited *bool) 
 	if err != nil {
 		return nil, err
 	}
+	keys.query, keys.ids = cfg.query(), ids
 	cfg.Log.Debug().Str("address", address(s)).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
 	d := &dialing{cfg, s, ids, keys, clientConfig(s, ids, keys, offered)}
 	ids.waited = false // by the host

@@ -28,6 +28,14 @@ type Query struct {
 	User    string   // "": what the rest says
 	Options []string // further ones, see [Arguments]
 	File    string   // read in the place of OpenSSH's usual files; "" for those
+
+	instead string // of all of them; "" for them
+}
+
+// Reading is the same query of another file, whatever Options and File say.
+func (q Query) Reading(file string) Query {
+	q.instead = file
+	return q
 }
 
 // Installed reports whether there is an ssh program, without which neither
@@ -77,15 +85,10 @@ func (q Query) Settings(ctx context.Context) (Settings, error) {
 }
 
 // Command is what stands on the command line of an ssh that connects, but for the
-// host (see Settings.Asked). file is read in the place of what ssh would read, if it
-// is not "".
-func (q Query) Command(file string) []string {
+// host (see Settings.Asked).
+func (q Query) Command() []string {
 	words, _ := Arguments(q.Options) // Settings has told what is wrong
-	args := q.arguments(words)
-	if file != "" {
-		args = append(args, "-F", file)
-	}
-	return args
+	return q.arguments(words)
 }
 
 // Defaulting is the text of a file that says what ssh would read, and after that some
@@ -124,7 +127,11 @@ func (q Query) arguments(options []string) (args []string) {
 	if q.File != "" {
 		args = append(args, "-F", q.File)
 	}
-	return append(args, options...)
+	args = append(args, options...)
+	if q.instead != "" {
+		args = append(args, "-F", q.instead)
+	}
+	return args
 }
 
 // sshGLimit is for ssh -G, which runs what Match exec names.
@@ -194,6 +201,7 @@ func (q Query) withoutOpenSSH() (Settings, error) {
 		"hostname": {q.Host}, "user": {me.Username}, "port": {"22"},
 		"userknownhostsfile":   {"~/.ssh/known_hosts ~/.ssh/known_hosts2"},
 		"globalknownhostsfile": {"/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},
+		"hostkeyalgorithms":    {"ssh-ed25519-cert-v01@openssh.com,ssh-ed25519"}, // before all others
 		"identityfile":         {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"},
 	}
 	if q.User != "" {

@@ -171,3 +171,15 @@ func TestWhatOnlySSHCanDoIsTold(t *testing.T) {
 		t.Errorf("an option of a newer OpenSSH: %q", got)
 	}
 }
+
+func TestAFileMayHaveSpacesInItsName(t *testing.T) {
+	dir := t.TempDir()
+	known := filepath.Join(dir, "known hosts")
+	if err := os.WriteFile(known, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Query{Host: "box", File: file(t, fmt.Sprintf("UserKnownHostsFile /none \"%s\" /other\n", known))}.Settings(t.Context())
+	if want := []string{"/none", known, "/other"}; err != nil || !slices.Equal(s.UserKnownHosts, want) {
+		t.Errorf("%q, %v; want %q", s.UserKnownHosts, err, want)
+	}
+}

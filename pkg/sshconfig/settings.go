@@ -2,6 +2,7 @@ package sshconfig
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,11 +36,13 @@ type Settings struct {
 
 	UserKnownHosts, GlobalKnownHosts []string
 	Strict                           bool // StrictHostKeyChecking yes: an unknown key is refused
+	Ask                              bool // or ask, which is the default as well
 	Hash                             bool // HashKnownHosts
 	RevokedHostKeys                  []string
 	knownHostsCommand                string
 	tokens                           map[string]string
 	HostKeyAlgorithms                []string // empty: as known_hosts and the defaults suggest
+	HostKeyOrder                     []string // OpenSSH's own then
 
 	Ciphers, MACs, KeyExchanges []string // as set; empty: OpenSSH's own
 
@@ -85,11 +88,10 @@ func read(given string, found, defaults options) (Settings, error) {
 		NoPublicKey: found.no("pubkeyauthentication"), NoPassword: found.no("passwordauthentication"), NoKeyboardInteractive: found.no("kbdinteractiveauthentication"),
 		PreferredAuthentications: found.list("preferredauthentications"),
 		PasswordPrompts:          found.number("numberofpasswordprompts", 3),
-		// `ask`, the default, cannot ask many hosts at once: it becomes accept-new.
-		Strict:            found.yes("stricthostkeychecking"),
+		Strict:                   found.yes("stricthostkeychecking"), Ask: found.one("stricthostkeychecking") == "ask",
 		Hash:              found.yes("hashknownhosts"),
-		HostKeyAlgorithms: chosen(found, defaults, "hostkeyalgorithms"),
-		Ciphers:           chosen(found, defaults, "ciphers"), MACs: chosen(found, defaults, "macs"), KeyExchanges: chosen(found, defaults, "kexalgorithms"),
+		HostKeyAlgorithms: chosen(found, defaults, "hostkeyalgorithms"), HostKeyOrder: found.list("hostkeyalgorithms"),
+		Ciphers: chosen(found, defaults, "ciphers"), MACs: chosen(found, defaults, "macs"), KeyExchanges: chosen(found, defaults, "kexalgorithms"),
 		BindAddress: found.one("bindaddress"), BindInterface: found.one("bindinterface"), ProxyJump: found.one("proxyjump"),
 		ConnectTimeout:     found.seconds("connecttimeout", defaultConnectTimeout),
 		ConnectionAttempts: found.number("connectionattempts", 1),
@@ -129,18 +131,34 @@ func (s *Settings) readPaths(given string, found, defaults options) error {
 	if s.CertificateFiles, err = paths.expandAll("certificatefile", found["certificatefile"]); err != nil {
 		return err
 	}
-	if s.UserKnownHosts, err = paths.expandAll("userknownhostsfile", strings.Fields(found.one("userknownhostsfile"))); err != nil {
+	if s.UserKnownHosts, err = paths.expandAll("userknownhostsfile", files(found.one("userknownhostsfile"))); err != nil {
 		return err
 	}
 	if s.RevokedHostKeys, err = paths.expandAll("revokedhostkeys", found["revokedhostkeys"]); err != nil {
 		return err
 	}
 	s.knownHostsCommand, s.tokens = found.one("knownhostscommand"), paths.tokens
-	for _, file := range strings.Fields(found.one("globalknownhostsfile")) { // no tokens here
+	for _, file := range files(found.one("globalknownhostsfile")) { // no tokens here
 		if rest, ok := strings.CutPrefix(file, "~/"); ok {
 			file = filepath.Join(paths.home, rest)
 		}
 		s.GlobalKnownHosts = append(s.GlobalKnownHosts, file)
 	}
 	return nil
+}
+
+// files takes a list of files apart, which ssh -G prints without the quotes around
+// those whose names have spaces: several words are one name where that is there.
+func files(text string) (names []string) {
+	for words := strings.Fields(text); len(words) > 0; {
+		n := len(words)
+		for ; n > 1; n-- {
+			if _, err := os.Stat(strings.Join(words[:n], " ")); err == nil {
+				break
+			}
+		}
+		names = append(names, strings.Join(words[:n], " "))
+		words = words[n:]
+	}
+	return names
 }

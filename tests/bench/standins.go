@@ -79,6 +79,16 @@ func (b *bench) newStandIns(names []string, sshConfig string) (*standIns, error)
 	return s, os.WriteFile(sshConfig, []byte(config.String()), 0o600)
 }
 
+// addresses are those of all.
+func (s *standIns) addresses() (all []string) {
+	for _, h := range s.held {
+		if l, ok := h.(net.Listener); ok {
+			all = append(all, l.Addr().String())
+		}
+	}
+	return all
+}
+
 func (s *standIns) close() {
 	for _, h := range s.held {
 		h.Close()
