@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
@@ -28,6 +29,9 @@ const (
 	muxMaxBytes = 256 << 10 // of a message
 )
 
+// muxLimit is how long a master may take to say hello.
+const muxLimit = 10 * time.Second
+
 // muxLink is a connection to a master's socket.
 type muxLink struct{ conn *net.UnixConn }
 
@@ -38,6 +42,7 @@ func dialMux(socket string) (*muxLink, error) {
 		return nil, err
 	}
 	m := &muxLink{conn}
+	conn.SetDeadline(time.Now().Add(muxLimit))
 	err = m.send(muxHello, uint32(muxVersion))
 	if err == nil {
 		var kind uint32
@@ -50,6 +55,7 @@ func dialMux(socket string) (*muxLink, error) {
 		conn.Close()
 		return nil, err
 	}
+	conn.SetDeadline(time.Time{})
 	return m, nil
 }
 
