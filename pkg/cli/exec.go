@@ -106,7 +106,7 @@ func (x *execution) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	pipe := report.NewPipe(c.Context, c.App.Writer)
+	pipe := report.NewPipe(c.Context, screen(c.App).Beside(c.App.Writer))
 	kept := x.show(c, pipe)
 	if x.prefixed != nil {
 		x.prefixed.Expect(nodes.Names)

@@ -22,7 +22,7 @@ var elsewhere = map[string]string{
 	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
 	"--option": "--nix-option", "--max-jobs": "--build-jobs", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
 	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config-file": "--ssh-config", "--ssh-option": "deployment.sshOptions",
-	"--use-remote-sudo": "deployment.privilegeEscalationCommand",
+	"--use-remote-sudo": "deployment.privilegeEscalationCommand", "--ask-become-pass": "--ask-sudo-password", "--interactive-sudo": "--ask-sudo-password",
 
 	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys", "keys": "upload-keys",
 	"ls": "list", "nodes": "list", "show": "list", "status": "list", "version": "--version",

@@ -177,9 +177,32 @@ func (t *Terminal) Hold(ctx context.Context) (release func()) {
 		return sync.OnceFunc(func() {
 			t.mu.Lock()
 			t.held--
+			close(t.moved) // for those beside
+			t.moved = make(chan struct{})
 			t.mu.Unlock()
 			t.signal()
 		})
+	}
+}
+
+// Beside is w for what may be the same screen, such as standard output: a Write waits
+// while that is held.
+func (t *Terminal) Beside(w io.Writer) io.Writer { return beside{t, w} }
+
+type beside struct {
+	t    *Terminal
+	next io.Writer
+}
+
+func (w beside) Write(p []byte) (int, error) {
+	for {
+		w.t.mu.Lock()
+		held, moved := w.t.held > 0 && !w.t.over, w.t.moved
+		w.t.mu.Unlock()
+		if !held {
+			return w.next.Write(p)
+		}
+		<-moved
 	}
 }
 

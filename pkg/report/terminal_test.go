@@ -194,3 +194,28 @@ func TestAReaderWhoStoppedHoldsNobodyUpWhoHolds(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 }
+
+func TestWhoWritesBesideWaitsWhileTheScreenIsHeld(t *testing.T) {
+	screen := NewTerminal(io.Discard)
+	defer screen.Close(t.Context())
+	out := make(chan string, 1)
+	w := screen.Beside(written(out))
+	release := screen.Hold(t.Context())
+	go io.WriteString(w, "text")
+	select {
+	case <-out:
+		t.Error("written over a question")
+	case <-time.After(50 * time.Millisecond):
+	}
+	release()
+	if text := <-out; text != "text" {
+		t.Errorf("%q", text)
+	}
+}
+
+type written chan string
+
+func (w written) Write(p []byte) (int, error) {
+	w <- string(p)
+	return len(p), nil
+}

@@ -147,6 +147,7 @@ func TestAWrongSudoPasswordIsShownToFewHosts(t *testing.T) {
 // However sudo is set up, and whatever the login shell is.
 func TestSudoWithAPasswordInOddPlaces(t *testing.T) {
 	for name, c := range map[string]struct{ user, policy string }{
+		"a restricted shell":    {"deployer", ""},
 		"fish":                  {"fishy", ""},
 		"a terminal for sudo":   {"deployer", "Defaults use_pty"},
 		"no terminal for sudo":  {"deployer", "Defaults !use_pty"},
@@ -162,6 +163,10 @@ func TestSudoWithAPasswordInOddPlaces(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := deploying(t, 1)
 			d.asksOn("host1", "open sesame", c.policy)
+			if name == "a restricted shell" {
+				d.on("host1", "usermod -s /bin/rbash deployer")
+				defer d.on("host1", "usermod -s /bin/bash deployer")
+			}
 			d.hive("{" + nodes(three[:1], c.user, `deployment.keys.k.text = "`+strings.Repeat("long ", 30000)+`"; environment.etc.root.text = "`+name+`";`) + "}")
 			if code, said := d.with("open sesame", "apply"); code != 0 {
 				t.Fatalf("exit %d: %s", code, said)
