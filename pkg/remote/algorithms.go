@@ -13,16 +13,16 @@ type algorithms struct{ ciphers, macs, kex, hostKeys []string }
 // choose takes what we can do of what ssh_config asks for. Where that is nothing,
 // ssh is needed: what nobody asked for must not take its place.
 func choose(s settings, log zerolog.Logger) (a algorithms, err error) {
-	supported := ssh.SupportedAlgorithms()
+	supported, old := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms() // which somebody has asked for
 	for _, kind := range []struct {
 		option      string
 		wanted, can []string
 		chosen      *[]string
 	}{
-		{"ciphers", s.Ciphers, supported.Ciphers, &a.ciphers},
-		{"macs", s.MACs, supported.MACs, &a.macs},
-		{"kexalgorithms", s.KeyExchanges, supported.KeyExchanges, &a.kex},
-		{"hostkeyalgorithms", s.HostKeyAlgorithms, append(supported.HostKeys, ssh.InsecureAlgorithms().HostKeys...), &a.hostKeys},
+		{"ciphers", s.Ciphers, append(supported.Ciphers, old.Ciphers...), &a.ciphers},
+		{"macs", s.MACs, append(supported.MACs, old.MACs...), &a.macs},
+		{"kexalgorithms", s.KeyExchanges, append(supported.KeyExchanges, old.KeyExchanges...), &a.kex},
+		{"hostkeyalgorithms", s.HostKeyAlgorithms, append(supported.HostKeys, old.HostKeys...), &a.hostKeys},
 	} {
 		var lacking []string
 		for _, name := range kind.wanted {

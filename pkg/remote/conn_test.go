@@ -220,7 +220,7 @@ func leavesNothing(t *testing.T, h *Host, s *server) {
 }
 
 func TestWhatOurClientCannotDoTheSSHProgramDoes(t *testing.T) {
-	s := serve(t, "Ciphers aes128-cbc,aes256-ctr", "MACs hmac-md5,hmac-sha2-256")
+	s := serve(t, "Ciphers aes192-cbc,aes128-cbc,aes256-ctr", "MACs hmac-md5,hmac-sha2-256")
 	gate := serve(t)
 	f := behind(t, s, map[string]*server{"gate": gate})
 	s.write(t, "krl-of", s.read(t, "id.pub"))
@@ -229,7 +229,7 @@ func TestWhatOurClientCannotDoTheSSHProgramDoes(t *testing.T) {
 	}
 	for name, lines := range map[string][]string{
 		"PKCS11Provider":  {"PKCS11Provider /nowhere.so"},
-		"ciphers":         {"Ciphers aes128-cbc"},
+		"ciphers":         {"Ciphers aes192-cbc"},
 		"macs":            {"MACs hmac-md5"},
 		"a KRL":           {"RevokedHostKeys " + s.path("krl")},
 		"a jump host's":   {"Host gate", viaSSH, "Host box", "ProxyJump gate"},
@@ -243,8 +243,14 @@ func TestWhatOurClientCannotDoTheSSHProgramDoes(t *testing.T) {
 			works(t, h)
 		})
 	}
-	if _, ok := mustDial(t, s.config(t, "Ciphers aes128-cbc,aes256-ctr")).conn.(native); !ok {
-		t.Error("one of two ciphers is enough for our own client")
+	for _, line := range []string{"Ciphers aes192-cbc,aes256-ctr", "Ciphers aes128-cbc"} {
+		if _, ok := mustDial(t, s.config(t, line)).conn.(native); !ok {
+			t.Errorf("%s: one that our own client has is enough", line)
+		}
+	}
+	odd := serve(t, "MACs umac-64@openssh.com", "Ciphers aes256-ctr") // by default for ssh
+	if _, ok := mustDial(t, odd.config(t)).conn.(*master); !ok {
+		t.Error("a host that has nothing in common with our own client is connected to by it")
 	}
 }
 

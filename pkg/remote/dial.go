@@ -71,8 +71,11 @@ func (d *dialing) once(ctx context.Context) (*ssh.Client, *listening, error) {
 	}
 	conn := &listening{Conn: raw}
 	client, err := handshake(ctx, conn, address(d.s), d.to, d.ids, d.s.ConnectTimeout)
+	var missing *ssh.AlgorithmNegotiationError
 	if foreign := d.keys.noCommonKey(err); foreign != nil {
 		err = foreign
+	} else if errors.As(err, &missing) {
+		err = &needsOpenSSH{missing.What + " of a kind that we lack", &unreached{placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), withoutGo(err), err}}
 	} else if err != nil {
 		err = d.said(raw, explainHandshake(ctx, err, d.s, placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), d.ids))
 	}

@@ -25,7 +25,7 @@ var harmless = []string{
 	"permitlocalcommand", "localcommand", "permitremoteopen",
 	"remotecommand", "requesttty", "sendenv", "setenv", "sessiontype", "stdinnull",
 	"streamlocalbindmask", "streamlocalbindunlink", "syslogfacility", "tag", "tcpkeepalive",
-	"updatehostkeys", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
+	"updatehostkeys", "usekeychain", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
 	"xauthlocation", "casignaturealgorithms", "channeltimeout", "ignoreunknown", "pubkeyacceptedalgorithms", "requiredrsasize",
 	"verifyhostkeydns",
 }
