@@ -47,7 +47,7 @@ func systemPath(text string) string {
 	case text == "-" || text == "":
 		return ""
 	case !safePath.MatchString(text):
-		return "something that is no store path: " + hostscript.Said(text, saidSize)
+		return "something that is not a store path: " + hostscript.Said(text, saidSize)
 	}
 	return hostscript.Said(text, 4096)
 }

@@ -72,7 +72,7 @@ func (e *evaluation) withHive(do func() error) error {
 
 var (
 	// errNobodyLeft: every pattern matches something, but together they select nothing.
-	errNobodyLeft = errors.New("no node is left: all that is selected is excluded, too")
+	errNobodyLeft = errors.New("no nodes left: everything selected is also excluded")
 	errNotAll     = errors.New("the hive sets meta.allowApplyAll to false: say which nodes with --on")
 )
 

@@ -79,7 +79,7 @@ func source(c *cli.Context) (nixeval.Source, error) {
 	dir, err := os.Getwd() // which Nix needs as well, wherever the hive is
 	temporary := os.Getenv("TMPDIR")
 	if info, err := os.Stat(temporary); temporary != "" && (err != nil || !info.IsDir()) {
-		return nixeval.Source{}, fmt.Errorf("TMPDIR names %s, which is no folder: unset it, or make the folder", temporary)
+		return nixeval.Source{}, fmt.Errorf("TMPDIR names %s, which is not a folder: unset it, or make the folder", temporary)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

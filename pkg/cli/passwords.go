@@ -13,7 +13,7 @@ import (
 
 func passwordFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "ask-sudo-password", Usage: "ask at the start for the password with which deployment.privilegeEscalationCommand makes us root, and not only once a host asks"},
+		&cli.BoolFlag{Name: "ask-sudo-password", Usage: "ask for the sudo password at the start, and not only when a host needs it"},
 		&cli.StringFlag{Name: "sudo-password-fd", Usage: "read that password from the open file descriptor `N`, up to the end of its first line"},
 	}
 }

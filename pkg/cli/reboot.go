@@ -33,7 +33,7 @@ func rebootCommand() *cli.Command {
 }
 
 func rebootTimeoutFlag() cli.Flag {
-	return &cli.StringFlag{Name: "reboot-timeout", DefaultText: deploy.DefaultRebootTimeout.String(), Usage: "give a host so much `TIME` to be back, such as 90s or 10m"}
+	return &cli.StringFlag{Name: "reboot-timeout", DefaultText: deploy.DefaultRebootTimeout.String(), Usage: "wait up to `TIME` (90s, 10m) for a host to come back"}
 }
 
 // whenToReboot reads the flags of apply and of reboot.

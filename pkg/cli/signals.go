@@ -76,7 +76,7 @@ func interruptible(app *cli.App) (context.Context, func()) {
 			}
 		}
 		cancel(errInterrupted)
-		screen.Tell(zerolog.WarnLevel, "interrupted: nothing new begins"+whatGoesOn(run.Load(), ", hosts that are being changed are finished")+"; once more to leave at once")
+		screen.Tell(zerolog.WarnLevel, "interrupted: starting nothing new"+whatGoesOn(run.Load(), ", finishing hosts that are being changed")+"; press ^C again to quit now")
 		first := time.NewTimer(oneSignal)
 		defer first.Stop()
 		select {
@@ -122,9 +122,9 @@ func leave(app *cli.App) {
 		run.Leave()
 	}
 	if run != nil && run.Down() != "" {
-		screen.Tell(zerolog.WarnLevel, "rebooting by now: "+run.Down()+"; what their hosts boot was not looked at, and keys in memory are not there: run upload-keys once they are back")
+		screen.Tell(zerolog.WarnLevel, "still rebooting: "+run.Down()+"; what they booted was not checked, and keys in memory are gone: run upload-keys once they are back")
 	}
-	screen.Tell(zerolog.WarnLevel, "left at once"+whatGoesOn(run, ": an activation that runs goes on by itself; on its host, journalctl -u 'colmena-go-activate-*' tells how it ends"))
+	screen.Tell(zerolog.WarnLevel, "quit at once"+whatGoesOn(run, ": running activations continue on their hosts, where journalctl -u 'colmena-go-activate-*' shows how they end"))
 	hurried(screen, atOnce)
 	os.Exit(ExitInterrupted)
 }

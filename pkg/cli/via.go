@@ -54,7 +54,7 @@ func (d *deployment) via(c *cli.Context, meta hive.Meta) (via, error) {
 	case v.to == noStore, v.to == "" && v.from == "":
 		return via{}, nil
 	case v.to == "":
-		return v, usage("it is told from where hosts fetch, but not what is copied to: set meta.binaryCache, or pass --via")
+		return v, usage("there is a store for hosts to fetch from, but none to copy to: set meta.binaryCache, or pass --via")
 	case v.from == "":
 		v.from = v.to
 	}

@@ -29,7 +29,7 @@ func (n *nodeRun) fromCache(ctx context.Context, sizes map[string]int64, lacked 
 		n.note(fmt.Sprintf("the host fetched %s in %s", event.Size(sum(sizes, lacked)-sum(sizes, lacks)), paths(fetched)))
 	}
 	if len(lacks) > 0 {
-		n.warn(fmt.Sprintf("the host cannot fetch %s from %s, copied directly now: %v", paths(len(lacks)), n.opts.CacheFrom, why))
+		n.warn(fmt.Sprintf("the host could not fetch %s from %s; copying directly: %v", paths(len(lacks)), n.opts.CacheFrom, why))
 		n.begin("copying " + n.node.Toplevel.OutPath)
 	}
 	return lacks, nil

@@ -82,7 +82,7 @@ func TestARebootedHostIsWaitedFor(t *testing.T) {
 		{"however often it does not answer, or has not begun", rebooting{attempts: []error{nil, down, down, nil, down}, boots: system, was: system}, event.Succeeded, ""},
 		{"not for ever", rebooting{attempts: many, boots: system, was: system}, event.Failed, "not back 300ms after it was told to reboot (--reboot-timeout); last seen: connection refused"},
 		{"not where it does not go down", rebooting{attempts: make([]error, 10_000), boots: system, was: system}, event.Failed, "it answers, and has not rebooted yet"},
-		{"and no stranger in its place", rebooting{attempts: []error{down, errStranger}, boots: system, was: system}, event.Failed, "not taken for the host: another host key"},
+		{"and no stranger in its place", rebooting{attempts: []error{down, errStranger}, boots: system, was: system}, event.Failed, "not trusted to be this host: another host key"},
 		{"with the system that it was to boot", rebooting{boots: system, was: system + "-new"}, event.Failed, "booted " + system + " and not " + system + "-new"},
 	} {
 		host := c.host

@@ -71,7 +71,7 @@ func (f *fleet) find(t *testing.T, p *Passwords, node string) error {
 }
 
 func TestOnePasswordIsForAllHostsThatTakeIt(t *testing.T) {
-	who := &person{answers: map[string][]string{"first | password for sudo of ops@first, and of all": {"a"}}}
+	who := &person{answers: map[string][]string{"first | sudo password for ops@first (also tried": {"a"}}}
 	f, p := &fleet{takes: map[string]string{"first": "a"}}, NewPasswords(who)
 	if err := f.find(t, p, "first"); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestOnePasswordIsForAllHostsThatTakeIt(t *testing.T) {
 // Nobody else waits for its answer, and nobody else gets it.
 func TestAPasswordForOneHostIsForThatAlone(t *testing.T) {
 	who := &person{answers: map[string][]string{
-		"a | password": {"1"}, "b | it refuses the password of other hosts; password for sudo of ops@b alone": {"3"}, "b | it was refused": {"2"},
+		"a | sudo password": {"1"}, "b | this host refused the shared password; sudo password for ops@b only": {"3"}, "b | it was refused": {"2"},
 	}}
 	f, p := &fleet{takes: map[string]string{"a": "1", "b": "2", "c": "1", "d": "2"}}, NewPasswords(who)
 	for _, node := range []string{"a", "b", "c", "b"} { // b once more, as after a reboot
@@ -114,7 +114,7 @@ func TestAPasswordForOneHostIsForThatAlone(t *testing.T) {
 }
 
 func TestAMistypedPasswordIsTriedOnOneHost(t *testing.T) {
-	who := &person{answers: map[string][]string{"a | password": {"mistyped"}, "a | it was refused; password for sudo of ops@a, and of all": {"1"}}}
+	who := &person{answers: map[string][]string{"a | sudo password": {"mistyped"}, "a | it was refused; sudo password for ops@a (also tried": {"1"}}}
 	f, p := &fleet{takes: map[string]string{"a": "1", "b": "1"}}, NewPasswords(who)
 	for _, node := range []string{"a", "b"} {
 		if err := f.find(t, p, node); err != nil {

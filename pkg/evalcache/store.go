@@ -50,7 +50,7 @@ func (s store) open() (*os.Root, error) {
 	}
 	opened, err := root.Stat(".")
 	if err == nil && !os.SameFile(named, opened) {
-		err = fmt.Errorf("%s is no folder", s.dir)
+		err = fmt.Errorf("%s is not a folder", s.dir)
 	}
 	if err == nil {
 		err = mine(opened)
@@ -73,7 +73,7 @@ func (s store) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file", name)
+		return nil, fmt.Errorf("%s is not a file", name)
 	}
 	if err := mine(info); err != nil {
 		return nil, err

@@ -286,7 +286,7 @@ func (e *Evaluation) takeEnd(ctx context.Context, p *process, err error) error {
 		e.schedule.ended(p.id)
 		return nil
 	case err == nil:
-		err = fmt.Errorf("%w: it ended without a word of node %q", nixeval.ErrEval, at)
+		err = fmt.Errorf("%w: it ended before it said anything about node %q", nixeval.ErrEval, at)
 	case named != "":
 		at = named
 	case errors.Is(err, nixeval.ErrKilled) && !alone && at != "":

@@ -59,7 +59,7 @@ func (e *Evaluation) WithTexts(ctx context.Context, node hive.Node) (hive.Node, 
 		}
 		at := slices.IndexFunc(found, func(k hive.Key) bool { return k.Attr == key.Attr && k.Text != nil })
 		if at < 0 || !alikeButForText(found[at], key) {
-			return node, fmt.Errorf("key %q is another one now: the hive was changed after the rest of the node was evaluated; run the command again", key.Attr)
+			return node, fmt.Errorf("key %q changed while the hive was being evaluated; run the command again", key.Attr)
 		}
 		keys[i].Text, keys[i].TextLater = found[at].Text, false
 	}

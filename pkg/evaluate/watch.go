@@ -22,7 +22,7 @@ func (t *TooLarge) Error() string {
 	if t.Took > 0 {
 		took = size(t.Took)
 	}
-	return fmt.Sprintf("%s needs too much memory to be evaluated: by itself it took %s, where all evaluations may take %s together; --eval-memory SIZE sets another limit",
+	return fmt.Sprintf("%s needs too much memory to be evaluated: it took %s on its own, and the limit for all evaluations together is %s; --eval-memory SIZE sets another limit",
 		what, took, size(t.Limit))
 }
 

@@ -173,7 +173,8 @@ func (in nodeInEval) badText() bool {
 }
 
 // DecodeTarget reads what an evaluation tells ahead of its result: a node's name
-// and target, nil for a node without one. Its errors are those of [Decode].
+// and target, nil for a node without one. It fails with [ErrDecode]
+// or [ErrEncoding].
 func DecodeTarget(text []byte) (name string, target *Target, err error) {
 	var doc nodeInEval
 	if err := decode(text, &doc); err != nil {

@@ -88,7 +88,7 @@ func (v *validator) text(text rawText) {
 func (v *validator) name(name string) {
 	switch {
 	case name == "", name == ".", name == "..":
-		v.add("name", "is %s, which is no file name", shown(name))
+		v.add("name", "is %s, which is not a file name", shown(name))
 	case strings.Contains(name, "/"):
 		v.add("name", "is %s: a file name has no slash; directories go into destDir", shown(name))
 	case control(name):
@@ -115,7 +115,7 @@ func (v *validator) destDir(dir string) {
 	}
 	for _, closed := range closedToKeys {
 		if strings.HasPrefix(path.Clean(dir)+"/", closed+"/") {
-			v.add("destDir", "is %q: %s is no place for keys", dir, closed)
+			v.add("destDir", "is %q: %s is not a place for keys", dir, closed)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func findProgram(argv []string) error {
 	case program(argv) != argv[0]:
 		return fmt.Errorf("%w: there is no program with white space or = in its name, %s: keyCommand is a list of words, such as [ \"cat\" \"/etc/hostname\" ]", ErrStart, program(argv))
 	case errors.Is(err, exec.ErrNotFound) && unlike(argv[0]) != argv[0]:
-		return fmt.Errorf("%w: its first word, one of %d bytes, is no program in PATH", ErrStart, len(argv[0]))
+		return fmt.Errorf("%w: its first word, one of %d bytes, is not a program in PATH", ErrStart, len(argv[0]))
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("%w: there is no program %s in PATH", ErrStart, argv[0])
 	}

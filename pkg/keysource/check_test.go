@@ -33,7 +33,7 @@ func TestWhatIsMissingIsToldWithoutRunningAnything(t *testing.T) {
 		"a missing program":          {command("no-such-program", "s3cret"), "there is no program no-such-program in PATH"},
 		"a program by path":          {command(dir+"/none", "s3cret"), "no such file"},
 		"a program not to be run":    {command(file, "s3cret"), "permission denied"},
-		"the secret in its place":    {command("s3cret-of-many-bytes"), "first word, one of 20 bytes, is no program in PATH"},
+		"the secret in its place":    {command("s3cret-of-many-bytes"), "first word, one of 20 bytes, is not a program in PATH"},
 		"a long one with a slash":    {command("s3cret/of/many-bytes"), "a word of 20 bytes: no such file"},
 		"a variable and a command":   {command("TOKEN=s3cret vault read"), `in its name, TOKEN …: keyCommand is a list of words`},
 		"a variable alone":           {command("TOKEN=s3cret", "vault"), `in its name, TOKEN …: keyCommand is a list of words`},

@@ -3,7 +3,7 @@
 # one: the limits and the surroundings that its owner gave to builds are the daemon's.
 # Input: the length of a list, a list of COUNT, a setting and its value (two dashes for
 # none), the derivation or path, options and a full stop. The end of the input ends all.
-set -f
+set -fu
 read -r size || exit 1
 set -- $(head -c "$size")
 [ $# -ge 5 ] && [ "$1" = $# ] || exit 1

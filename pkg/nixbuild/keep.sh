@@ -4,7 +4,7 @@
 # list, a list of COUNT, keep or release, store paths and a full stop, and for keep
 # what is asked of the store. A root lives in /run, and so until a reboot at most; of
 # a deployment that has died it goes with the next one that comes a day later.
-set -f
+set -fu
 read -r size || exit 1
 set -- $(head -c "$size")
 [ $# -ge 3 ] && [ "$1" = $# ] || exit 1

@@ -159,7 +159,7 @@ func (x Expression) text(source Source, impure bool) (*ownText, error) {
 	case len(own.text) > longestText:
 		return nil, fmt.Errorf("the expression has %d bytes, which is more than %d: write it to a file", len(own.text), longestText)
 	case strings.ContainsRune(own.text, 0):
-		return nil, fmt.Errorf("%s holds a byte that is zero, so it is no file of Nix", name)
+		return nil, fmt.Errorf("%s holds a byte that is zero, so it is not a Nix file", name)
 	}
 	own.column, own.lines = len(binding+own.scope), strings.Count(own.text, "\n")+1
 	return own, nil

@@ -136,7 +136,7 @@ func (p *process) flake(ctx context.Context, at found) error {
 	}
 	var nodes []json.RawMessage // which replaces no byte that is not UTF-8
 	if err := json.Unmarshal(whole, &nodes); err != nil {
-		return fmt.Errorf("%w: what Nix printed is no list of nodes", ErrEval)
+		return fmt.Errorf("%w: what Nix printed is not a list of nodes", ErrEval)
 	}
 	for _, node := range nodes {
 		text, err := unquoted(node) // JSON inside of JSON has no other escapes than Nix's

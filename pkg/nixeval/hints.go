@@ -84,7 +84,7 @@ func withHints(message, about string) string {
 		if at == nil {
 			continue
 		}
-		text := string(h.pattern.ExpandString(nil, strings.ReplaceAll(h.text, "", ""), about, at))
+		text := string(h.pattern.ExpandString(nil, h.text, about, at))
 		if h.words != nil {
 			text += didYouMean(about[at[2]:at[3]], h.words)
 		}

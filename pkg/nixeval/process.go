@@ -204,7 +204,7 @@ func unquoted(line []byte) ([]byte, error) {
 	text, begins := strings.CutPrefix(string(line), `"`)
 	text, ends := strings.CutSuffix(text, `"`)
 	if !begins || !ends {
-		return nil, fmt.Errorf("%w: what Nix printed is no string", ErrEval)
+		return nil, fmt.Errorf("%w: what Nix printed is not a string", ErrEval)
 	}
 	plain := make([]byte, 0, len(text))
 	for i := 0; i < len(text); i++ {

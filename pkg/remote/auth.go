@@ -157,7 +157,7 @@ func (ids *identities) readFiles(paths []string, fromAgent []ssh.Signer) (wanted
 				wanted = append(wanted, key)
 				continue
 			}
-			ids.note("%s is no private key", path)
+			ids.note("%s is not a private key", path)
 		}
 	}
 	return wanted, signers
@@ -187,7 +187,7 @@ func (ids *identities) withCertificates(paths []string, signers []ssh.Signer) []
 	for _, path := range paths {
 		cert, ok := readPublic(path).(*ssh.Certificate)
 		if !ok {
-			ids.note("%s is no certificate", path)
+			ids.note("%s is not a certificate", path)
 			continue
 		}
 		for _, signer := range signers {
@@ -221,7 +221,7 @@ func (ids *identities) String() string { return strings.Join(ids.tried, "; ") }
 // tooManyKeys is what sshd says at MaxAuthTries.
 const tooManyKeys = "Too many authentication failures"
 
-// asking are the methods in which somebody is asked, which nobody is here.
+// asking are the methods in which somebody is asked, by a person or a program.
 var asking = []struct{ method, wants string }{
 	{"password", "a password"},
 	{"keyboard-interactive", "answers (keyboard-interactive)"},

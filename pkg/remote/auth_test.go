@@ -171,7 +171,7 @@ func TestARefusedLoginSaysWhatTheHostWants(t *testing.T) {
 				s.write(t, "authorized_keys", "")
 			}
 			_, err := dial(t, s.config(t))
-			for _, text := range append(c.want, "the host does not let us in: "+me(t)+"@127.0.0.1:"+s.port) {
+			for _, text := range append(c.want, "the host refused the login: "+me(t)+"@127.0.0.1:"+s.port) {
 				if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), text) {
 					t.Errorf("%v, want ErrAuth that says %q", err, text)
 				}

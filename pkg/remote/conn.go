@@ -34,8 +34,8 @@ type Session interface {
 	Close() error
 }
 
-// errRefused: the host opens no further session.
-var errRefused = errors.New("the host opens no further session")
+// errRefused: the host refuses to open another session.
+var errRefused = errors.New("the host refuses to open another session")
 
 // native is a connection of our own client.
 type native struct{ client *goph.Client }

@@ -125,7 +125,7 @@ func from(s settings) (net.Addr, error) {
 	case s.BindAddress != "":
 		a, err := net.ResolveTCPAddr(s.Network, net.JoinHostPort(s.BindAddress, "0"))
 		if err != nil {
-			return nil, wrong("bindaddress", s.BindAddress, "which is no address of this machine")
+			return nil, wrong("bindaddress", s.BindAddress, "which is not an address of this machine")
 		}
 		return a, nil
 	case s.BindInterface == "":

@@ -67,7 +67,7 @@ func (h *Host) tryPassword(ctx context.Context, without error) error {
 	if ctx.Err() != nil || errors.Is(err, ErrEscalation) || errors.Is(err, ErrUnreachable) {
 		return err
 	}
-	return fmt.Errorf("%w: %s asks for a password as %s: %w; give the right one (--ask-sudo-password, --sudo-password-fd), allow it there without, or set deployment.targetUser to \"root\"",
+	return fmt.Errorf("%w: %s asks for a password as %s: %w; enter the right one (--ask-sudo-password, --sudo-password-fd), allow sudo there without a password, or set deployment.targetUser to \"root\"",
 		ErrEscalation, h.escalation(), h.login, err)
 }
 

@@ -71,7 +71,7 @@ func readRevoked(files []string) (entries []knownhosts.Entry, err error) {
 			}
 			key, _, _, _, err := ssh.ParseAuthorizedKey(line)
 			if err != nil {
-				return nil, fmt.Errorf("%w: RevokedHostKeys: %s:%d is no public key", ErrHostKey, file, number)
+				return nil, fmt.Errorf("%w: RevokedHostKeys: %s:%d is not a public key", ErrHostKey, file, number)
 			}
 			entries = append(entries, knownhosts.Entry{Key: key, File: file, Line: number})
 		}

@@ -158,7 +158,7 @@ func TestKeysMayBeRevokedByFilesOfTheirOwn(t *testing.T) {
 		t.Errorf("another is revoked: %v", err)
 	}
 	s.write(t, "revoked", "what\n")
-	for file, says := range map[string]string{"revoked": "revoked:1 is no public key", "none": "no such file"} {
+	for file, says := range map[string]string{"revoked": "revoked:1 is not a public key", "none": "no such file"} {
 		if _, err := dial(t, s.config(t, "RevokedHostKeys "+s.path(file))); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", file, err)
 		}

@@ -135,7 +135,7 @@ func (g *gate) dial(ctx context.Context, s settings) (net.Conn, error) {
 		case link.lost() && again: // while nobody looked
 			again = false
 		case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
-			return nil, &noPassage{"does not lead there (AllowTcpForwarding, PermitOpen of its sshd_config)"}
+			return nil, &noPassage{"refuses to forward the connection (AllowTcpForwarding, PermitOpen in its sshd_config)"}
 		case errors.As(err, &refused):
 			return nil, &noPassage{"says: " + hostscript.Said(refused.Message, 160)}
 		case errors.Is(err, context.DeadlineExceeded):

@@ -30,7 +30,7 @@ func (e *needsOpenSSH) Error() string {
 	if e.cause != nil {
 		return e.cause.Error()
 	}
-	return fmt.Sprintf("%s is for the ssh program alone", e.why)
+	return fmt.Sprintf("%s is supported only through the ssh program", e.why)
 }
 
 func (e *needsOpenSSH) Unwrap() error { return e.cause }

@@ -25,8 +25,8 @@ var (
 	ErrUnreachable = errors.New("cannot reach the host")
 	// ErrHostKey: the host's key is not one we may trust.
 	ErrHostKey = errors.New("host key refused")
-	// ErrAuth: the host accepted none of our keys, or wants more than one.
-	ErrAuth = errors.New("the host does not let us in")
+	// ErrAuth: the host accepted nothing that we have or were told, or wants more than one of it.
+	ErrAuth = errors.New("the host refused the login")
 	// ErrAgent: the agent does not answer: it may wait for a touch or a confirmation.
 	ErrAgent = errors.New("the agent does not answer in time")
 	// ErrEscalation: the host does not make our user root without asking.

@@ -113,10 +113,10 @@ func (h *Host) session(ctx context.Context, command string) (place, error) {
 
 // apart opens a session on a connection of its own, made as the first was.
 func (h *Host) apart(ctx context.Context, command string) (place, error) {
-	h.log.Debug().Msg("the host opens no further session: connecting once more for this one (see MaxSessions in sshd_config(5))")
+	h.log.Debug().Msg("the host refuses to open another session: connecting once more for this one (see MaxSessions in sshd_config(5))")
 	other, err := connect(ctx, *h.cfg)
 	if err != nil {
-		return place{}, fmt.Errorf("the host opens no further session, and for another connection: %w", err)
+		return place{}, fmt.Errorf("the host refuses to open another session, and for another connection: %w", err)
 	}
 	session, err := other.conn.Session(command)
 	if err != nil {

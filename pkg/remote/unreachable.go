@@ -97,7 +97,7 @@ func explainHandshake(ctx context.Context, err error, s settings, place string, 
 	case ctx.Err() != nil: // whose end silences the agent and the server
 		return &unreached{place, err.Error(), err}
 	case ids.agentSilent():
-		return fmt.Errorf("%w: the one at %s was asked to sign for %s: confirm or touch what it waits for, restart it, or set IdentityAgent to none in ssh_config",
+		return fmt.Errorf("%w: the agent at %s did not sign for %s: confirm its prompt or touch the key, restart it, or set IdentityAgent to none in ssh_config",
 			ErrAgent, ids.socket, login)
 	case tooMany, strings.Contains(err.Error(), "unable to authenticate"), ids.methods.refused(err): // x/crypto has no sentinels
 		return fmt.Errorf("%w: %s", ErrAuth, ids.refusal(login, tooMany))

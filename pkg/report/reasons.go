@@ -42,7 +42,7 @@ func reasons(results []event.Result, style Style) string {
 			fmt.Fprintf(&b, "  %s\n", line)
 		}
 		if !g.alike {
-			fmt.Fprintf(&b, "  (the words of %s; those of the others differ in names, addresses and hashes alone)\n", label(g.first.Node))
+			fmt.Fprintf(&b, "  (as %s says it; the others differ only in names, addresses and hashes)\n", label(g.first.Node))
 		}
 		tail := g.first.Tail
 		tail = tail[max(0, len(tail)-max(4, tailLines/len(groups))):]

@@ -135,7 +135,7 @@ func (r *Run) End(results []event.Result) { r.told.Do(func() { r.tell(results, "
 
 // Leave tells what is known by now, unless End was first.
 func (r *Run) Leave() {
-	r.told.Do(func() { r.tell(r.soFar(), "left before the end; this is known by now:\n") })
+	r.told.Do(func() { r.tell(r.soFar(), "quit early; results so far:\n") })
 }
 
 func (r *Run) tell(results []event.Result, heading string) {

@@ -91,7 +91,7 @@ db-1 and db-2: failed (build):
 
 web-00, web-01, web-02 and 17 more: failed (connect):
   cannot reach 192.0.2.1:22: connection refused
-  (the words of web-00; those of the others differ in names, addresses and hashes alone)
+  (as web-00 says it; the others differ only in names, addresses and hashes)
 
 `
 	if got != want {
@@ -170,7 +170,7 @@ func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 		run.End(list) // which nobody needs any more
 	})
 	want := `
-left before the end; this is known by now:
+quit early; results so far:
 NODE  RESULT           KEYS                              TIME
 web   succeeded        1 changed, 1 mended, 2 unchanged  3.21s
 null  cancelled        -                                 0s

@@ -42,7 +42,7 @@ func Arguments(words []string) (settling []string, err error) {
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		if len(word) < 2 || word[0] != '-' || word == "--" {
-			return nil, fmt.Errorf("word %d is no option: those of ssh begin with a dash, and the host is that of deployment.targetHost", i+1)
+			return nil, fmt.Errorf("word %d is not an option: those of ssh begin with a dash, and the host is that of deployment.targetHost", i+1)
 		}
 		for at := 1; at < len(word); at++ {
 			option := word[at]
@@ -79,7 +79,7 @@ func known(word string, option byte, takesValue bool) error {
 		return fmt.Errorf("-%c makes no sense there, as it %s: leave it out", option, why)
 	}
 	if !takesValue && strings.IndexByte(flags, option) < 0 {
-		return fmt.Errorf("%s is no option of ssh (see ssh(1))", shown(word))
+		return fmt.Errorf("%s is not an option of ssh (see ssh(1))", shown(word))
 	}
 	return nil
 }

@@ -31,10 +31,10 @@ func TestAnOptionThatMakesNoSenseIsNamedWithoutItsValue(t *testing.T) {
 		words []string
 		says  string
 	}{
-		{[]string{"gate"}, "word 1 is no option"},
-		{[]string{"-4", "--", "gate"}, "word 2 is no option"},
-		{[]string{"-"}, "word 1 is no option"},
-		{[]string{""}, "word 1 is no option"},
+		{[]string{"gate"}, "word 1 is not an option"},
+		{[]string{"-4", "--", "gate"}, "word 2 is not an option"},
+		{[]string{"-"}, "word 1 is not an option"},
+		{[]string{""}, "word 1 is not an option"},
 		{[]string{"-N"}, "-N makes no sense"},
 		{[]string{"-4N"}, "-N makes no sense"},
 		{[]string{"-W", "secret:22"}, "-W makes no sense"},
@@ -44,7 +44,7 @@ func TestAnOptionThatMakesNoSenseIsNamedWithoutItsValue(t *testing.T) {
 		{[]string{"-o", "=secret"}, "-o needs a name and a value"},
 		{[]string{"-o", "remotecommand secret"}, "-o remotecommand makes no sense"},
 		{[]string{"-oLocalForward=1 secret:2"}, "-o localforward makes no sense"},
-		{[]string{"--proxy=secret"}, `"--proxy=…" is no option of ssh`},
+		{[]string{"--proxy=secret"}, `"--proxy=…" is not an option of ssh`},
 		{[]string{"-i", "a\x00b"}, "-i has no value, or one"},
 	} {
 		_, err := Arguments(c.words)

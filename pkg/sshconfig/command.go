@@ -17,7 +17,7 @@ func (s Settings) HasKnownHostsCommand() bool { return s.knownHostsCommand != ""
 func (s Settings) KnownHostsCommand(more map[string]string) ([]string, error) {
 	words, err := split(s.knownHostsCommand)
 	if err == nil && (len(words) == 0 || !filepath.IsAbs(words[0])) {
-		err = errors.New("is no command with an absolute path")
+		err = errors.New("is not a command with an absolute path")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ssh_config or deployment.sshOptions: knownhostscommand %w", err)

@@ -79,7 +79,7 @@ func (s Settings) Gate() (q Query, ok bool) {
 func read(given string, found, defaults options) (Settings, error) {
 	port, err := strconv.Atoi(found.one("port"))
 	if err != nil {
-		return Settings{}, fmt.Errorf("ssh -G: port %q is no number", found.one("port"))
+		return Settings{}, fmt.Errorf("ssh -G: port %q is not a number", found.one("port"))
 	}
 	s := Settings{
 		HostName: unbracketed(found.one("hostname")), HostKeyAlias: found.one("hostkeyalias"),

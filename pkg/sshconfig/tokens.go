@@ -83,7 +83,7 @@ func (p paths) expand(option, path string) (string, error) {
 		case ok:
 			return value
 		case !variable:
-			failed = fmt.Errorf("ssh_config sets %s to %q, where %s is no token that may stand there (see TOKENS in ssh_config(5)): write %%%% for a percent sign", option, path, found)
+			failed = fmt.Errorf("ssh_config sets %s to %q, where %s is not a token that may stand there (see TOKENS in ssh_config(5)): write %%%% for a percent sign", option, path, found)
 		default:
 			if value, ok = os.LookupEnv(name); !ok || !strings.HasSuffix(found, "}") {
 				failed = fmt.Errorf("ssh_config sets %s to %q, but %s is not in the environment: set it, or name the file without it", option, path, found)
@@ -106,7 +106,7 @@ func (p paths) expandTokens(option, command string, may ...string) (string, erro
 		case strings.HasPrefix(found, "${"):
 			return found
 		case !slices.Contains(may, found):
-			failed = fmt.Errorf("ssh_config or deployment.sshOptions sets %s with %s, which is no token that may stand there (see TOKENS in ssh_config(5)): write %%%% for a percent sign", option, found)
+			failed = fmt.Errorf("ssh_config or deployment.sshOptions sets %s with %s, which is not a token that may stand there (see TOKENS in ssh_config(5)): write %%%% for a percent sign", option, found)
 		}
 		return p.tokens[found]
 	})

@@ -46,7 +46,7 @@ func TestTheSecondInterruptLeavesWithWhatIsKnownByThen(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	for _, want := range []string{
-		"colmena-go: interrupted: nothing new begins", "left before the end; this is known by now:\nNODE ", "host1  left (activate)  -  ",
+		"colmena-go: interrupted: starting nothing new", "quit early; results so far:\nNODE ", "host1  left (activate)  -  ",
 		"0 of 1 nodes succeeded, 1 left\nagain: ", "apply --on host1\n",
 	} {
 		if !strings.Contains(text.String(), want) {

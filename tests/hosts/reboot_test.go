@@ -228,7 +228,7 @@ func TestWhoLeavesDuringAReboootIsToldWhichHostsAreDown(t *testing.T) {
 	cmd.Process.Signal(os.Interrupt)
 	cmd.Wait()
 	text := said.said.String()
-	for _, says := range []string{"rebooting: host1", "rebooting by now: host1", "run upload-keys once they are back"} {
+	for _, says := range []string{"rebooting: host1", "still rebooting: host1", "run upload-keys once they are back"} {
 		if !strings.Contains(text, says) {
 			t.Errorf("%q is not in\n%s", says, text)
 		}

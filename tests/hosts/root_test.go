@@ -84,22 +84,22 @@ func TestASudoPasswordIsAskedForOnceAndAgainWhereItIsAnother(t *testing.T) {
 	d.hive("{" + nodes(three, "deployer", `deployment.keys.k.text = "v"; environment.etc.root.text = "asked";`) + "}")
 	s := typist.Start(t, d.command("apply", "--color", "never"))
 	// Nobody knows whose turn it is first.
-	before := s.Await("and of all hosts that take it: ")
+	before := s.Await("(also tried on the other hosts): ")
 	first := before[strings.LastIndex(before, "\n")+1:]
 	shared, odd := "open sesame", "host3"
 	if strings.HasPrefix(first, "host3") {
 		s.Type(shared + "\n")
-		s.Await("host3 | it was refused; password for sudo of deployer@")
+		s.Await("host3 | it was refused; sudo password for deployer@")
 		s.Type("another one\n")
 		for range 2 {
-			s.Await(" | it refuses the password of other hosts; password for sudo of deployer@")
+			s.Await(" | this host refused the shared password; sudo password for deployer@")
 			s.Type(shared + "\n")
 		}
 	} else {
 		s.Type(shared + "\n")
-		s.Await(odd + " | it refuses the password of other hosts; password for sudo of deployer@")
+		s.Await(odd + " | this host refused the shared password; sudo password for deployer@")
 		s.Type("wrong\n")
-		s.Await(odd + " | it was refused; password for sudo of deployer@")
+		s.Await(odd + " | it was refused; sudo password for deployer@")
 		s.Type("another one\n")
 	}
 	if code := s.Wait(); code != 0 || strings.Contains(s.Shown(), "sesame") {
@@ -205,7 +205,7 @@ func TestWithoutAPasswordSudoIsToldWhatToDo(t *testing.T) {
 	}
 	d.env = append(d.env, "SUDO_ASKPASS="+filepath.Join(d.dir, "askpass"))
 	d.must("upload-keys")
-	if got := d.read("prompts"); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "host1 | password for sudo of deployer@") {
+	if got := d.read("prompts"); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "host1 | sudo password for deployer@") {
 		t.Errorf("asked: %s", got)
 	}
 	d.has("host1", "/run/keys/k", "v", "root root 600")
