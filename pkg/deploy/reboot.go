@@ -41,7 +41,7 @@ func (n *nodeRun) seeOutdated(ctx context.Context) error {
 	n.known.Current = len(parts) == 0
 	switch {
 	case !n.known.Current:
-		n.note("a reboot is needed, as what it booted differs in " + strings.Join(parts, ", "))
+		n.note("a reboot is needed: the booted system has a different " + strings.Join(parts, ", "))
 	case n.opts.Goal != hive.Reboot: // where that is all there is to tell
 		n.note("no reboot is needed")
 	}
@@ -79,7 +79,7 @@ func (n *nodeRun) await(ctx context.Context) error {
 	case errors.Is(err, errTooLate):
 		return n.notBack(limit, seen)
 	case n.refused(err):
-		return fmt.Errorf("what answers since the reboot is not taken for the host: %w", err)
+		return fmt.Errorf("what answers after the reboot is not trusted to be this host: %w", err)
 	}
 	return err
 }

@@ -149,9 +149,9 @@ func (p *Passwords) candidate(ctx context.Context, h Host) (secret.Secret, error
 	if shared != nil {
 		return *shared, nil
 	}
-	text := fmt.Sprintf("password for %s of %s", h.Program, h.Login)
+	text := fmt.Sprintf("%s password for %s", h.Program, h.Login)
 	if !h.Alone {
-		text += ", and of all hosts that take it"
+		text += " (also tried on the other hosts)"
 	}
 	if again {
 		text = "it was refused; " + text
@@ -190,7 +190,7 @@ func (p *Passwords) another(ctx context.Context, h Host, try func(context.Contex
 	if err := p.can(); err != nil {
 		return secret.Secret{}, fmt.Errorf("%w, which other hosts take, and %w", ErrRefused, err)
 	}
-	text := fmt.Sprintf("it refuses the password of other hosts; password for %s of %s alone", h.Program, h.Login)
+	text := fmt.Sprintf("this host refused the shared password; %s password for %s only", h.Program, h.Login)
 	for range tries - 1 {
 		password, err := p.ask(ctx, h, text)
 		if err != nil {
@@ -209,7 +209,7 @@ func (p *Passwords) another(ctx context.Context, h Host, try func(context.Contex
 		if !errors.Is(err, ErrRefused) {
 			return secret.Secret{}, err
 		}
-		text = fmt.Sprintf("it was refused; password for %s of %s alone", h.Program, h.Login)
+		text = fmt.Sprintf("it was refused; %s password for %s only", h.Program, h.Login)
 	}
 	return secret.Secret{}, fmt.Errorf("%w %d times", ErrRefused, tries)
 }
