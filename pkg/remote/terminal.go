@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"golang.org/x/crypto/ssh"
@@ -17,8 +18,12 @@ type Terminal struct {
 	Resized <-chan struct{}            // Size has changed
 }
 
-// ErrNoTerminal: the connection, or the host, gives commands no terminal.
-var ErrNoTerminal = errors.New("the host gives the command no terminal")
+// ErrNoTerminal: the host gives commands no terminal, or the connection is one of the
+// ssh program, over which none is asked for.
+var (
+	ErrNoTerminal = errors.New("the command can be given no terminal")
+	errProgram    = fmt.Errorf("%w over a connection that the ssh program makes (see docs/ssh.md): run ssh itself", ErrNoTerminal)
+)
 
 // RunOnTerminal runs a line, which the login shell reads, with a terminal of its own, and
 // as root if privileges are asked for: what makes us root may ask on that terminal. It
@@ -49,11 +54,11 @@ type withTerminal interface {
 func (t *Terminal) give(s Session) (stop func(), err error) {
 	able, is := s.(withTerminal)
 	if !is {
-		return nil, ErrNoTerminal
+		return nil, errProgram
 	}
 	columns, rows := t.Size()
 	if err := able.Terminal(t.Kind, columns, rows); err != nil {
-		return nil, errors.Join(ErrNoTerminal, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoTerminal, err)
 	}
 	over := make(chan struct{})
 	go func() {

@@ -74,6 +74,28 @@ func TestExecRunsACommandAsSSHDoes(t *testing.T) {
 	}
 }
 
+func TestExecSpeaksToTheLoginShellOfEachHostSoManyAtOnce(t *testing.T) {
+	d := deploying(t, 3)
+	d.hive(`{ host1.deployment.targetUser = "fishy"; host2.deployment.targetUser = "fishy"; host3.deployment.targetUser = "fishy"; }`)
+	// fish has no $( ), and set(1) of its own; the hosts have one clock.
+	stdout, stderr, code := d.fed("", "exec", "--no-escalation", "-p", "1", "--", "set now (date +%s%N); sleep 0.4; echo $now (date +%s%N)")
+	if code != 0 || strings.Count(stdout, "\n") != 3 {
+		t.Fatalf("exit %d\n%s\n%s", code, stdout, stderr)
+	}
+	var ended int64
+	for line := range strings.Lines(stdout) { // in the order of their ends
+		var host string
+		var from, to int64
+		if _, err := fmt.Sscanf(line, "%s | %d %d", &host, &from, &to); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if from < ended {
+			t.Errorf("%s began before the one before it had ended", host)
+		}
+		ended = to
+	}
+}
+
 func TestExecTellsProgramsAndPeopleWhatWasPrinted(t *testing.T) {
 	d := deploying(t, 3)
 	d.hive(`{ host1 = {}; host2 = {}; host3 = {}; }`)

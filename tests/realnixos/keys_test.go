@@ -74,6 +74,24 @@ func TestKeysOnARealNixOS(t *testing.T) {
 		m.run("apply")
 		m.runs("five", "/run/keys")
 	})
+	// The boot waits for keys, which come while it does.
+	t.Run("rebooted", func(t *testing.T) {
+		m.t = t
+		defer m.host.ReturnsFromReboots()()
+		m.hive(node("six", "/run/keys", `environment.etc.generation.text = "six";`))
+		for _, args := range [][]string{{"apply", "--reboot"}, {"reboot"}} {
+			before := m.on("cat /proc/sys/kernel/random/boot_id")
+			m.run(args...)
+			if m.on("cat /proc/sys/kernel/random/boot_id") == before {
+				t.Errorf("%v: it was not rebooted", args)
+			}
+			m.is("cat /etc/generation; [ /run/booted-system -ef /run/current-system ] && echo booted", "sixbooted")
+			m.runs("six", "/run/keys")
+		}
+		before := m.on("cat /proc/sys/kernel/random/boot_id")
+		m.run("reboot", "--if-needed")
+		m.is("cat /proc/sys/kernel/random/boot_id", before)
+	})
 }
 
 const newSwitch = "system.switch = { enable = false; enableNg = true; };"
