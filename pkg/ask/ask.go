@@ -72,8 +72,9 @@ type Asker struct {
 	lifetime context.Context
 	end      context.CancelCauseFunc
 
-	guarding sync.Once
-	unguard  func() // undoes Guard; nil
+	guarding sync.Mutex
+	jobs     int    // that are behind the terminal
+	unguard  func() // once there is none any more; nil
 
 	neighbours map[int]bool // visitors of the terminal that were there before
 	visiting   sync.Mutex
@@ -187,9 +188,11 @@ func (a *Asker) Close(ctx context.Context) {
 		defer func() { <-a.turn }()
 	case <-ctx.Done():
 	}
-	a.guarding.Do(func() {}) // not any more
-	if a.unguard != nil {
+	a.guarding.Lock()
+	defer a.guarding.Unlock()
+	if a.unguard != nil { // its jobs are left behind
 		a.unguard()
+		a.unguard = nil
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -153,17 +154,40 @@ func (j Job) awaitStop(ctx context.Context) (over bool, err error) {
 	}
 }
 
-// Guard is to be called before the first job is started. It has the terminal stop
-// programs behind it that write to it (TOSTOP, stty(1)): two questions at once would be
-// answered by one. Close undoes it.
-func (a *Asker) Guard() {
-	a.guarding.Do(func() {
-		file, err := a.open()
-		if err != nil {
-			return
+// Guard is to be called before a job is started, and undo when it has ended. Meanwhile
+// the terminal stops programs behind it that write to it (TOSTOP, stty(1)): two
+// questions at once would be answered by one.
+func (a *Asker) Guard() (undo func()) {
+	a.guarding.Lock()
+	defer a.guarding.Unlock()
+	if a.jobs++; a.jobs == 1 {
+		a.guard()
+	}
+	return sync.OnceFunc(func() {
+		a.guarding.Lock()
+		defer a.guarding.Unlock()
+		if a.jobs--; a.jobs == 0 && a.unguard != nil {
+			a.unguard()
+			a.unguard = nil
 		}
-		defer file.Close()
-		a.neighbours = visitors()
-		a.unguard = (&terminal{file: file}).stopWriters()
 	})
+}
+
+func (a *Asker) guard() {
+	file, err := a.open()
+	if err != nil {
+		return
+	}
+	if a.neighbours == nil {
+		a.neighbours = visitors()
+	}
+	undo := (&terminal{file: file}).stopWriters()
+	if undo == nil {
+		file.Close()
+		return
+	}
+	a.unguard = func() {
+		undo()
+		file.Close()
+	}
 }

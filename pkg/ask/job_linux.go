@@ -39,33 +39,25 @@ func unstopped(f func()) {
 // bits of a word in a set of signals.
 const bits = 32 << (^uint(0) >> 63)
 
-// stopWriters has the terminal stop who writes to it from the background.
+// stopWriters has the terminal stop who writes to it from the background; undo is nil
+// where it does so anyway.
 func (t *terminal) stopWriters() (undo func()) {
-	change := func(f func(*unix.Termios)) {
-		t.control(func(fd int) error {
-			settings, err := unix.IoctlGetTermios(fd, getTermios)
-			if err == nil {
-				f(settings)
-				err = unix.IoctlSetTermios(fd, unix.TCSETS, settings)
-			}
-			return err
+	set := func(on uint32) (before uint32) {
+		unstopped(func() {
+			t.control(func(fd int) error {
+				settings, err := unix.IoctlGetTermios(fd, getTermios)
+				if err != nil {
+					return err
+				}
+				before = settings.Lflag & unix.TOSTOP
+				settings.Lflag = settings.Lflag&^unix.TOSTOP | on
+				return unix.IoctlSetTermios(fd, unix.TCSETS, settings)
+			})
 		})
+		return before
 	}
-	already := false
-	change(func(settings *unix.Termios) {
-		already = settings.Lflag&unix.TOSTOP != 0
-		settings.Lflag |= unix.TOSTOP
-	})
-	if already {
+	if set(unix.TOSTOP) != 0 {
 		return nil
 	}
-	return func() {
-		file, err := openTerminal()
-		if err != nil {
-			return
-		}
-		defer file.Close()
-		t.file = file
-		change(func(settings *unix.Termios) { settings.Lflag &^= unix.TOSTOP })
-	}
+	return func() { set(0) }
 }

@@ -211,12 +211,20 @@ func (t *terminal) quiet(echo bool) error {
 	return t.control(func(fd int) error { return unix.IoctlSetTermios(fd, setTermios, &settings) })
 }
 
-// restore undoes quiet, and what a program did to which the terminal was lent. What
-// was typed and not read is forgotten: it may be the beginning of a password.
+// restore undoes quiet, and what a program did to which the terminal was lent; only
+// [Asker.Guard] decides about TOSTOP. What was typed and not read is forgotten: it may
+// be the beginning of a password.
 func (t *terminal) restore() {
-	if t.before != nil {
-		t.control(func(fd int) error { return unix.IoctlSetTermios(fd, setTermios, t.before) })
+	if t.before == nil {
+		return
 	}
+	t.control(func(fd int) error {
+		settings := *t.before
+		if now, err := unix.IoctlGetTermios(fd, getTermios); err == nil {
+			settings.Lflag = settings.Lflag&^unix.TOSTOP | now.Lflag&unix.TOSTOP
+		}
+		return unix.IoctlSetTermios(fd, setTermios, &settings)
+	})
 }
 
 func (t *terminal) print(text string) { io.WriteString(t.file, text) }

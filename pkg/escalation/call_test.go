@@ -177,6 +177,7 @@ func TestWhatAProgramLacks(t *testing.T) {
 		"sudo: a password is required": Password,
 		"sudo: a terminal is required to read the password; either use the -S option": Password,
 		"sudo: no tty present and no askpass program specified":                       Password,
+		"sudo: interactive authentication is required":                                Password, // sudo-rs
 		"doas: Authentication required":                                               Password,
 		"sudo: sorry, you must have a tty to run sudo":                                Terminal,
 		"alice is not in the sudoers file.":                                           Nothing,

@@ -127,11 +127,11 @@ const (
 )
 
 var (
-	wantsPassword = regexp.MustCompile(`(?i)password is required|terminal is required|no askpass|auth(entication|orization) required`)
+	wantsPassword = regexp.MustCompile(`(?i)password is required|terminal is required|no askpass|auth(entication|orization) (is )?required`)
 	wantsTerminal = regexp.MustCompile(`(?i)must have a tty`)
 )
 
-var refusal = regexp.MustCompile(`(?i)incorrect password attempt`)
+var refusal = regexp.MustCompile(`(?i)incorrect (password|authentication) attempt`)
 
 // Refuses reads whether a program that ended took a password for a wrong one.
 func (p Program) Refuses(said string) bool { return p.kind == sudo && refusal.MatchString(said) }

@@ -17,7 +17,7 @@ import (
 
 // Terminal lends the terminal to commands that ask there; [ask.Asker] is one.
 type Terminal interface {
-	Guard()
+	Guard() (undo func())
 	Attend(ctx context.Context, j ask.Job) error
 }
 
@@ -28,6 +28,7 @@ type asking struct {
 	wait      func()
 	begin     func(tty io.Writer)
 	fail      func(error) // ends the command
+	had       *bool       // it had the terminal
 }
 
 // attend has the command get the terminal when it asks. ended is to be called when it
@@ -59,7 +60,7 @@ func (a asking) attend(ctx context.Context, pid int) (ended func()) {
 // hear passes on that the command was interrupted: while it has the terminal, ^C is
 // heard by it alone.
 func (a asking) hear(cmd *exec.Cmd) {
-	if a.terminal == nil || cmd.ProcessState == nil {
+	if a.terminal == nil || cmd.ProcessState == nil || !*a.had {
 		return
 	}
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)

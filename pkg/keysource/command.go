@@ -48,13 +48,15 @@ func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secr
 	stdout := &bounded{overflow: func() { stop(ErrTooLarge) }}
 	stderr := &ending{}
 	live := &lines{to: stderr, emit: tell.said}
+	had := false
 	asks := asking{
-		terminal: r.Terminal, node: tell.node, key: tell.key, fail: stop,
+		terminal: r.Terminal, node: tell.node, key: tell.key, fail: stop, had: &had,
 		wait: func() { timer.Stop() },
 		begin: func(tty io.Writer) { // who types has all the time that questions have
 			limit = ask.AnswerLimit
 			timer.Reset(limit)
 			if tty != nil {
+				had = true
 				live.show(tty)
 			}
 		},
@@ -88,7 +90,7 @@ func (r *Resolver) run(ctx context.Context, argv []string, stdout, stderr io.Wri
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if asks.terminal != nil {
-		asks.terminal.Guard()
+		defer asks.terminal.Guard()()
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Env = withTTY(os.Environ())
 	}

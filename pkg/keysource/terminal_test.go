@@ -53,6 +53,7 @@ var roles = map[string][]hive.Key{
 		command("gpg", "--quiet", "--decrypt", "secret.gpg"),
 		command("sh", "-c", "for i in 1 2 3 4 5 6; do echo noise >&2; sleep 0.5; done; echo slow"),
 	},
+	"130":   {command("sh", "-c", "exit 130"), command("sh", "-c", "sleep 0.3; echo v")},
 	"stays": {command("sh", "-c", onTTY+`; trap '' HUP TERM; sleep 60`)},
 }
 
@@ -158,6 +159,13 @@ func TestAnInterruptEndsACommandThatAsksAndTheProgram(t *testing.T) {
 		}
 		s.Wait()
 	}
+}
+
+func TestACommandThatNobodyInterruptedInterruptsNobody(t *testing.T) {
+	s := resolving(t, "130")
+	s.Await("exit status 130")
+	s.Await("interrupted false")
+	s.Wait()
 }
 
 // The shell has the terminal as it was, and its jobs may write to it.
