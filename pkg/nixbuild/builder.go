@@ -48,8 +48,8 @@ type Builder struct {
 	unseen together[*request] // their validity is not known yet
 
 	mu     sync.Mutex
-	nodes  map[string]*request   // the last of each node
-	there  map[string]*hostBuild // the same, for what hosts build
+	nodes  map[string]*request // the last of each node
+	there  map[string]*hostLog // the same, for what hosts build
 	asked  int
 	wanted []*request // not valid: for the next process
 }
@@ -62,7 +62,7 @@ func New(tool nix.Tool, opts BuilderOptions) *Builder {
 	if opts.Jobs != "" {
 		tool.Options = append(slices.Clone(tool.Options), [2]string{"max-jobs", opts.Jobs})
 	}
-	b := &Builder{tool: tool, opts: opts, more: make(chan struct{}, 1), nodes: map[string]*request{}, there: map[string]*hostBuild{}}
+	b := &Builder{tool: tool, opts: opts, more: make(chan struct{}, 1), nodes: map[string]*request{}, there: map[string]*hostLog{}}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.store = &keeper{tool: tool, ctx: b.ctx, all: &b.all}
 	b.jobs = newJobs()

@@ -2,10 +2,12 @@ package nixbuild
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
@@ -257,4 +259,29 @@ func (l *buildLog) atWork() []*work {
 		list[i] = l.running[id]
 	}
 	return list
+}
+
+// What Nix says, of a host too, is kept within bounds: what it does at once, and the
+// failures.
+const (
+	mostAtWork   = 1000
+	mostFailures = 1000
+)
+
+// waits says what those who need certain paths wait for.
+func (l *buildLog) waits(concerns func(path string) bool) string {
+	var list []string
+	for _, w := range l.atWork() {
+		if concerns(w.path) {
+			list = append(list, storeName(w.path))
+		}
+	}
+	var text string
+	if len(list) > 0 {
+		text = "waiting for " + hive.FirstFew(list)
+	}
+	if l.counts.expected > 0 {
+		text = strings.TrimPrefix(fmt.Sprintf("%s, %d of %d builds left", text, l.counts.left(), l.counts.expected), ", ")
+	}
+	return text
 }

@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
@@ -37,7 +35,7 @@ func (b *Builder) BuildOnHost(ctx context.Context, host hostscript.Runner, build
 	if !build.Substitute {
 		words = append(words, "--option", "substitute", "false")
 	}
-	h := &hostBuild{output: build.Output}
+	h := &hostLog{output: build.Output}
 	b.mu.Lock()
 	b.there[build.Node] = h
 	b.mu.Unlock()
@@ -70,7 +68,7 @@ func FetchOnHost(ctx context.Context, host hostscript.Runner, fetch HostFetch) e
 	defer cancel(nil)
 	silence := time.AfterFunc(fetchLimit, func() { cancel(fmt.Errorf("the host says nothing for %s", fetchLimit)) })
 	defer silence.Stop()
-	h := &hostBuild{output: fetch.Output, heard: func() { silence.Reset(fetchLimit) }}
+	h := &hostLog{output: fetch.Output, heard: func() { silence.Reset(fetchLimit) }}
 	err := h.run(ctx, host, words)
 	if err != nil && (h.untrusted || untrusted.MatchString(err.Error())) {
 		return fmt.Errorf("%w (%v)", ErrUntrusted, err)
@@ -79,7 +77,7 @@ func FetchOnHost(ctx context.Context, host hostscript.Runner, fetch HostFetch) e
 }
 
 // run has the host run Nix.
-func (h *hostBuild) run(ctx context.Context, host hostscript.Runner, words []string) error {
+func (h *hostLog) run(ctx context.Context, host hostscript.Runner, words []string) error {
 	input, end := io.Pipe()
 	defer end.Close()
 	lines := &nix.LineWriter{Emit: h.line, Most: mostFromHost}
@@ -90,16 +88,11 @@ func (h *hostBuild) run(ctx context.Context, host hostscript.Runner, words []str
 	return h.explain(err)
 }
 
-// What a host says is kept within bounds: the bytes of a line, the things that it
-// does at once, the failures.
-const (
-	mostFromHost = 64 << 10
-	mostAtWork   = 1000
-	mostFailures = 1000
-)
+// mostFromHost is how many bytes of a line that a host says are read.
+const mostFromHost = 64 << 10
 
-// hostBuild is what is known of a build on a host.
-type hostBuild struct {
+// hostLog is what a host says of a build or a fetch.
+type hostLog struct {
 	output    func(line string)
 	heard     func() // of each line; may be nil
 	untrusted bool   // Nix there refused a signature
@@ -109,7 +102,7 @@ type hostBuild struct {
 }
 
 // line is told each line of what Nix says there.
-func (h *hostBuild) line(text string) {
+func (h *hostLog) line(text string) {
 	if h.heard != nil {
 		h.heard()
 	}
@@ -128,7 +121,7 @@ func (h *hostBuild) line(text string) {
 }
 
 // explain is the error of a build that ended so.
-func (h *hostBuild) explain(err error) error {
+func (h *hostLog) explain(err error) error {
 	var exit interface{ ExitStatus() int }
 	if err == nil || !errors.As(err, &exit) {
 		return err
@@ -142,26 +135,8 @@ func (h *hostBuild) explain(err error) error {
 }
 
 // waitsFor says what the build waits for now.
-func (h *hostBuild) waitsFor() string {
+func (h *hostLog) waitsFor() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.log.waits(func(string) bool { return true })
-}
-
-// waits says what those who need certain paths wait for.
-func (l *buildLog) waits(concerns func(path string) bool) string {
-	var list []string
-	for _, w := range l.atWork() {
-		if concerns(w.path) {
-			list = append(list, storeName(w.path))
-		}
-	}
-	var text string
-	if len(list) > 0 {
-		text = "waiting for " + hive.FirstFew(list)
-	}
-	if l.counts.expected > 0 {
-		text = strings.TrimPrefix(fmt.Sprintf("%s, %d of %d builds left", text, l.counts.left(), l.counts.expected), ", ")
-	}
-	return text
 }

@@ -46,7 +46,7 @@ var hints = []hint{
 	{re("(?s)^The option [`‘]([^.'’]+)['’] does not exist.*\nwhile evaluating the hive's meta"), "there is no meta.$1", metaOptions},
 	{re("^The option [`‘](?:node)?[sS]pecialArgs['’] does not exist"), "a node is a module, which has no such argument: set meta.specialArgs for all nodes, or meta.nodeSpecialArgs.NODE", nil},
 	{re("^The option [`‘](modules|system|pkgs)['’] does not exist"), "a node is a module itself, not the arguments of nixosSystem: modules go into imports, the system comes with meta.nixpkgs or meta.nodeNixpkgs", nil},
-	{re("^The option [`‘](keys|tags|targetHost|targetUser|targetPort|buildOnTarget|allowLocalDeployment|replaceUnknownProfiles|privilegeEscalationCommand|sshOptions)(?:\\.[^'’]*)?['’] does not exist"), "it is deployment.$1", nil},
+	{re("^The option [`‘](" + strings.Join(deploymentOptions, "|") + ")(?:\\.[^'’]*)?['’] does not exist"), "it is deployment.$1", nil},
 	{re("^The option [`‘](?:defaults|meta|network|nodeNixpkgs)(?:\\.[^'’]*)?['’] does not exist"), "meta and defaults stand beside the nodes, not in one", nil},
 	{re("(?s)^infinite recursion encountered.*\ncolmena-go: while asking for nodes\\."), "what a module imports cannot depend on nodes.NODE.config, which is made of all imports: use lib.mkIf in place of it, or what meta.specialArgs holds", nil},
 	{re("(?s)^infinite recursion encountered.*\nwhile evaluating the module argument [`‘]pkgs['’]"), "pkgs is made of the configuration, so it cannot decide what is imported: in place of `pkgs.callPackage ./FILE { }` write `imports = [ ./FILE ];`; or take a package set from meta.specialArgs", nil},
