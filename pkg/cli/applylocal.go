@@ -16,13 +16,16 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/local"
 )
 
+// applyLocal is the command without hosts, which deploys to this machine.
+const applyLocal = "apply-local"
+
 func applyLocalCommand() *cli.Command {
 	var flags []cli.Flag
 	for _, name := range []string{"verbose", "json", "no-keys", "keep-result", "build-jobs", "force-replace-unknown-profiles", "eval-memory", "no-eval-cache"} {
 		flags = append(flags, named(deployFlags(), name))
 	}
 	return &cli.Command{
-		Name:        "apply-local",
+		Name:        applyLocal,
 		Usage:       "build this machine's own system, activate it, and bring its keys",
 		ArgsUsage:   "[GOAL]",
 		Description: "For a node with deployment.allowLocalDeployment, on the machine itself: no SSH is used, and nothing is copied. GOAL is as for apply; push is the same as build.",
@@ -53,7 +56,7 @@ type here struct {
 
 // newHere reads the flags of apply-local; nil for other commands.
 func newHere(c *cli.Context) (*here, error) {
-	if named(c.Command.Flags, "sudo") == nil {
+	if c.Command.Name != applyLocal {
 		return nil, nil
 	}
 	h := &here{node: c.String("node"), named: c.IsSet("node"), sudo: c.Bool("sudo"), asker: asker(c.App)}
