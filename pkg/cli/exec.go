@@ -21,12 +21,10 @@ import (
 
 func execCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "exec",
-		Usage:     "run a command on the nodes' hosts",
-		ArgsUsage: "[--] COMMAND [ARGUMENTS]",
-		Description: `The words are joined by spaces and read by the login shell of each host, as ssh
-does. They run as root: where deployment.targetUser is another user, with
-deployment.privilegeEscalationCommand. Our own flags go before the command.`,
+		Name:        "exec",
+		Usage:       "run a command on the nodes' hosts",
+		ArgsUsage:   "[--] COMMAND [ARGUMENTS]",
+		Description: "The words are joined by spaces and read by the login shell of each host, as with ssh. They run as root: where deployment.targetUser is another user, with deployment.privilegeEscalationCommand. Our own flags go before the command.",
 		Flags: append(append(selectionFlags(), passwordFlags()...),
 			&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "0", DefaultText: "all", Usage: "run on at most `N` hosts at once; 0 means all"},
 			&cli.StringFlag{Name: "timeout", DefaultText: "none", Usage: "end the command where it takes longer than `TIME` (90s, 5m)"},

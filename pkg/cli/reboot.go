@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
@@ -33,7 +35,7 @@ func rebootCommand() *cli.Command {
 }
 
 func rebootTimeoutFlag() cli.Flag {
-	return &cli.StringFlag{Name: "reboot-timeout", DefaultText: deploy.DefaultRebootTimeout.String(), Usage: "wait up to `TIME` (90s, 10m) for a host to come back"}
+	return &cli.StringFlag{Name: "reboot-timeout", DefaultText: fmt.Sprintf("%.0fm", deploy.DefaultRebootTimeout.Minutes()), Usage: "wait up to `TIME` (90s, 10m) for a host to come back"}
 }
 
 // whenToReboot reads the flags of apply and of reboot.

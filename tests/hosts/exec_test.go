@@ -96,6 +96,31 @@ func TestExecSpeaksToTheLoginShellOfEachHostSoManyAtOnce(t *testing.T) {
 	}
 }
 
+// The input of a command comes behind a password, and is none of it.
+func TestExecIsRootsWithAPassword(t *testing.T) {
+	d := deploying(t, 2)
+	d.asksOn("host1", "open sesame")
+	d.hive("{" + nodes([]string{"host1", "host2"}, "deployer", "") + "}")
+	cmd := d.command("exec", "--stdin", "--", "whoami; cat; sudo -k; sleep 0.1")
+	given(t, cmd, "open sesame")
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("input\n"), &out, &errs
+	if err := cmd.Run(); err != nil || sorted(out.String()) != "host1 | input\nhost1 | root\nhost2 | input\nhost2 | root" || strings.Contains(errs.String(), "sesame") {
+		t.Errorf("%v\n%s\n%s", err, out.String(), errs.String())
+	}
+	cmd = d.command("exec", "--on", "host1", "--", "echo begun; sleep 4326")
+	given(t, cmd, "open sesame")
+	begun := &lineCounter{want: 1, there: make(chan struct{})}
+	cmd.Stdout = begun
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-begun.there
+	cmd.Process.Signal(os.Interrupt)
+	cmd.Wait()
+	d.ended("host1", "sleep 4326")
+}
+
 func TestExecTellsProgramsAndPeopleWhatWasPrinted(t *testing.T) {
 	d := deploying(t, 3)
 	d.hive(`{ host1 = {}; host2 = {}; host3 = {}; }`)
