@@ -157,7 +157,7 @@ touch go
 wait $! || :
 exec 3>&-
 cat shown`)
-	if strings.Count(got, "assword for") != 1 || strings.Contains(got, "open-sesame") || !strings.Contains(got, "1 of 1 nodes succeeded") || !strings.Contains(got, "hosts that are being changed are finished") {
+	if strings.Count(got, "assword for") != 1 || strings.Contains(got, "open-sesame") || !strings.Contains(got, "1 of 1 nodes succeeded") || !strings.Contains(got, "finishing hosts that are being changed") {
 		t.Errorf("%s", got)
 	}
 	d.hasOwnSystem("3")
