@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net"
@@ -105,17 +106,45 @@ type refusal struct{ error }
 func (r refusal) Unwrap() error { return r.error }
 
 // check is an ssh.HostKeyCallback.
-func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
+func (h *hostKeys) check(_ string, from net.Addr, key ssh.PublicKey) error {
 	if h.accepted != nil {
 		if !bytes.Equal(h.accepted, key.Marshal()) {
 			return refusal{fmt.Errorf("%w: %s changed its key within one connection", ErrHostKey, h.HostName)}
 		}
 		return nil
 	}
-	if err := h.judge(key); err != nil {
-		return refusal{err}
+	if !h.near(from) {
+		err := h.weak(key)
+		if err == nil {
+			err = h.judge(key)
+		}
+		if err != nil {
+			return refusal{err}
+		}
 	}
 	h.accepted = key.Marshal()
+	return nil
+}
+
+// near: the host is this machine, which needs to show nothing.
+func (h *hostKeys) near(from net.Addr) bool {
+	at, ok := from.(*net.TCPAddr)
+	return h.TrustLoopback && h.HostKeyAlias == "" && ok && at.IP.IsLoopback()
+}
+
+// weak says why a key or its certificate is not good enough, whoever's it is.
+func (h *hostKeys) weak(key ssh.PublicKey) error {
+	if certificate, ok := key.(*ssh.Certificate); ok {
+		if with := certificate.Signature.Format; len(h.AuthorityAlgorithms) > 0 && !slices.Contains(h.AuthorityAlgorithms, with) {
+			return fmt.Errorf("%w: the certificate of %s is signed with %s, which CASignatureAlgorithms does not allow", ErrHostKey, h.HostName, hostscript.Said(with, 40))
+		}
+		key = certificate.Key
+	}
+	if public, ok := key.(ssh.CryptoPublicKey); ok {
+		if long, ok := public.CryptoPublicKey().(*rsa.PublicKey); ok && long.N.BitLen() < h.RSABits {
+			return fmt.Errorf("%w: the RSA key of %s has %d bits, and RequiredRSASize wants %d", ErrHostKey, h.HostName, long.N.BitLen(), h.RSABits)
+		}
+	}
 	return nil
 }
 

@@ -50,6 +50,7 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 		{"several keys, of which one is right", here + stranger + "\n" + here + ed, "StrictHostKeyChecking yes", "", false},
 		{"changed, with both fingerprints", here + stranger, "", "there " + fingerprint(t, stranger) + ", now " + fingerprint(t, ed), false},
 		{"only a kind that the host does not have", here + rsa, "", "has no key of the kinds", false},
+		{"another, but this machine needs to show nothing", here + stranger, "NoHostAuthenticationForLocalhost yes", "", false},
 		{"of an authority, and the host has no certificate", "@cert-authority * " + stranger, "", "", true},
 	}
 	for _, c := range cases {
@@ -119,6 +120,7 @@ func TestAHostMayShowACertificate(t *testing.T) {
 		{"good", []string{"-n", "box,127.0.0.1"}, "@cert-authority [127.*]:* ", ""},
 		{"for another host", []string{"-n", "other"}, "@cert-authority * ", "the certificate of 127.0.0.1 is of the authority in " + s.path("known_hosts") + ":1, but does not hold"},
 		{"expired", []string{"-n", "127.0.0.1", "-V", "20200101:20200102"}, "@cert-authority * ", "does not hold"},
+		{"signed as it may not be", []string{"-n", "127.0.0.1"}, "@cert-authority * ", "signed with ecdsa-sha2-nistp256, which CASignatureAlgorithms does not allow"},
 		{"its authority is unknown", []string{"-n", "127.0.0.1"}, "@cert-authority other ", "StrictHostKeyChecking is yes"},
 		{"its authority is revoked", []string{"-n", "127.0.0.1"}, "@cert-authority * CA\n@revoked * ", "revoked by " + s.path("known_hosts") + ":2"},
 	} {
@@ -126,7 +128,11 @@ func TestAHostMayShowACertificate(t *testing.T) {
 			authority := s.sign(t, c.options...)
 			again := s.again(t, certificate)
 			again.write(t, "known_hosts", strings.ReplaceAll(c.known, "CA", authority)+authority+"\n")
-			_, err := dial(t, again.config(t, "StrictHostKeyChecking yes"))
+			lines := []string{"StrictHostKeyChecking yes"}
+			if strings.HasPrefix(c.name, "signed") {
+				lines = append(lines, "CASignatureAlgorithms ssh-ed25519")
+			}
+			_, err := dial(t, again.config(t, lines...))
 			if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), c.says)) {
 				t.Errorf("%v, want one that says %q", err, c.says)
 			}
@@ -315,4 +321,18 @@ func TestWhoWroteAskIsAsked(t *testing.T) {
 	if _, err := dial(t, cfg); !errors.Is(err, ErrHostKey) {
 		t.Errorf("written into deployment.sshOptions: %v", err)
 	}
+}
+
+func TestAnRSAKeyMustBeLongEnough(t *testing.T) {
+	s := serve(t)
+	keygen(t, s.path("host_rsa"), "-t", "rsa", "-b", "2048")
+	again := s.again(t, "HostKey "+s.path("host_rsa"))
+	only := "HostKeyAlgorithms rsa-sha2-512"
+	if _, err := dial(t, again.config(t, only, "RequiredRSASize 3072")); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), "has 2048 bits, and RequiredRSASize wants 3072") {
+		t.Errorf("%v, want one that says how long", err)
+	}
+	if known := again.read(t, "known_hosts"); known != "" {
+		t.Errorf("it is learnt: %s", known)
+	}
+	mustDial(t, again.config(t, only))
 }

@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -69,5 +71,31 @@ func TestAMasterThatMakesNoSenseIsGivenUp(t *testing.T) {
 		}
 		listener.Close()
 		<-done
+	}
+}
+
+func TestSSHIsTriedWhereTheHostTakesWhatOnlyItCanDo(t *testing.T) {
+	for option, offered := range map[string]string{"HostbasedAuthentication": "HostbasedAuthentication yes", "GSSAPIAuthentication": "GSSAPIAuthentication yes"} {
+		s := serve(t, offered)
+		s.write(t, "authorized_keys", "")
+		real, err := exec.LookPath("ssh")
+		if err != nil {
+			t.Skip(err)
+		}
+		s.write(t, "ssh", "#!/bin/sh\necho \"$*\" >>"+s.path("calls")+"\nexec "+real+" \"$@\"\n")
+		if err := os.Chmod(s.path("ssh"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", s.dir+":"+os.Getenv("PATH"))
+		for value, want := range map[string]int{"no": 0, "yes": 1} {
+			s.write(t, "calls", "")
+			_, err := dial(t, s.config(t, option+" "+value))
+			if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "accepts none of our keys") {
+				t.Errorf("%s %s: %v", option, value, err)
+			}
+			if masters := strings.Count(s.read(t, "calls"), "-M -N"); masters != want {
+				t.Errorf("%s %s: ssh was started %d times to connect, want %d", option, value, masters, want)
+			}
+		}
 	}
 }

@@ -183,3 +183,49 @@ func TestAFileMayHaveSpacesInItsName(t *testing.T) {
 		t.Errorf("%q, %v; want %q", s.UserKnownHosts, err, want)
 	}
 }
+
+func TestWhatIsSetIsRead(t *testing.T) {
+	text := `GSSAPIAuthentication yes
+HostbasedAuthentication yes
+NoHostAuthenticationForLocalhost yes
+RequiredRSASize 3072
+CASignatureAlgorithms ssh-ed25519
+RekeyLimit 1G 1h
+ConnectionAttempts 3
+BindAddress 192.0.2.1
+BindInterface lo
+StrictHostKeyChecking ask
+RevokedHostKeys /r/%%h
+HostKeyAlgorithms ssh-ed25519
+ServerAliveInterval 7
+ServerAliveCountMax 2
+AddressFamily inet6
+PreferredAuthentications password,publickey
+NumberOfPasswordPrompts 1
+PubkeyAuthentication no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+BatchMode yes
+HashKnownHosts yes
+IdentitiesOnly yes
+`
+	got, err := Query{Host: "box", File: file(t, text)}.Settings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, as := range map[string]bool{
+		"gssapi": got.GSSAPI, "hostbased": got.HostBased, "loopback": got.TrustLoopback, "rsa": got.RSABits == 3072, "authorities": slices.Equal(got.AuthorityAlgorithms, []string{"ssh-ed25519"}),
+		"rekey": got.RekeyBytes == 1<<30, "attempts": got.ConnectionAttempts == 3, "bind": got.BindAddress == "192.0.2.1" && got.BindInterface == "lo", "ask": got.Ask && !got.Strict,
+		"revoked": slices.Equal(got.RevokedHostKeys, []string{"/r/%h"}), "host keys": slices.Equal(got.HostKeyAlgorithms, []string{"ssh-ed25519"}),
+		"alive": got.AliveInterval == 7*time.Second && got.AliveCount == 2, "family": got.Network == "tcp6", "preferred": slices.Equal(got.PreferredAuthentications, []string{"password", "publickey"}),
+		"prompts": got.PasswordPrompts == 1, "no": got.NoPublicKey && got.NoPassword && got.NoKeyboardInteractive, "batch": got.BatchMode, "hash": got.Hash, "only": got.IdentitiesOnly,
+	} {
+		if !as {
+			t.Errorf("%s is not as it was set", name)
+		}
+	}
+	plain, err := Query{Host: "box", File: file(t, "")}.Settings(t.Context())
+	if err != nil || plain.GSSAPI || plain.HostBased || plain.TrustLoopback || plain.AuthorityAlgorithms != nil || plain.HostKeyAlgorithms != nil || plain.Ciphers != nil || plain.RekeyBytes != 0 || plain.ConnectionAttempts != 1 {
+		t.Errorf("with nothing set: %+v, %v", plain, err)
+	}
+}

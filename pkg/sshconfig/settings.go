@@ -39,6 +39,9 @@ type Settings struct {
 	Ask                              bool // or ask, which is the default as well
 	Hash                             bool // HashKnownHosts
 	RevokedHostKeys                  []string
+	TrustLoopback                    bool     // NoHostAuthenticationForLocalhost
+	RSABits                          int      // that a key of a host has at least
+	AuthorityAlgorithms              []string // that an authority may sign with; empty: any
 	knownHostsCommand                string
 	tokens                           map[string]string
 	HostKeyAlgorithms                []string // empty: as known_hosts and the defaults suggest
@@ -98,6 +101,9 @@ func read(given string, found, defaults options) (Settings, error) {
 		AliveInterval:      found.seconds("serveraliveinterval", defaultAliveInterval),
 		AliveCount:         found.number("serveralivecountmax", defaultAliveCount),
 		Warnings:           found[warnings],
+		GSSAPI:             found.yes("gssapiauthentication"), HostBased: found.yes("hostbasedauthentication"),
+		TrustLoopback: found.yes("nohostauthenticationforlocalhost"), RSABits: found.number("requiredrsasize", 1024),
+		AuthorityAlgorithms: chosen(found, defaults, "casignaturealgorithms"),
 	}
 	if bytes, _, _ := strings.Cut(found.one("rekeylimit"), " "); bytes != "" {
 		s.RekeyBytes, _ = strconv.ParseInt(bytes, 10, 64) // 0 stands for the default

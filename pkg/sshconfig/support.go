@@ -7,6 +7,7 @@ import "slices"
 var honoured = []string{
 	"host", "hostname", "user", "port", "identityfile", "identityagent", "identitiesonly", "certificatefile",
 	"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "hostkeyalgorithms", "stricthostkeychecking", "hashknownhosts", "revokedhostkeys", "knownhostscommand",
+	"nohostauthenticationforlocalhost", "requiredrsasize", "casignaturealgorithms",
 	"ciphers", "macs", "kexalgorithms", "addressfamily", "connecttimeout", "serveraliveinterval", "serveralivecountmax",
 	"proxyjump", "proxycommand", "connectionattempts", "bindaddress", "bindinterface", "rekeylimit",
 	"canonicalizehostname", "canonicaldomains", "canonicalizefallbacklocal", "canonicalizemaxdots", "canonicalizepermittedcnames",
@@ -21,12 +22,12 @@ var harmless = []string{
 	"escapechar", "exitonforwardfailure", "fingerprinthash", "forkafterauthentication",
 	"forwardagent", "forwardx11", "forwardx11timeout", "forwardx11trusted", "gatewayports", "ipqos",
 	"localforward", "remoteforward", "dynamicforward", "loglevel", "logverbose",
-	"nohostauthenticationforlocalhost", "obscurekeystroketiming",
+	"obscurekeystroketiming",
 	"permitlocalcommand", "localcommand", "permitremoteopen",
 	"remotecommand", "requesttty", "sendenv", "setenv", "sessiontype", "stdinnull",
 	"streamlocalbindmask", "streamlocalbindunlink", "syslogfacility", "tag", "tcpkeepalive",
 	"updatehostkeys", "usekeychain", "userhostkeys", "versionaddendum", "visualhostkey", "warnweakcrypto",
-	"xauthlocation", "casignaturealgorithms", "channeltimeout", "ignoreunknown", "pubkeyacceptedalgorithms", "requiredrsasize",
+	"xauthlocation", "channeltimeout", "ignoreunknown", "pubkeyacceptedalgorithms",
 	"verifyhostkeydns",
 }
 
