@@ -2,7 +2,6 @@ package activation
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/colmena-go/colmena-go/tests/hostdouble"
 	"github.com/colmena-go/colmena-go/tests/namespace"
 )
 
@@ -44,48 +44,21 @@ type local struct {
 	started func(group int)           // is told the process group
 }
 
-// exitError has the method that pkg/remote's has.
-type exitError struct{ *exec.ExitError }
-
-func (e exitError) ExitStatus() int { return e.ExitCode() }
-
 func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if l.shell == "" {
 		l.shell = "sh"
 	}
 	cmd := exec.CommandContext(ctx, l.shell, "-c", command)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	cmd.Cancel = in.Close
 	cmd.WaitDelay = 20 * time.Second
-	if err := cmd.Start(); err != nil {
-		return err
-	}
+	streams := hostdouble.Streams{In: stdin, Out: stdout, Err: stderr, HangUp: true}
 	if l.started != nil {
-		l.started(cmd.Process.Pid)
+		streams.Started = func(p *os.Process) { l.started(p.Pid) }
 	}
 	if l.stdin != nil {
-		stdin = l.stdin(stdin)
+		streams.In = l.stdin(stdin)
 	}
-	if stdin != nil {
-		go func() {
-			io.Copy(in, stdin)
-			in.Close()
-		}()
-	}
-	err = cmd.Wait()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.As(err, &exit) && exit.Exited():
-		return exitError{exit}
-	}
-	return err
+	return hostdouble.Run(ctx, cmd, streams)
 }
 
 // system makes a stand-in for a toplevel, whose switch-to-configuration is the

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/tests/hostdouble"
 )
 
 // script prints each word of its list between brackets, and what follows it.
@@ -36,34 +38,9 @@ func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		shell = "sh"
 	}
 	cmd := exec.CommandContext(ctx, shell, "-c", l.startup+"\n"+command)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = time.Second
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	go func() {
-		io.Copy(in, stdin)
-		in.Close()
-	}()
-	err = cmd.Wait()
-	var exit *exec.ExitError
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.As(err, &exit):
-		return exitError{exit}
-	}
-	return err
+	return hostdouble.Run(ctx, cmd, hostdouble.Streams{In: stdin, Out: stdout, Err: stderr})
 }
-
-// exitError has the method that pkg/remote's has.
-type exitError struct{ *exec.ExitError }
-
-func (e exitError) ExitStatus() int { return e.ExitCode() }
 
 // run runs the script on a host with input behind it.
 func run(t *testing.T, host Runner, script string, limit time.Duration, input ...[]byte) (string, error) {

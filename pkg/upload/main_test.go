@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/colmena-go/colmena-go/tests/hostdouble"
 	"github.com/colmena-go/colmena-go/tests/namespace"
 )
 
@@ -51,7 +52,6 @@ type local struct {
 
 func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = 300 * time.Millisecond // a killed job must not be waited for
 	if l.shell != "" {
 		path, err := withSh(l.shell)
@@ -60,24 +60,11 @@ func (l local) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 		}
 		cmd.Env = append(os.Environ(), "PATH="+path+":"+os.Getenv("PATH"))
 	}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	if l.started != nil {
-		l.started(cmd.Process)
-	}
+	streams := hostdouble.Streams{In: stdin, Out: stdout, Err: stderr, Started: l.started}
 	if l.stdin != nil {
-		stdin = l.stdin(stdin)
+		streams.In = l.stdin(stdin)
 	}
-	go func() {
-		io.Copy(in, stdin)
-		in.Close()
-	}()
-	return cmd.Wait()
+	return hostdouble.Run(ctx, cmd, streams)
 }
 
 // withSh makes a folder in which sh is the given shell.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/tests/fleet"
+	"github.com/colmena-go/colmena-go/tests/hostdouble"
 )
 
 func TestMain(m *testing.M) { fleet.Main(m) }
@@ -36,35 +37,14 @@ func (h *booted) ssh(ctx context.Context, command string) *exec.Cmd {
 	return exec.CommandContext(ctx, "ssh", "-F", h.config, "-T", "root@"+h.name, command)
 }
 
-// exitError has the method that pkg/remote's has.
-type exitError struct{ *exec.ExitError }
-
-func (e exitError) ExitStatus() int { return e.ExitCode() }
-
 // Run keeps the contract of [hostscript.Runner]. When ctx is done, ssh is killed
 // and the host sees its connection close.
 func (h *booted) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
-	cmd := h.ssh(ctx, command)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	go func() {
-		io.Copy(in, stdin)
-		in.Close()
-	}()
-	err = cmd.Wait()
-	var exit *exec.ExitError
+	err := hostdouble.Run(ctx, h.ssh(ctx, command), hostdouble.Streams{In: stdin, Out: stdout, Err: stderr})
+	var exit hostdouble.ExitError
 	const sshFailed = 255
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.As(err, &exit) && exit.Exited() && exit.ExitCode() != sshFailed:
-		return exitError{exit}
+	if errors.As(err, &exit) && exit.ExitStatus() == sshFailed {
+		return exit.ExitError
 	}
 	return err
 }

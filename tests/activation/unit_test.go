@@ -154,10 +154,11 @@ exit 4
 
 func TestACancelledDeploymentLeavesTheUnitRunning(t *testing.T) {
 	h := host(t)
-	h.sh(t, "rm -f /run/finished")
+	h.sh(t, "rm -f /run/finished /run/let-go")
 	ctx, cancel := context.WithCancel(t.Context())
 	on := activation.Hooks{Output: func(string) { cancel() }}
-	_, err := activation.Run(ctx, h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, slow)}, on)
+	untilLetGo := strings.Replace(slow, "sleep 2", "until [ -e /run/let-go ]; do sleep 0.05; done", 1)
+	_, err := activation.Run(ctx, h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, untilLetGo)}, on)
 	var detached *activation.Detached
 	if !errors.As(err, &detached) || !errors.Is(err, activation.ErrGoesOn) || !detached.Begun {
 		t.Fatalf("got %v", err)
@@ -165,6 +166,7 @@ func TestACancelledDeploymentLeavesTheUnitRunning(t *testing.T) {
 	if state := h.sh(t, "systemctl is-active "+detached.Unit); state != "active" {
 		t.Errorf("%s is %s", detached.Unit, state)
 	}
+	h.sh(t, "touch /run/let-go")
 	h.eventually(t, "[ -e /run/finished ] && ! systemctl is-active "+detached.Unit)
 	dir := strings.TrimSuffix(detached.Log, "/log")
 	if got := h.sh(t, "cat "+detached.Log+" "+dir+"/status"); got != "begun\nover\nexit 4" {
