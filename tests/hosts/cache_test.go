@@ -129,7 +129,7 @@ func TestALargePathGoesOnceThroughACache(t *testing.T) {
 	}
 	// Who does not is told what to do, and served all the same.
 	d.on("host3", "nix-store --check-validity "+o.toplevel(t, "host3"))
-	for _, words := range []string{"host3 | warning: the host cannot fetch ", "does not trust the key cache-test-1", "nix.settings.trusted-public-keys", "host3 | copied 50 MB in "} {
+	for _, words := range []string{"host3 | warning: the host could not fetch ", "does not trust the key cache-test-1", "nix.settings.trusted-public-keys", "host3 | copied 50 MB in "} {
 		if !strings.Contains(o.stderr, words) {
 			t.Errorf("lacks %q", words)
 		}

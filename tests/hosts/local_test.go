@@ -138,6 +138,7 @@ func TestAUserAppliesTheMachinesSystemWithSudo(t *testing.T) {
 // is for the program, not for what it runs as root.
 func TestSudoMayAskForAPasswordAndInterruptsAreNotForTheSwitch(t *testing.T) {
 	d := deploying(t, 1)
+	d.on("host1", "hostname host1")
 	d.ownHive(strings.ReplaceAll(strings.Replace(ownSystem, "users.groups.carol = { };", `users.groups.carol = { };
     system.activationScripts.slow = "touch `+own+`/begun; i=0; until [ -e `+own+`/go ] || [ $i = 300 ]; do i=$((i + 1)); sleep 0.1; done";`, 1), "NUMBER", "3"))
 	d.nixDaemon()
