@@ -186,7 +186,7 @@ func TestACommandMayKnowHosts(t *testing.T) {
 		"/bin/sh -c 'echo oh >&2; exit 3'": "KnownHostsCommand: exit status 3: oh",
 		"/nowhere":                         "KnownHostsCommand: no such file",
 		"know":                             "absolute path",
-		"/bin/echo %Z":                     "%Z, which is no token",
+		"/bin/echo %Z":                     "%Z, which is not a token",
 		"/bin/yes":                         "prints more than",
 	} {
 		if _, err := dial(t, s.config(t, "KnownHostsCommand "+command)); err == nil || !strings.Contains(err.Error(), says) {

@@ -77,7 +77,7 @@ func TestWhatIsWrongOnTheWayIsToldOfTheJumpHost(t *testing.T) {
 	keygen(t, gate.path("stranger"), "-t", "ed25519")
 	through := f.config(t, "Host box\nProxyJump gate")
 	_, err := dial(t, through)
-	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach box:"+host.port) || !strings.Contains(err.Error(), "the jump host gate does not lead there") {
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach box:"+host.port) || !strings.Contains(err.Error(), "the jump host gate refuses to forward the connection") {
 		t.Errorf("forbidden: %v", err)
 	}
 	_, err = dial(t, f.server.configAt(t, "1", "Host box\nProxyJump gate\n"+f.text))

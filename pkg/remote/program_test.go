@@ -57,7 +57,7 @@ func TestAProxyCommandThatFailsIsTold(t *testing.T) {
 		"sh -c 'echo no route >&2; exit 3'":             "cannot reach box:" + s.port + " (127.0.0.1): its ProxyCommand ended with status 3: no route",
 		"/nowhere/program":                              "its ProxyCommand ended with status 127",
 		"sh -c 'yes $(seq 1000) | head -c 1000000 >&2'": "its ProxyCommand ended: ",
-		"true %d": "sets proxycommand with %d, which is no token",
+		"true %d": "sets proxycommand with %d, which is not a token",
 	} {
 		_, err := dial(t, s.config(t, "Host box\nProxyCommand "+command))
 		if err == nil || !strings.Contains(err.Error(), says) || len(err.Error()) > 500 {

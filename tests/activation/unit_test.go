@@ -143,10 +143,10 @@ func waitsForAKey(t *testing.T, h *booted, slice string) {
 	}
 }
 
-// slow is a system whose switch runs for two seconds and leaves a mark.
+// slow is a system whose switch runs for five seconds and leaves a mark.
 const slow = `
 echo begun
-sleep 2
+sleep 5
 echo over
 touch /run/finished
 exit 4
@@ -157,7 +157,7 @@ func TestACancelledDeploymentLeavesTheUnitRunning(t *testing.T) {
 	h.sh(t, "rm -f /run/finished /run/let-go")
 	ctx, cancel := context.WithCancel(t.Context())
 	on := activation.Hooks{Output: func(string) { cancel() }}
-	untilLetGo := strings.Replace(slow, "sleep 2", "until [ -e /run/let-go ]; do sleep 0.05; done", 1)
+	untilLetGo := strings.Replace(slow, "sleep 5", "until [ -e /run/let-go ]; do sleep 0.05; done", 1)
 	_, err := activation.Run(ctx, h, activation.Request{Goal: hive.Test, Toplevel: h.system(t, untilLetGo)}, on)
 	var detached *activation.Detached
 	if !errors.As(err, &detached) || !errors.Is(err, activation.ErrGoesOn) || !detached.Begun {
