@@ -231,6 +231,7 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 			return host, nil
 		},
 		Refused: func(err error) bool { return errors.Is(err, remote.ErrHostKey) },
+		Vain:    remote.Vain,
 		Lost:    func(err error) bool { return errors.Is(err, remote.ErrConnectionLost) },
 		Build: func(ctx context.Context, node hive.Node, output func(string)) error {
 			return builder.Build(ctx, nixbuild.Build{

@@ -36,6 +36,10 @@ type Tools struct {
 	// Refused reports whether an error of Open, or a host's, says that the host is not the
 	// one we may trust: then it is not tried again. It may be nil.
 	Refused func(err error) bool
+	// Vain reports whether an error of Open is one that further attempts do not mend, and
+	// that may lock an account with them: a password is refused, or was not given. Then it
+	// is not tried again. It may be nil.
+	Vain func(err error) bool
 	// Lost reports whether an error of a host's says that its connection was lost: then
 	// Open is asked for another one, and what may be done again is. It may be nil.
 	Lost func(err error) bool

@@ -80,16 +80,23 @@ func (n *nodeRun) await(ctx context.Context) error {
 		return n.notBack(limit, seen)
 	case n.refused(err):
 		return fmt.Errorf("what answers after the reboot is not trusted to be this host: %w", err)
+	case n.vain(err):
+		return fmt.Errorf("the host answers after the reboot, and does not let us in: %w%s", err, n.keysMissing())
 	}
 	return err
 }
 
+// keysMissing says what is left to do on a host that does not return.
+func (n *nodeRun) keysMissing() string {
+	if n.opts.UploadsKeys(n.node) {
+		return "; its keys are not sent yet: run upload-keys once it is back"
+	}
+	return ""
+}
+
 // notBack is the error of a host that does not return.
 func (n *nodeRun) notBack(limit time.Duration, seen error) error {
-	hint := "look at its console"
-	if n.opts.UploadsKeys(n.node) {
-		hint += "; its keys are not sent yet: run upload-keys once it is back"
-	}
+	hint := "look at its console" + n.keysMissing()
 	return fmt.Errorf("the host is not back %s after it was told to reboot (--reboot-timeout); last seen: %w; %s", limit, seen, hint)
 }
 

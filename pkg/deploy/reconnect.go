@@ -39,6 +39,7 @@ func repeatable(step plan.Step) bool {
 
 func (n *nodeRun) lost(err error) bool    { return err != nil && n.tools.Lost != nil && n.tools.Lost(err) }
 func (n *nodeRun) refused(err error) bool { return n.tools.Refused != nil && n.tools.Refused(err) }
+func (n *nodeRun) vain(err error) bool    { return n.tools.Vain != nil && n.tools.Vain(err) }
 
 // reconnect replaces the connection that was lost.
 func (n *nodeRun) reconnect(ctx context.Context) error {
@@ -63,8 +64,8 @@ func (n *nodeRun) reconnect(ctx context.Context) error {
 // errTooLate is the cause of an end of seek.
 var errTooLate = errors.New("too late")
 
-// seek tries to find the node's host until it does or the time is over, which is
-// errTooLate; then seen is why the last attempt failed.
+// seek tries to find the node's host until it does, an attempt shows that others are of
+// no use, or the time is over, which is errTooLate; then seen is why the last one failed.
 func (n *nodeRun) seek(ctx context.Context, limit time.Duration, try func(context.Context) (Host, error)) (seen, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLate)
 	defer cancel()
@@ -75,7 +76,7 @@ func (n *nodeRun) seek(ctx context.Context, limit time.Duration, try func(contex
 		case err == nil:
 			n.host = host
 			return nil, nil
-		case n.refused(err):
+		case n.refused(err), n.vain(err):
 			return nil, err
 		case ctx.Err() == nil:
 			seen = err

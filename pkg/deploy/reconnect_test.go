@@ -55,6 +55,7 @@ func TestALostConnectionIsMadeAgainForWhatMayBeRepeated(t *testing.T) {
 		{"lost each time", 100, []error{nil}, hive.Push, event.Failed, []string{"the connection was lost"}, 1 + retries},
 		{"and not there again", 1, []error{refused}, hive.Push, event.Failed, []string{"the connection was lost", "refused the login again within 200ms: connection refused"}, 0},
 		{"a stranger in its place", 1, []error{refused, errStranger, nil}, hive.Push, event.Failed, []string{"another host key"}, 3},
+		{"a password refused", 1, []error{refused, errPassword, nil}, hive.Push, event.Failed, []string{"the password was refused"}, 3},
 		{"a user's command", 1, []error{nil}, hive.Exec, event.Failed, []string{"the connection was lost"}, 1},
 	} {
 		opened, left := 0, c.losses
@@ -69,6 +70,7 @@ func TestALostConnectionIsMadeAgainForWhatMayBeRepeated(t *testing.T) {
 			return losing{&double{}, &left}, nil
 		}
 		tools.Refused = func(err error) bool { return errors.Is(err, errStranger) }
+		tools.Vain = func(err error) bool { return errors.Is(err, errPassword) }
 		tools.Lost = func(err error) bool { return errors.Is(err, errLost) }
 		tools.Exec = func(ctx context.Context, h Host, _ hive.Node) (int, error) {
 			return 0, h.Run(ctx, "sh -c 'echo a\"\"b; true'", nil, io.Discard, nil)

@@ -30,12 +30,14 @@ type Passwords struct {
 	refused []string // the hosts that did not take it while it was not proven
 	over    error    // why nobody is asked any more
 	own     map[string]secret.Secret
-	all     []secret.Secret // to be wiped
+	told    map[string]int   // by node: passwords since it last took one
+	ended   map[string]error // by node: why it is told none any more
+	all     []secret.Secret  // to be wiped
 }
 
 // Rules for passwords that are wrong.
 const (
-	tries = 3 // how often a host is told one
+	tries = 3 // how many a host is told in a run without taking one, however often it is connected to
 	// How many hosts may refuse a password that was given beforehand and can be
 	// asked for from nobody, before it is taken for wrong.
 	refusals = 2
@@ -43,7 +45,10 @@ const (
 
 // NewPasswords returns those of a deployment; asker may be nil.
 func NewPasswords(asker Asker) *Passwords {
-	return &Passwords{asker: asker, turn: make(chan struct{}, 1), own: map[string]secret.Secret{}}
+	return &Passwords{
+		asker: asker, turn: make(chan struct{}, 1),
+		own: map[string]secret.Secret{}, told: map[string]int{}, ended: map[string]error{},
+	}
 }
 
 // Give says which password to begin with. The Passwords own it.
@@ -72,12 +77,35 @@ type Host struct {
 	Alone   bool   // there are no others
 }
 
-// Find returns a password that the host takes: try, which fails with [ErrRefused]
-// for a wrong one, has taken it. It fails with [ErrRefused], with [ask.ErrNobody],
-// with [ask.ErrNoAnswer], with the cause of ctx, or else as try does.
-func (p *Passwords) Find(ctx context.Context, h Host, try func(ctx context.Context, password secret.Secret) error) (secret.Secret, error) {
+// Try sees whether the host takes a password: it fails with [ErrRefused] for a wrong one.
+type Try func(ctx context.Context, password secret.Secret) error
+
+// Find returns a password that the host takes, as try has seen. It fails with
+// [ErrRefused], with [ask.ErrNobody], with [ask.ErrNoAnswer], with the cause of ctx, or
+// else as try does. A host for which it failed with ErrRefused or ErrNoAnswer is told
+// nothing more, and nobody is asked for it: it fails so again.
+func (p *Passwords) Find(ctx context.Context, h Host, try Try) (secret.Secret, error) {
+	p.mu.Lock()
+	err := p.ended[h.Node]
+	p.mu.Unlock()
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	password, err := p.find(ctx, h, try)
+	if errors.Is(err, ErrRefused) || errors.Is(err, ask.ErrNoAnswer) {
+		p.mu.Lock()
+		p.ended[h.Node] = err
+		p.mu.Unlock()
+	}
+	return password, err
+}
+
+func (p *Passwords) find(ctx context.Context, h Host, try Try) (secret.Secret, error) {
 	if own, ok := p.ownOf(h); ok {
-		return own, try(ctx, own)
+		if err := p.tell(ctx, h, own, try); !errors.Is(err, ErrRefused) {
+			return own, err
+		}
+		return p.another(ctx, h, "it is refused now", try)
 	}
 	select {
 	case p.turn <- struct{}{}:
@@ -91,11 +119,38 @@ func (p *Passwords) Find(ctx context.Context, h Host, try func(ctx context.Conte
 		return p.prove(ctx, h, try)
 	}
 	release() // nobody waits for a host that is told what others take
-	err := try(ctx, shared)
-	if !errors.Is(err, ErrRefused) {
+	if err := p.tell(ctx, h, shared, try); !errors.Is(err, ErrRefused) {
 		return shared, err
 	}
-	return p.another(ctx, h, try)
+	return p.another(ctx, h, "this host refused the shared password", try)
+}
+
+// tell has the host see a password, unless it has seen too many. Also one that ends in
+// no clear answer may count as a failed login there.
+func (p *Passwords) tell(ctx context.Context, h Host, password secret.Secret, try Try) error {
+	if err := p.enough(h); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.told[h.Node]++
+	p.mu.Unlock()
+	err := try(ctx, password)
+	if err == nil {
+		p.mu.Lock()
+		delete(p.told, h.Node)
+		p.mu.Unlock()
+	}
+	return err
+}
+
+// enough fails for a host that is told no further password.
+func (p *Passwords) enough(h Host) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told[h.Node] < tries {
+		return nil
+	}
+	return fmt.Errorf("%w: the host took none of %d", ErrRefused, tries)
 }
 
 func (p *Passwords) ownOf(h Host) (secret.Secret, bool) {
@@ -116,13 +171,16 @@ func (p *Passwords) first() (shared secret.Secret, proven bool) {
 
 // prove has the host take the first password, which is asked for until it does. The
 // others wait meanwhile.
-func (p *Passwords) prove(ctx context.Context, h Host, try func(context.Context, secret.Secret) error) (secret.Secret, error) {
-	for range tries {
+func (p *Passwords) prove(ctx context.Context, h Host, try Try) (secret.Secret, error) {
+	for {
+		if err := p.enough(h); err != nil {
+			return secret.Secret{}, err
+		}
 		password, err := p.candidate(ctx, h)
 		if err != nil {
 			return secret.Secret{}, err
 		}
-		if err = try(ctx, password); err == nil {
+		if err = p.tell(ctx, h, password, try); err == nil {
 			p.mu.Lock()
 			p.proven = true
 			p.mu.Unlock()
@@ -135,7 +193,6 @@ func (p *Passwords) prove(ctx context.Context, h Host, try func(context.Context,
 			return secret.Secret{}, err
 		}
 	}
-	return secret.Secret{}, fmt.Errorf("%w %d times", ErrRefused, tries)
 }
 
 // candidate is the first password, as long as no host has taken one.
@@ -185,21 +242,26 @@ func (p *Passwords) refuse(h Host) error {
 	return fmt.Errorf("%w, and %w", ErrRefused, nobody)
 }
 
-// another has the host take one that is asked for in its name.
-func (p *Passwords) another(ctx context.Context, h Host, try func(context.Context, secret.Secret) error) (secret.Secret, error) {
-	if err := p.can(); err != nil {
-		return secret.Secret{}, fmt.Errorf("%w, which other hosts take, and %w", ErrRefused, err)
-	}
-	text := fmt.Sprintf("this host refused the shared password; %s password for %s only", h.Program, h.Login)
-	for range tries - 1 {
-		password, err := p.ask(ctx, h, text)
+// another has the host take one that is asked for in its name; why is what came before.
+func (p *Passwords) another(ctx context.Context, h Host, why string, try Try) (secret.Secret, error) {
+	p.mu.Lock()
+	delete(p.own, h.Node)
+	p.mu.Unlock()
+	for {
+		if err := p.can(); err != nil {
+			return secret.Secret{}, fmt.Errorf("%w (%s), and %w", ErrRefused, why, err)
+		}
+		if err := p.enough(h); err != nil {
+			return secret.Secret{}, err
+		}
+		password, err := p.ask(ctx, h, fmt.Sprintf("%s; %s password for %s only", why, h.Program, h.Login))
 		if err != nil {
 			return secret.Secret{}, err
 		}
 		p.mu.Lock()
 		p.all = append(p.all, password)
 		p.mu.Unlock()
-		err = try(ctx, password)
+		err = p.tell(ctx, h, password, try)
 		if err == nil {
 			p.mu.Lock()
 			p.own[h.Node] = password
@@ -209,9 +271,8 @@ func (p *Passwords) another(ctx context.Context, h Host, try func(context.Contex
 		if !errors.Is(err, ErrRefused) {
 			return secret.Secret{}, err
 		}
-		text = fmt.Sprintf("it was refused; %s password for %s only", h.Program, h.Login)
+		why = "it was refused"
 	}
-	return secret.Secret{}, fmt.Errorf("%w %d times", ErrRefused, tries)
 }
 
 // can says whether a password can be asked for.

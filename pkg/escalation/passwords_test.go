@@ -147,6 +147,70 @@ func TestAHostIsToldThreeWrongPasswordsAtMost(t *testing.T) {
 	}
 }
 
+// Who looks for a host again and again, as after a reboot, locks no account.
+func TestWhatAHostRefusesIsNotTriedOverAnotherConnection(t *testing.T) {
+	for name, c := range map[string]struct {
+		who   *person
+		given string
+		told  int
+		asked int
+	}{
+		"wrong ones are typed":   {&person{answers: map[string][]string{"": {"1", "2", "3", "4", "5"}}}, "", 3, 3},
+		"nothing more is typed":  {&person{answers: map[string][]string{"": {"1"}}}, "", 1, 2},
+		"nobody can type":        {&person{absent: true}, "mistyped", 1, 0},
+		"other hosts have taken": {&person{answers: map[string][]string{"first": {"1"}, "a": {"2", "3", "4"}}}, "", 3, 3},
+	} {
+		f, p := &fleet{takes: map[string]string{"a": "x", "first": "1"}}, NewPasswords(c.who)
+		if c.given != "" {
+			p.Give(secret.New([]byte(c.given)))
+		}
+		if strings.HasPrefix(name, "other") && f.find(t, p, "first") != nil {
+			t.Fatal(name)
+		}
+		for range 10 {
+			if err := f.find(t, p, "a"); !errors.Is(err, ErrRefused) && !errors.Is(err, ask.ErrNoAnswer) {
+				t.Error(name, err)
+			}
+		}
+		if len(f.told["a"]) != c.told || len(c.who.asked) != c.asked {
+			t.Errorf("%s: told %q, asked %q", name, f.told["a"], c.who.asked)
+		}
+	}
+}
+
+// A password may count as wrong on a host that never says so.
+func TestAHostThatAnswersNothingClearIsToldThreeTimes(t *testing.T) {
+	p, told := NewPasswords(nil), 0
+	p.Give(secret.New([]byte("1")))
+	var err error
+	for range 10 {
+		_, err = p.Find(t.Context(), Host{Node: "a"}, func(context.Context, secret.Secret) error {
+			told++
+			return errors.New("no answer in time")
+		})
+	}
+	if told != tries || !errors.Is(err, ErrRefused) {
+		t.Errorf("told %d times: %v", told, err)
+	}
+}
+
+// Its password may have been changed by what was deployed.
+func TestAPasswordOfItsOwnThatIsRefusedLaterIsAskedForAgain(t *testing.T) {
+	who := &person{answers: map[string][]string{"a | sudo": {"1"}, "b | this host refused": {"2"}, "b | it is refused now; sudo password for ops@b only": {"3"}}}
+	f, p := &fleet{takes: map[string]string{"a": "1", "b": "2"}}, NewPasswords(who)
+	for _, takes := range []string{"2", "3", "3"} {
+		f.takes["b"] = takes
+		for _, node := range []string{"a", "b"} {
+			if err := f.find(t, p, node); err != nil {
+				t.Fatal(node, err)
+			}
+		}
+	}
+	if want := []string{"1", "2", "2", "3", "3"}; !slices.Equal(f.told["b"], want) {
+		t.Errorf("told %q", f.told["b"])
+	}
+}
+
 // As in CI: the first host may be the odd one.
 func TestAGivenPasswordThatTwoRefuseIsTriedNoMore(t *testing.T) {
 	f, p := &fleet{takes: map[string]string{"odd": "x", "a": "1", "b": "1", "odd too": "y"}}, NewPasswords(&person{absent: true})

@@ -240,7 +240,7 @@ func (ids *identities) refusal(login string, tooMany bool) string {
 	case ids.methods != nil && ids.methods.typed != nil && !tooMany:
 		return fmt.Sprintf("%s accepts none of our keys (tried: %s), and %v", login, ids, ids.methods.typed)
 	case byHand != "" && ids.cannotAsk == nil && !tooMany:
-		return fmt.Sprintf("%s accepts none of our keys (tried: %s), nor what was answered to its questions", login, ids)
+		return fmt.Sprintf("%s accepts none of our keys (tried: %s), nor the password or answers that it was told", login, ids)
 	case tooMany:
 		return fmt.Sprintf("%s refused several of our keys and did not wait for the rest (MaxAuthTries of sshd_config); tried: %s; name the right one with IdentityFile, and set IdentitiesOnly, in ssh_config", login, ids)
 	case len(ids.passed) > 0 && byHand != "":

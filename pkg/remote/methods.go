@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -27,6 +28,7 @@ type methods struct {
 	tries map[string]int // that are left, by method
 	last  secret.Secret  // the password that was sent last
 	typed error          // why nothing more is asked
+	told  bool           // the host was told a password or answers
 	// rounds of questions in the last try of keyboard-interactive; not 0 before the first
 	rounds int
 }
@@ -35,7 +37,7 @@ func newMethods(ids *identities, s settings) *methods { return &methods{ids: ids
 
 // begin forgets what was tried over another connection, but not that nobody answers.
 func (m *methods) begin() {
-	m.began, m.last, m.rounds, m.tries = false, secret.Secret{}, 1, map[string]int{}
+	m.began, m.told, m.last, m.rounds, m.tries = false, false, secret.Secret{}, 1, map[string]int{}
 	m.ids.wanted, m.ids.passed = nil, nil
 	if !m.s.NoPassword {
 		m.tries["password"] = m.s.PasswordPrompts
@@ -119,7 +121,7 @@ func (m *methods) mayAsk(method string) bool {
 // before.
 func (m *methods) password() (string, error) {
 	if known, ok := m.ids.credentials.password(m.ids.login); ok && m.last.Len() == 0 {
-		m.last = known
+		m.last, m.told = known, true
 		return string(known.Reveal()), nil
 	}
 	text := "password of " + m.ids.login
@@ -130,7 +132,7 @@ func (m *methods) password() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m.last = answer
+	m.last, m.told = answer, true
 	return string(answer.Reveal()), nil
 }
 
@@ -162,6 +164,7 @@ func (m *methods) answers(heading string, questions []string, echos []bool) ([]s
 		answers = append(answers, string(answer.Reveal()))
 		answer.Wipe()
 	}
+	m.told = m.told || len(answers) > 0
 	return answers, nil
 }
 
@@ -205,6 +208,38 @@ func (m *methods) refused(err error) bool {
 	var network net.Error
 	return m != nil && m.began && !errors.As(err, &network) && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET)
 }
+
+// errTold: the host refuses a password or answers that it was told.
+var errTold = errors.New("the host refused what it was told")
+
+// Vain reports whether an error of [Dial] is one that further attempts do not mend, and
+// that may lock an account with them: a password or an answer was refused, or not given.
+func Vain(err error) bool {
+	for _, why := range []error{errTold, errAsksTooMuch, escalation.ErrRefused, ask.ErrNoAnswer} {
+		if errors.Is(err, why) {
+			return true
+		}
+	}
+	return false
+}
+
+// kind is ErrAuth, and what else [Vain] is to know.
+func (m *methods) kind() error {
+	switch {
+	case m == nil:
+	case errors.Is(m.typed, ask.ErrNoAnswer) || errors.Is(m.typed, errAsksTooMuch):
+		return &vainLogin{m.typed}
+	case m.told:
+		return &vainLogin{errTold}
+	}
+	return ErrAuth
+}
+
+// vainLogin reads as ErrAuth, and is why as well.
+type vainLogin struct{ why error }
+
+func (*vainLogin) Error() string     { return ErrAuth.Error() }
+func (e *vainLogin) Unwrap() []error { return []error{ErrAuth, e.why} }
 
 // accepted is told that the host lets us in.
 func (m *methods) accepted() {

@@ -100,7 +100,7 @@ func explainHandshake(ctx context.Context, err error, s settings, place string, 
 		return fmt.Errorf("%w: the agent at %s did not sign for %s: confirm its prompt or touch the key, restart it, or set IdentityAgent to none in ssh_config",
 			ErrAgent, ids.socket, login)
 	case tooMany, strings.Contains(err.Error(), "unable to authenticate"), ids.methods.refused(err): // x/crypto has no sentinels
-		return fmt.Errorf("%w: %s", ErrAuth, ids.refusal(login, tooMany))
+		return fmt.Errorf("%w: %s", ids.methods.kind(), ids.refusal(login, tooMany))
 	case errors.As(err, &network) && network.Timeout():
 		return &unreached{place, "it accepts connections but does not speak SSH in time", err}
 	case errors.Is(err, io.EOF):
