@@ -38,9 +38,9 @@ type Kind int
 
 // Kinds of verdicts.
 const (
-	Unknown Kind = iota // no key of this type is known
+	Unknown Kind = iota // no key is known
 	Trusted
-	Changed // another key of this type is known
+	Changed // others are known, be they of another type
 	Revoked
 	Refused // a certificate of an authority that is trusted, but not for this
 )
@@ -71,7 +71,7 @@ func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
 		if same(e.Key, key) {
 			return Verdict{Kind: Trusted}
 		}
-		if e.Key.Type() == key.Type() && other == nil {
+		if other == nil || e.Key.Type() == key.Type() && other.Key.Type() != key.Type() {
 			other = &e
 		}
 	}
@@ -96,29 +96,31 @@ func vouched(h Host, certificate *ssh.Certificate, by Entry) Verdict {
 	return Verdict{Kind: Trusted}
 }
 
-// Algorithms are those to ask the host for, of all that can be done, so that one
-// with several keys shows what can be judged: a certificate where an authority is
-// known, else a key of a type that is known, else any key.
-func (k Known) Algorithms(h Host, can []string) (ask []string) {
+// Algorithms sorts those to ask the host for, so that one with several keys shows
+// what can be judged: first come certificates where an authority is known, and keys of
+// the types that are known; then any key; last certificates of nobody that is known.
+// None is left out: a key of a type that is not known is [Changed] where others are.
+func (k Known) Algorithms(h Host, wanted []string) (ask []string) {
 	name, plain := h.names()
 	types := k.of(name, "")
 	if len(types) == 0 && plain != name {
 		types = k.of(plain, "")
 	}
 	certificates := len(k.of(name, authority)) > 0
-	for _, algorithm := range can {
-		if base, certified := withoutCertificate(algorithm); certified {
-			if certificates {
-				ask = append(ask, algorithm)
-			}
-		} else if len(types) == 0 || slices.ContainsFunc(types, func(e Entry) bool { return e.Key.Type() == base }) {
+	var others, ofNobody []string
+	for _, algorithm := range wanted {
+		base, certified := withoutCertificate(algorithm)
+		known := slices.ContainsFunc(types, func(e Entry) bool { return e.Key.Type() == base })
+		switch {
+		case certified && certificates || !certified && known:
 			ask = append(ask, algorithm)
+		case certified:
+			ofNobody = append(ofNobody, algorithm)
+		default:
+			others = append(others, algorithm)
 		}
 	}
-	if len(ask) == 0 {
-		return can
-	}
-	return ask
+	return slices.Concat(ask, others, ofNobody)
 }
 
 func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }

@@ -63,7 +63,10 @@ func TestAKeyIsJudgedByTheLinesForItsHost(t *testing.T) {
 		{Host{"BOX", 22}, "box " + one.line, Trusted, 0},
 		{Host{"box", 22}, "# box " + one.line + "\n\nbox " + two.line, Changed, 3},
 		{Host{"box", 22}, "box " + two.line + "\nbox " + one.line, Trusted, 0},
-		{Host{"box", 22}, "box " + other, Unknown, 0}, // as for OpenSSH, which asks for what is known
+		{Host{"box", 22}, "box " + other, Changed, 1}, // of another type
+		{Host{"box", 22}, "box " + other + "\nbox " + two.line, Changed, 2},
+		{Host{"box", 22}, "box " + other + "\nbox " + one.line, Trusted, 0},
+		{Host{"box", 22}, "box sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIJ1L9pEZAVg8gvbYnJ5w6nbUJBl5NmBjYQmuUZ9d5tLzAAAABHNzaDo=", Changed, 1},
 		{Host{"box", 22}, "a,box " + one.line, Trusted, 0},
 		{Host{"box.net", 22}, "*.net,!box.net " + two.line, Unknown, 0},
 		{Host{"box.net", 22}, "*.net " + one.line, Trusted, 0},
@@ -120,16 +123,18 @@ func TestACertificateIsJudgedByItsAuthority(t *testing.T) {
 }
 
 func TestTheHostIsAskedForKeysThatCanBeJudged(t *testing.T) {
-	can := []string{"ssh-ed25519-cert-v01@openssh.com", "rsa-sha2-512-cert-v01@openssh.com", "ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256", "ecdsa-sha2-nistp256"}
+	certificate, rsaCertificate := "ssh-ed25519-cert-v01@openssh.com", "rsa-sha2-512-cert-v01@openssh.com"
+	can := []string{certificate, rsaCertificate, "rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519", "ecdsa-sha2-nistp256"}
+	asIs := []string{"rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519", "ecdsa-sha2-nistp256", certificate, rsaCertificate}
 	one := newIdentity(t)
 	for lines, want := range map[string][]string{
-		"":                                  can[2:],
-		"box " + one.line:                   {"ssh-ed25519"},
-		"[box]:2222 " + one.line:            can[2:],
+		"":                                  asIs,
+		"box " + one.line:                   {"ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256", "ecdsa-sha2-nistp256", certificate, rsaCertificate},
+		"[box]:2222 " + one.line:            asIs,
 		"@cert-authority * " + one.line:     can,
-		"@cert-authority other " + one.line: can[2:],
-		"@revoked box " + one.line:          can[2:],
-		"box " + one.line + "\n@cert-authority * " + one.line: {can[0], can[1], "ssh-ed25519"},
+		"@cert-authority other " + one.line: asIs,
+		"@revoked box " + one.line:          asIs,
+		"box " + one.line + "\n@cert-authority * " + one.line: {certificate, rsaCertificate, "ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256", "ecdsa-sha2-nistp256"},
 	} {
 		var k Known
 		k.Add("file", lines)

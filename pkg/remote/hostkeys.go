@@ -82,10 +82,10 @@ func readRevoked(files []string) (entries []knownhosts.Entry, err error) {
 
 // algorithms are those to ask the server for; chosen are those of HostKeyAlgorithms.
 func (h *hostKeys) algorithms(chosen []string) []string {
-	if len(chosen) > 0 {
-		return chosen
+	if len(chosen) == 0 {
+		chosen = inOrder(ssh.SupportedAlgorithms().HostKeys, h.HostKeyOrder)
 	}
-	return h.known.Algorithms(h.host, inOrder(ssh.SupportedAlgorithms().HostKeys, h.HostKeyOrder))
+	return h.known.Algorithms(h.host, chosen)
 }
 
 // inOrder sorts names in the order of a list; those that it lacks come last.
@@ -224,6 +224,6 @@ func (h *hostKeys) noCommonKey(err error) error {
 	if !errors.As(err, &missing) || missing.What != "host key" {
 		return nil
 	}
-	return fmt.Errorf("%w: %s has no key of the kinds that known_hosts or HostKeyAlgorithms want (%s), only others (%s): somebody may be listening in; if its keys were replaced, remove the old ones with: ssh-keygen -R '%s'",
-		ErrHostKey, h.HostName, strings.Join(missing.SupportedAlgorithms, ", "), hostscript.Said(strings.Join(missing.RequestedAlgorithms, ", "), 200), h.host)
+	return fmt.Errorf("%w: %s has no key of the kinds that are asked for (%s), only others (%s): see HostKeyAlgorithms in ssh_config(5)",
+		ErrHostKey, h.HostName, strings.Join(missing.SupportedAlgorithms, ", "), hostscript.Said(strings.Join(missing.RequestedAlgorithms, ", "), 200))
 }

@@ -49,7 +49,12 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 		{"changed, by a hash", xknownhosts.HashHostname(strings.TrimSpace(here)) + " " + stranger, "", "known_hosts:1", false},
 		{"several keys, of which one is right", here + stranger + "\n" + here + ed, "StrictHostKeyChecking yes", "", false},
 		{"changed, with both fingerprints", here + stranger, "", "there " + fingerprint(t, stranger) + ", now " + fingerprint(t, ed), false},
-		{"only a kind that the host does not have", here + rsa, "", "has no key of the kinds", false},
+		{"only a kind that the host does not have", here + rsa, "", "known_hosts:1 (there " + fingerprint(t, rsa), false},
+		{"only a kind that we cannot do", here + "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIJ1L9pEZAVg8gvbYnJ5w6nbUJBl5NmBjYQmuUZ9d5tLzAAAABHNzaDo=", "", "known_hosts:1", false},
+		{"another kind is shown, as ssh_config has it", here + rsa, "HostKeyAlgorithms +ssh-rsa", "known_hosts:1", false},
+		{"another kind is wanted by ssh_config alone", here + ecdsa, "HostKeyAlgorithms ssh-ed25519", "known_hosts:1", false},
+		{"another kind is preferred by ssh_config", here + ecdsa, "HostKeyAlgorithms ^ssh-ed25519", "", false},
+		{"no kind that ssh_config wants", "", "HostKeyAlgorithms rsa-sha2-512", "has no key of the kinds", false},
 		{"another, but this machine needs to show nothing", here + stranger, "NoHostAuthenticationForLocalhost yes", "", false},
 		{"of an authority, and the host has no certificate", "@cert-authority * " + stranger, "", "", true},
 	}
