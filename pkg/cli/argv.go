@@ -33,6 +33,7 @@ func arrange(app *cli.App, argv []string) ([]string, error) {
 		default:
 			a.positionals = append(a.positionals, word)
 			if len(a.positionals) > 1 && slices.Contains(wordy, a.positionals[0]) {
+				err = a.selectsNothing(rest)
 				a.positionals, rest = append(a.positionals, rest...), nil
 			} else if c := app.Command(a.positionals[0]); c != nil && c.SkipFlagParsing {
 				a.positionals, rest = append(a.positionals, rest...), nil
@@ -129,6 +130,19 @@ func (a *arrangement) add(flag cli.Flag, word, value string) error {
 	}
 	a.given[name] = true
 	a.flags = append(a.flags, given{name, word, []string{"--" + name + "=" + value}})
+	return nil
+}
+
+// selectsNothing refuses a flag that selects nodes among the words of a command which no
+// -- begins, unless it stands before the command as well: read as the command's own it
+// would let that run on hosts that were not meant.
+func (a *arrangement) selectsNothing(words []string) error {
+	for _, word := range words {
+		flag, _, _ := strings.Cut(word, "=")
+		if name := strings.TrimPrefix(flag, "--"); name != flag && slices.Contains(choosing, name) && !a.given[name] {
+			return usage("%[2]s after exec's command selects no nodes: write `%[1]s exec %[2]s NODES -- COMMAND`, or `%[1]s exec -- COMMAND` where it is the command's own", a.app.Name, flag)
+		}
+	}
 	return nil
 }
 

@@ -63,7 +63,7 @@ func run(ctx context.Context, app *cli.App, args []string) (err error) {
 
 const description = `Hives and flakes written for Colmena work as they are. Without --config, the
 hive is the flake.nix or hive.nix of the working directory or of the nearest
-one above it. Flags may stand anywhere.
+one above it. Flags may stand anywhere, but before exec's command.
 
 Exit codes: 0 all done, 1 something failed, 2 wrong usage, 70 a bug of
 colmena-go, 130 interrupted.`
