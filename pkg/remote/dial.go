@@ -65,12 +65,17 @@ func (d *dialing) login(ctx context.Context) (*ssh.Client, error) {
 
 // once is one attempt. conn is nil if it did not come to the host.
 func (d *dialing) once(ctx context.Context) (*ssh.Client, *listening, error) {
+	begin := time.Now()
 	raw, err := d.reach(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+	limit := d.s.ConnectTimeout
+	if _, network := raw.(*net.TCPConn); network { // as for ssh; a jump host has a time of its own
+		limit -= time.Since(begin)
+	}
 	conn := &listening{Conn: raw}
-	client, err := handshake(ctx, conn, address(d.s), d.to, d.ids, d.s.ConnectTimeout)
+	client, err := handshake(ctx, conn, address(d.s), d.to, d.ids, limit)
 	var missing *ssh.AlgorithmNegotiationError
 	if foreign := d.keys.noCommonKey(err); foreign != nil {
 		err = foreign

@@ -227,12 +227,12 @@ func clientConfig(s settings, ids *identities, keys *hostKeys, offered algorithm
 	return config
 }
 
-// handshakeGrace is added to the time to connect: agents may wait for a touch or
-// a confirmation.
+// handshakeGrace is added to the time to connect once the host has shown its key, to
+// authenticate: agents may wait for a touch or a confirmation.
 var handshakeGrace = 30 * time.Second
 
-// handshake has a deadline of its own: a server or an agent that accepts and
-// then says nothing would hold us for ever.
+// handshake has deadlines of its own: a server or an agent that accepts and then says
+// nothing would hold us for ever. The key exchange has until limit.
 func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig, ids *identities, limit time.Duration) (*ssh.Client, error) {
 	ids.methods.begin()
 	noticed := &noticedConn{Conn: conn}
@@ -254,9 +254,9 @@ func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.C
 			deadline(time.Now().Add(limit + handshakeGrace))
 		}
 	}
-	ids.deadline(false)
+	deadline(time.Now().Add(limit))
 	stop := context.AfterFunc(ctx, func() { deadline(past) })
-	c, channels, requests, err := ssh.NewClientConn(noticed, address, config)
+	c, channels, requests, err := ssh.NewClientConn(noticed, address, thenLonger(config, ids))
 	if !stop() && err == nil {
 		c.Close()
 		err = ctx.Err()
@@ -270,6 +270,21 @@ func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.C
 	}
 	conn.SetDeadline(time.Time{})
 	return ssh.NewClient(c, channels, requests), nil
+}
+
+// thenLonger gives more time once the host has shown its key, with which a key exchange
+// is nearly over. Those that follow during the connection have no deadline.
+func thenLonger(config *ssh.ClientConfig, ids *identities) *ssh.ClientConfig {
+	timed, shown := *config, false
+	timed.HostKeyCallback = func(host string, from net.Addr, key ssh.PublicKey) error {
+		if !shown {
+			shown = true
+			ids.deadline(true)
+			defer ids.deadline(false)
+		}
+		return config.HostKeyCallback(host, from, key)
+	}
+	return &timed
 }
 
 // keepAlive ends the connection when the host stops answering.

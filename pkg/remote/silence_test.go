@@ -46,11 +46,43 @@ func TestASilentServerDoesNotHang(t *testing.T) {
 	if err := dialBriefly(t, ctx, s.configAt(t, port)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want that of ctx", err)
 	}
-	set(t, &handshakeGrace, 100*time.Millisecond)
 	err := dialBriefly(t, t.Context(), s.configAt(t, port, "ConnectTimeout 1"))
 	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "does not speak SSH in time") {
 		t.Errorf("error %v, want ErrUnreachable that says why", err)
 	}
+	err = dialBriefly(t, t.Context(), s.configAt(t, port, "ConnectTimeout 1", "ProxyCommand sleep 100"))
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "ProxyCommand did not get there in time") {
+		t.Errorf("error %v, want ErrUnreachable that says why", err)
+	}
+}
+
+func TestAServerThatIsSilentAfterItsBannerDoesNotHang(t *testing.T) {
+	port := listen(t, func(conn net.Conn) {
+		t.Cleanup(func() { conn.Close() })
+		io.WriteString(conn, "SSH-2.0-odd\r\n")
+	})
+	err := dialBriefly(t, t.Context(), serve(t).configAt(t, port, "ConnectTimeout 1"))
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "in time") {
+		t.Errorf("error %v, want ErrUnreachable that says why", err)
+	}
+}
+
+func TestALoginMayTakeLongerThanTheConnection(t *testing.T) {
+	s := serve(t)
+	socket := serveAgent(t, slow{keyring(t, s.path("id")), 2 * time.Second})
+	h := mustDial(t, s.config(t, "IdentityAgent "+socket, "IdentityFile none", "ConnectTimeout 2"))
+	works(t, h)
+}
+
+// slow takes its time to sign, as an agent that waits for a touch.
+type slow struct {
+	agent.ExtendedAgent
+	time time.Duration
+}
+
+func (s slow) SignWithFlags(key ssh.PublicKey, data []byte, flags agent.SignatureFlags) (*ssh.Signature, error) {
+	time.Sleep(s.time)
+	return s.ExtendedAgent.SignWithFlags(key, data, flags)
 }
 
 func TestASSHConfigThatHangsIsNotWaitedFor(t *testing.T) {
