@@ -11,7 +11,6 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
-	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // Credentials are what people tell or do to let us in, shared by the connections of
@@ -22,16 +21,16 @@ type Credentials struct {
 	asker escalation.Asker
 	touch chan struct{} // who has a security key sign
 
-	mu        sync.Mutex
-	keys      map[string]*lockedKey    // by path
-	passwords map[string]secret.Secret // by login: those that a host took
+	mu       sync.Mutex
+	keys     map[string]*lockedKey // by path
+	accounts map[account]*told
 }
 
 // NewCredentials returns those of a deployment; nil asks nobody.
 func NewCredentials(asker escalation.Asker) *Credentials {
 	return &Credentials{
 		asker: asker, touch: make(chan struct{}, 1),
-		keys: map[string]*lockedKey{}, passwords: map[string]secret.Secret{},
+		keys: map[string]*lockedKey{}, accounts: map[account]*told{},
 	}
 }
 
@@ -42,10 +41,10 @@ func (c *Credentials) Wipe() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for login, password := range c.passwords {
-		password.Wipe()
-		delete(c.passwords, login)
+	for _, t := range c.accounts {
+		t.password.Wipe()
 	}
+	clear(c.accounts)
 }
 
 // can says why nobody can be asked for what lets us in, or nil.
@@ -54,20 +53,6 @@ func (c *Credentials) can() error {
 		return ask.ErrNobody
 	}
 	return c.asker.Can(ask.Login)
-}
-
-// password is what the host took before.
-func (c *Credentials) password(login string) (secret.Secret, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	password, ok := c.passwords[login]
-	return password, ok
-}
-
-func (c *Credentials) keep(login string, password secret.Secret) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.passwords[login] = password
 }
 
 // lockedKey is an encrypted key file.

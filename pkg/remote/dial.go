@@ -85,9 +85,13 @@ func (d *dialing) once(ctx context.Context) (*ssh.Client, *listening, error) {
 		err = d.said(raw, explainHandshake(ctx, err, d.s, placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), d.ids))
 	}
 	if errors.Is(err, ErrAuth) {
+		d.ids.methods.judged(false)
 		if why := loginByOpenSSH(d.s, d.ids.wanted); why != "" {
 			err = &needsOpenSSH{why, err}
 		}
+	}
+	if err != nil {
+		d.ids.methods.forget()
 	}
 	return client, conn, err
 }

@@ -26,24 +26,37 @@ type methods struct {
 	keys  [][]ssh.Signer // to be offered, one list after the other
 	began bool           // the host has said what it wants
 	tries map[string]int // that are left, by method
-	last  secret.Secret  // the password that was sent last
 	typed error          // why nothing more is asked
 	told  bool           // the host was told a password or answers
+
+	hostKey func() []byte // that was accepted
+	account account
+	pending bool          // the host has not judged yet what it was told last
+	last    secret.Secret // the password in that
+	took    secret.Secret // the password that was right, where more was wanted
+	wrong   bool          // a password was refused
 	// rounds of questions in the last try of keyboard-interactive; not 0 before the first
 	rounds int
 }
 
-func newMethods(ids *identities, s settings) *methods { return &methods{ids: ids, s: s} }
+func newMethods(ids *identities, s settings, hostKey func() []byte) *methods {
+	return &methods{ids: ids, s: s, hostKey: hostKey, account: account{ids.node, ids.login}}
+}
 
-// begin forgets what was tried over another connection, but not that nobody answers.
+// begin forgets what was tried over another connection, but not what an account was told.
 func (m *methods) begin() {
-	m.began, m.told, m.last, m.rounds, m.tries = false, false, secret.Secret{}, 1, map[string]int{}
+	m.began, m.told, m.wrong, m.pending, m.rounds, m.tries = false, false, false, false, 1, map[string]int{}
+	m.forget()
+	prompts := m.s.PasswordPrompts
+	if m.ids.cannotAsk == nil && m.typed == nil {
+		prompts, m.typed = m.ids.credentials.left(m.account, prompts)
+	}
 	m.ids.wanted, m.ids.passed = nil, nil
 	if !m.s.NoPassword {
-		m.tries["password"] = m.s.PasswordPrompts
+		m.tries["password"] = prompts
 	}
 	if !m.s.NoKeyboardInteractive {
-		m.tries["keyboard-interactive"] = m.s.PasswordPrompts
+		m.tries["keyboard-interactive"] = prompts
 	}
 	m.offerAgain()
 }
@@ -69,7 +82,9 @@ func (m *methods) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 			return nil, err
 		}
 	}
-	if len(c.PartialSuccessMethods) > len(m.ids.passed) {
+	content := len(c.PartialSuccessMethods) > len(m.ids.passed)
+	m.judged(content)
+	if content {
 		m.offerAgain()
 	}
 	m.began = true
@@ -120,20 +135,50 @@ func (m *methods) mayAsk(method string) bool {
 // password asks for the password of the login, or has the one that the host took
 // before.
 func (m *methods) password() (string, error) {
-	if known, ok := m.ids.credentials.password(m.ids.login); ok && m.last.Len() == 0 {
-		m.last, m.told = known, true
-		return string(known.Reveal()), nil
+	password, known := m.ids.credentials.password(m.account, m.hostKey())
+	if !known {
+		text := "password of " + m.ids.login
+		if m.wrong {
+			text = "it was refused; " + text
+		}
+		var err error
+		if password, err = m.ask(ask.Question{Text: text}); err != nil {
+			return "", err
+		}
 	}
-	text := "password of " + m.ids.login
-	if m.last.Len() > 0 {
-		text = "it was refused; " + text
+	m.tell(password)
+	return string(password.Reveal()), nil
+}
+
+// tell notes that the host is told something, of which a password may be kept.
+func (m *methods) tell(password secret.Secret) {
+	m.ids.credentials.telling(m.account)
+	m.told, m.pending, m.last = true, true, password
+}
+
+// forget overwrites passwords that nothing is known of.
+func (m *methods) forget() {
+	m.last.Wipe()
+	m.took.Wipe()
+	m.last, m.took = secret.Secret{}, secret.Secret{}
+}
+
+// judged is told what the host made of what it was told last, if anything.
+func (m *methods) judged(content bool) {
+	if !m.pending {
+		return
 	}
-	answer, err := m.ask(ask.Question{Text: text})
-	if err != nil {
-		return "", err
+	m.pending = false
+	switch {
+	case m.last.Len() == 0:
+	case content:
+		m.took = m.last
+	default:
+		m.ids.credentials.refused(m.account, m.last)
+		m.last.Wipe()
+		m.wrong = true
 	}
-	m.last, m.told = answer, true
-	return string(answer.Reveal()), nil
+	m.last = secret.Secret{}
 }
 
 // Bounds of what a host may ask in one go (RFC 4256), and how often in one try.
@@ -164,7 +209,9 @@ func (m *methods) answers(heading string, questions []string, echos []bool) ([]s
 		answers = append(answers, string(answer.Reveal()))
 		answer.Wipe()
 	}
-	m.told = m.told || len(answers) > 0
+	if len(answers) > 0 && !m.pending { // those of one try are judged together
+		m.tell(secret.Secret{})
+	}
 	return answers, nil
 }
 
@@ -175,6 +222,7 @@ func (m *methods) ask(q ask.Question) (secret.Secret, error) {
 	answer, err := m.ids.credentials.asker.Ask(m.ids.ctx, q)
 	if err != nil {
 		m.typed = err
+		m.ids.credentials.end(m.account, err)
 	}
 	return answer, err
 }
@@ -215,7 +263,7 @@ var errTold = errors.New("the host refused what it was told")
 // Vain reports whether an error of [Dial] is one that further attempts do not mend, and
 // that may lock an account with them: a password or an answer was refused, or not given.
 func Vain(err error) bool {
-	for _, why := range []error{errTold, errAsksTooMuch, escalation.ErrRefused, ask.ErrNoAnswer} {
+	for _, why := range []error{errTold, errToldOften, errAsksTooMuch, escalation.ErrRefused, ask.ErrNoAnswer} {
 		if errors.Is(err, why) {
 			return true
 		}
@@ -227,7 +275,7 @@ func Vain(err error) bool {
 func (m *methods) kind() error {
 	switch {
 	case m == nil:
-	case errors.Is(m.typed, ask.ErrNoAnswer) || errors.Is(m.typed, errAsksTooMuch):
+	case Vain(m.typed):
 		return &vainLogin{m.typed}
 	case m.told:
 		return &vainLogin{errTold}
@@ -243,8 +291,9 @@ func (e *vainLogin) Unwrap() []error { return []error{ErrAuth, e.why} }
 
 // accepted is told that the host lets us in.
 func (m *methods) accepted() {
-	if m.last.Len() > 0 {
-		m.ids.credentials.keep(m.ids.login, m.last)
+	m.judged(true)
+	if m.ids.cannotAsk == nil {
+		m.ids.credentials.took(m.account, m.took, m.hostKey())
 	}
 }
 

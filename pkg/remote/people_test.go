@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -216,6 +217,8 @@ type questioner struct {
 	questions      []string // of keyboard-interactive; nil: it asks nothing so
 	rounds         int      // in which it asks; 0: one
 	patience       time.Duration
+	port           string // to listen on; "": any
+	close          func()
 	got            []string
 	mu             sync.Mutex
 }
@@ -231,7 +234,10 @@ func (a *questioner) serve(t *testing.T) (port string) {
 	config.AddHostKey(signer)
 	if a.password != "" {
 		config.PasswordCallback = func(_ ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
-			return nil, a.judge(string(password), a.password)
+			a.mu.Lock()
+			want := a.password
+			a.mu.Unlock()
+			return nil, a.judge(string(password), want)
 		}
 	}
 	if a.questions != nil {
@@ -246,10 +252,11 @@ func (a *questioner) serve(t *testing.T) (port string) {
 			return nil, a.judge(strings.Join(answers, "+"), a.code)
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(a.port, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.close = func() { listener.Close() }
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
 		for {
@@ -313,6 +320,91 @@ func TestAPasswordIsTypedForOneHost(t *testing.T) {
 	cfg2.Node, cfg2.Credentials = "db", cfg.Credentials
 	if _, err := dial(t, cfg2); !errors.Is(err, ErrAuth) || len(other.got) > 0 {
 		t.Errorf("%v; it was told %q", err, other.got)
+	}
+}
+
+// Two sites may have the same addresses behind their jump hosts.
+func TestAPasswordIsOfANodeAndItsHostKey(t *testing.T) {
+	a := &questioner{password: "open sesame"}
+	port := a.serve(t)
+	first := asked(anyUserConfig(t, port, "ops"), &person{answers: []string{"open sesame"}})
+	if _, err := dial(t, first); err != nil {
+		t.Fatal(err)
+	}
+	other := first
+	other.Node = "web at another site"
+	if _, err := dial(t, other); !Vain(err) || len(a.got) != 1 {
+		t.Errorf("%v; told %q", err, a.got)
+	}
+	// At the same address, and with a key of its own: what answers is another host.
+	moved := &questioner{password: "open sesame", port: port}
+	a.close()
+	moved.serve(t)
+	if _, err := dial(t, first); !errors.Is(err, ErrAuth) || len(moved.got) > 0 {
+		t.Errorf("%v; told %q", err, moved.got)
+	}
+}
+
+// Who looks for a host again and again, as after a reboot, locks no account.
+func TestAnAccountIsToldThreeWrongPasswordsInARun(t *testing.T) {
+	for name, c := range map[string]struct {
+		config  string
+		answers []string
+		told    []string
+		asked   int
+	}{
+		"wrong ones":         {"", []string{"1", "2", "3", "4", "5"}, []string{"1", "2", "3"}, 3},
+		"one at a time":      {"NumberOfPasswordPrompts 1", []string{"1", "2", "3", "4", "5"}, []string{"1", "2", "3"}, 3},
+		"nothing more":       {"", []string{"1"}, []string{"1"}, 2},
+		"more in ssh_config": {"NumberOfPasswordPrompts 4", []string{"1", "2", "3", "4", "5"}, []string{"1", "2", "3", "4"}, 4},
+	} {
+		for _, byQuestion := range []bool{false, true} {
+			a := &questioner{password: "open sesame"}
+			if byQuestion {
+				a = &questioner{questions: []string{"Password: "}, code: "open sesame"}
+			}
+			p := &person{answers: slices.Clone(c.answers)}
+			cfg := asked(anyUserConfig(t, a.serve(t), "ops"), p)
+			text, _ := os.ReadFile(cfg.SSHConfigFile)
+			os.WriteFile(cfg.SSHConfigFile, append([]byte(c.config+"\n"), text...), 0o600)
+			for range 6 {
+				if _, err := dial(t, cfg); !errors.Is(err, ErrAuth) || !Vain(err) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if !slices.Equal(a.got, c.told) || len(p.asked) != c.asked {
+				t.Errorf("%s: told %q; asked\n%s", name, a.got, p.texts())
+			}
+		}
+	}
+}
+
+func TestAPasswordThatIsRefusedLaterIsForgotten(t *testing.T) {
+	a := &questioner{password: "old"}
+	p := &person{answers: []string{"old", "new"}}
+	cfg := asked(anyUserConfig(t, a.serve(t), "ops"), p)
+	mayDial := func() {
+		t.Helper()
+		if _, err := dial(t, cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mayDial()
+	var kept secret.Secret
+	for _, told := range cfg.Credentials.accounts {
+		kept = told.password
+	}
+	a.mu.Lock()
+	a.password = "new"
+	a.mu.Unlock()
+	mayDial()
+	mayDial()
+	if !slices.Equal(a.got, []string{"old", "old", "new", "new"}) || len(p.asked) != 2 || strings.Trim(string(kept.Reveal()), "\x00") != "" {
+		t.Errorf("told %q; asked\n%s", a.got, p.texts())
+	}
+	cfg.Credentials.Wipe()
+	if len(cfg.Credentials.accounts) > 0 {
+		t.Error("a password is kept after the end")
 	}
 }
 

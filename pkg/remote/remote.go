@@ -221,7 +221,7 @@ func clientConfig(s settings, ids *identities, keys *hostKeys, offered algorithm
 		HostKeyAlgorithms: keys.algorithms(offered.hostKeys),
 	}
 	config.RekeyThreshold = uint64(max(s.RekeyBytes, 0))
-	ids.methods = newMethods(ids, s)
+	ids.methods = newMethods(ids, s, func() []byte { return keys.accepted })
 	config.AuthCallback = ids.methods.next
 	config.Ciphers, config.MACs, config.KeyExchanges = offered.ciphers, offered.macs, offered.kex
 	return config
