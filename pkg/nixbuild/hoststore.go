@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -29,8 +30,8 @@ const lacksLimit = 2 * time.Minute
 func Lacks(ctx context.Context, host hostscript.Runner, roots, paths []string) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lacksLimit, fmt.Errorf("no answer within %s", lacksLimit))
 	defer cancel()
-	questions, in := io.Pipe()
-	out, answers := io.Pipe()
+	questions := newInbox(math.MaxInt) // of ours
+	answers := newInbox(mostAround + sizes(paths))
 	said := &lastWords{}
 	ended := make(chan error, 1)
 	go func() {
@@ -39,14 +40,13 @@ func Lacks(ctx context.Context, host hostscript.Runner, roots, paths []string) (
 			Script: keepScript, Stdin: io.MultiReader(bytes.NewReader(hostscript.List(append([]string{"keep"}, roots...)...)), questions),
 			Stdout: answers, Stderr: &nix.LineWriter{Emit: said.hear, Most: mostOfWord},
 		})
-		questions.CloseWithError(io.ErrClosedPipe)
-		answers.CloseWithError(io.ErrUnexpectedEOF)
+		answers.close(io.ErrUnexpectedEOF)
 		ended <- err
 	}()
-	s := &serving{in: in, out: bufio.NewReader(out)}
+	s := &serving{in: questions, out: bufio.NewReader(answers)}
 	invalid, err := s.invalid(paths)
-	in.Close()  // it ends then
-	out.Close() // it is heard no more
+	questions.close(io.EOF)         // it ends then
+	answers.close(io.ErrClosedPipe) // it is heard no more
 	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
 	if end := <-ended; end != nil && cut {
 		err = end // why it did not answer
@@ -55,6 +55,17 @@ func Lacks(ctx context.Context, host hostscript.Runner, roots, paths []string) (
 		return nil, fmt.Errorf("asking the host's store what it lacks: %w%s", err, said)
 	}
 	return slices.Sorted(maps.Keys(invalid)), nil
+}
+
+// mostAround is how many bytes may come besides the paths.
+const mostAround = 64 << 10
+
+// sizes is how many bytes an answer may have that lists all of the paths.
+func sizes(paths []string) (n int) {
+	for _, path := range paths {
+		n += len(path) + 16 // its length, and padding
+	}
+	return n
 }
 
 // releaseLimit is how long it may take: a root that is left does little harm.
