@@ -29,14 +29,13 @@ type hostKeys struct {
 	query    sshconfig.Query
 	ids      *identities // who may be asked; nil: nobody
 	accepted []byte      // the key of this connection, which is shown again at each key exchange
+	met      *met        // in this run; nil: nobody
+	target   string      // as what the host is met
 }
 
 // newHostKeys reads what is known of the host.
 func newHostKeys(ctx context.Context, s settings, note func(string)) (h *hostKeys, err error) {
-	h = &hostKeys{settings: s, ctx: ctx, note: note, host: knownhosts.Host{Name: s.HostName, Port: s.Port}}
-	if s.HostKeyAlias != "" {
-		h.host = knownhosts.Host{Name: s.HostKeyAlias}
-	}
+	h = &hostKeys{settings: s, ctx: ctx, note: note, host: hostOf(s)}
 	if h.known, err = knownhosts.Read(append(slices.Clone(s.UserKnownHosts), s.GlobalKnownHosts...)...); err != nil {
 		return nil, err
 	}
@@ -51,6 +50,14 @@ func newHostKeys(ctx context.Context, s settings, note func(string)) (h *hostKey
 		h.known.Add(commandName, text)
 	}
 	return h, nil
+}
+
+// hostOf is what the host is called in known_hosts.
+func hostOf(s settings) knownhosts.Host {
+	if s.HostKeyAlias != "" {
+		return knownhosts.Host{Name: s.HostKeyAlias}
+	}
+	return knownhosts.Host{Name: s.HostName, Port: s.Port}
 }
 
 // readRevoked reads the files of RevokedHostKeys. One that cannot be read revokes
@@ -85,7 +92,11 @@ func (h *hostKeys) algorithms(chosen []string) []string {
 	if len(chosen) == 0 {
 		chosen = inOrder(ssh.SupportedAlgorithms().HostKeys, h.HostKeyOrder)
 	}
-	return h.known.Algorithms(h.host, chosen)
+	known := h.known
+	if first := h.met.of(h.target); first != nil {
+		known.Add("", metLine(h.host, first))
+	}
+	return known.Algorithms(h.host, chosen)
 }
 
 // inOrder sorts names in the order of a list; those that it lacks come last.
@@ -187,12 +198,15 @@ func (h *hostKeys) refuse(v knownhosts.Verdict, key ssh.PublicKey) error {
 	return nil
 }
 
-// learn records an unknown key, unless ssh_config says to be strict.
+// learn accepts an unknown key, unless ssh_config says to be strict.
 func (h *hostKeys) learn(key ssh.PublicKey) error {
 	fingerprint := ssh.FingerprintSHA256(key)
 	if h.Strict {
 		return fmt.Errorf("%w: the key of %s is not in known_hosts (%s) and StrictHostKeyChecking is yes: connect once with ssh, or add it with ssh-keyscan after checking it",
 			ErrHostKey, h.HostName, fingerprint)
+	}
+	if first := h.met.of(h.target); first != nil {
+		return h.sameAsBefore(first, key)
 	}
 	switch must, err := h.mustConfirm(); {
 	case err != nil:
@@ -202,7 +216,17 @@ func (h *hostKeys) learn(key ssh.PublicKey) error {
 			return err
 		}
 	}
+	if err := h.record(key); err != nil {
+		return err
+	}
+	return h.sameAsBefore(h.met.keep(h.target, key), key)
+}
+
+// record adds the key of a new host to known_hosts.
+func (h *hostKeys) record(key ssh.PublicKey) error {
+	fingerprint := ssh.FingerprintSHA256(key)
 	if len(h.UserKnownHosts) == 0 || h.UserKnownHosts[0] == os.DevNull {
+		h.note(fmt.Sprintf("new host: its key %s is accepted, but recorded nowhere, as UserKnownHostsFile wants, so that the next run accepts any again", fingerprint))
 		return nil
 	}
 	verdict, err := knownhosts.Learn(h.ctx, h.UserKnownHosts[0], h.host, key, h.Hash)

@@ -21,6 +21,7 @@ type Hosts struct {
 	places   chan struct{}       // for those that are under way
 	open     map[string]*Host    // by node; in use
 	jumps    jumps
+	met      met
 }
 
 // aheadLimit is how many connections are made at once before they are needed, so
@@ -55,7 +56,7 @@ func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
 	if all.closed || all.attempts[node] != nil {
 		return
 	}
-	cfg.jumps = &all.jumps
+	cfg.jumps, cfg.met = &all.jumps, &all.met
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &attempt{target: cfg.target(), cancel: cancel, needed: make(chan struct{}), done: make(chan struct{})}
 	if all.attempts == nil {
@@ -85,7 +86,7 @@ func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
 // attempt did not reach the host, which may be back, or nobody saw that the agent
 // waited. It fails like [Dial]. Who needs the host no more may close it.
 func (all *Hosts) Open(ctx context.Context, node string, cfg Config) (*Host, error) {
-	cfg.jumps = &all.jumps
+	cfg.jumps, cfg.met = &all.jumps, &all.met
 	h, err := all.take(ctx, node, cfg)
 	return all.keep(node, h, err)
 }
@@ -99,7 +100,7 @@ func (all *Hosts) Reopen(ctx context.Context, node string, cfg Config) (*Host, e
 	if old != nil {
 		old.Close()
 	}
-	cfg.jumps = &all.jumps
+	cfg.jumps, cfg.met = &all.jumps, &all.met
 	h, err := Dial(ctx, cfg)
 	return all.keep(node, h, err)
 }

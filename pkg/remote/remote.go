@@ -50,6 +50,7 @@ type Config struct {
 	Log           zerolog.Logger
 
 	jumps *jumps   // nil: those of this connection alone
+	met   *met     // the hosts of this run; nil: nobody is remembered
 	way   []string // of a jump host: the targets of those that are reached through it, and its own
 }
 
@@ -92,6 +93,9 @@ const maxChannels = 8
 // [ErrEscalation], or with what is wrong in ssh_config. It does so in bounded
 // time, and honours ctx throughout.
 func Dial(ctx context.Context, cfg Config) (*Host, error) {
+	if cfg.met == nil {
+		cfg.met = &met{}
+	}
 	h, err := connect(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -202,7 +206,7 @@ func connectNatively(ctx context.Context, cfg Config, s settings, waited *bool) 
 	if err != nil {
 		return nil, err
 	}
-	keys.query, keys.ids = cfg.query(), ids
+	keys.query, keys.ids, keys.met, keys.target = cfg.query(), ids, cfg.met, cfg.target()
 	cfg.Log.Debug().Str("address", address(s)).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
 	d := &dialing{cfg, s, ids, keys, clientConfig(s, ids, keys, offered)}
 	ids.waited = false // by the host
