@@ -26,6 +26,10 @@ func (h Host) names() (name, plain string) {
 // String is how files call the host.
 func (h Host) String() string { name, _ := h.names(); return name }
 
+// Keys are the keys of a host that are known, but for those of authorities and those
+// that are revoked.
+func (k Known) Keys(h Host) []Entry { name, _ := h.names(); return k.of(name, "") }
+
 // Verdict is what the files say of a key.
 type Verdict struct {
 	Kind  Kind

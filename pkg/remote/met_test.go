@@ -68,3 +68,65 @@ func TestAJumpHostWhoseKeyIsNotRecordedShowsTheSameAllRun(t *testing.T) {
 		t.Error("a stranger was logged in to")
 	}
 }
+
+func TestTheSSHProgramIsShownTheSameKeyAllRun(t *testing.T) {
+	s, stranger := serve(t), serve(t)
+	stranger.write(t, "authorized_keys", s.read(t, "id.pub"))
+	var a Hosts
+	defer a.Close()
+	var notes []string
+	open := func(port string, lines ...string) error {
+		cfg := s.configAt(t, port, append(lines, unrecorded, "HostKeyAlias box")...) // as ssh knows another port as another host
+		cfg.Note = func(text string) { notes = append(notes, text) }
+		_, err := a.Reopen(t.Context(), node, cfg)
+		return err
+	}
+	for _, line := range []string{viaSSH, "", viaSSH} {
+		if err := open(s.port, line); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "recorded nowhere") {
+		t.Errorf("notes: %q", notes)
+	}
+	err := open(stranger.port, viaSSH)
+	if !errors.Is(err, ErrHostKey) {
+		t.Errorf("a stranger: %v", err)
+	}
+	if stranger.logins() > 0 {
+		t.Error("a stranger was logged in to")
+	}
+	if err := open(s.port, viaSSH); err != nil {
+		t.Errorf("it is refused after a stranger: %v", err)
+	}
+}
+
+func TestWhatTheSSHProgramLearnsIsRecordedAsOurs(t *testing.T) {
+	s := serve(t)
+	for _, hash := range []string{"no", "yes"} {
+		file := s.path(`known "` + hash + `" 100%`)
+		s.write(t, `known "`+hash+`" 100%`, "# mine\n")
+		cfg := s.config(t, viaSSH, "HashKnownHosts "+hash)
+		cfg.SSHOptions = []string{`-oUserKnownHostsFile="` + strings.NewReplacer(`"`, `\"`, "%", "%%").Replace(file) + `"`}
+		mustDial(t, cfg)
+		text := s.read(t, `known "`+hash+`" 100%`)
+		if lines := strings.Split(text, "\n"); len(lines) != 3 || strings.HasPrefix(lines[1], "|1|") != (hash == "yes") {
+			t.Errorf("HashKnownHosts %s: %q", hash, text)
+		}
+		cfg.SSHOptions = append(cfg.SSHOptions, "-oStrictHostKeyChecking=yes")
+		mustDial(t, cfg)
+	}
+}
+
+func TestAJumpHostOfTheSSHProgramWithAnotherKeyIsRefused(t *testing.T) {
+	s, gate := serve(t), serve(t)
+	keygen(t, gate.path("stranger"), "-t", "ed25519")
+	f := behind(t, s, map[string]*server{"gate": gate})
+	gate.write(t, "known_hosts", "[127.0.0.1]:"+gate.port+" "+gate.read(t, "stranger.pub"))
+	for _, check := range []string{"no", "accept-new", "yes"} {
+		_, err := dial(t, f.config(t, "Host gate", "StrictHostKeyChecking "+check, viaSSH, "Host box", "ProxyJump gate"))
+		if !errors.Is(err, ErrHostKey) || errors.Is(err, ErrUnreachable) {
+			t.Errorf("StrictHostKeyChecking %s: %v", check, err)
+		}
+	}
+}

@@ -73,6 +73,8 @@ type master struct {
 	end    context.CancelFunc
 	done   chan struct{} // closed when it has ended
 	said   *tail
+
+	recorded []byte // the keys of new hosts; once it has ended
 }
 
 // masterGrace is how long it may take to end.
@@ -90,12 +92,10 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 		remove()
 		return nil, fmt.Errorf("the path of the socket %s is too long: set TMPDIR to a shorter one", m.socket)
 	}
-	var file string
-	if s.ProxyJump != "" {
-		if file, err = forJumps(cfg, dir); err != nil {
-			remove()
-			return nil, err
-		}
+	file, err := m.files(cfg, s)
+	if err != nil {
+		remove()
+		return nil, err
 	}
 	// It lives as long as the connection, and not as the ctx that asked for it.
 	life, end := context.WithCancel(context.Background())
@@ -113,12 +113,34 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 		defer end()
 		child.Run(cmd, syscall.SIGTERM, nil)
 		m.mark.Kill() // what ProxyCommand and such began
+		m.recorded, _ = os.ReadFile(m.knownHosts())
 	}()
-	if err := m.await(ctx, s.ConnectTimeout+handshakeGrace); err != nil {
+	err = m.await(ctx, s.ConnectTimeout+handshakeGrace)
+	if err != nil {
+		m.Close()
+		m.learn(ctx, cfg, s, m.recorded)
+		return nil, err
+	}
+	recorded, err := os.ReadFile(m.knownHosts())
+	if err == nil {
+		err = m.learn(ctx, cfg, s, recorded)
+	}
+	if err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// files writes what ssh reads, and returns what to read in the place of ssh_config, if
+// anything.
+func (m *master) files(cfg Config, s settings) (config string, err error) {
+	if s.ProxyJump != "" {
+		if config, err = forJumps(cfg, filepath.Dir(m.socket)); err != nil {
+			return "", err
+		}
+	}
+	return config, m.remind(cfg, s)
 }
 
 // arguments are ssh's, of which the first to settle something wins.
@@ -130,6 +152,7 @@ func (m *master) arguments(cfg Config, s settings, file string) []string {
 	args := []string{"-M", "-N", "-T"}
 	for _, option := range []string{
 		"ControlPath=" + strings.ReplaceAll(m.socket, "%", "%%"), "ControlPersist=no", "BatchMode=yes", "StrictHostKeyChecking=" + check, "LogLevel=INFO",
+		"UserKnownHostsFile=" + m.userKnownHosts(s), "HashKnownHosts=no",
 		fmt.Sprintf("ServerAliveInterval=%d", int(s.AliveInterval.Seconds())), fmt.Sprintf("ServerAliveCountMax=%d", s.AliveCount),
 		fmt.Sprintf("ConnectTimeout=%d", int(s.ConnectTimeout.Seconds())),
 		"ClearAllForwardings=yes", "ForwardX11=no", "PermitLocalCommand=no", "RemoteCommand=none", "ForkAfterAuthentication=no", "UpdateHostKeys=no", "VisualHostKey=no",
@@ -173,12 +196,13 @@ func (m *master) failure() error {
 	said := m.said.String()
 	kind := ErrUnreachable
 	switch {
-	case strings.Contains(said, "Host key verification failed") || strings.Contains(said, "HOST IDENTIFICATION HAS CHANGED") || strings.Contains(said, "REVOKED HOST KEY"):
+	case strings.Contains(said, "Host key verification failed") || strings.Contains(said, "HOST IDENTIFICATION HAS CHANGED") || strings.Contains(said, "REVOKED HOST KEY") ||
+		strings.Contains(said, "host key check failure"): // of a jump host, for StrictHostKeyChecking no
 		kind = ErrHostKey
 	case strings.Contains(said, "Permission denied") || strings.Contains(said, "Too many authentication failures"):
 		kind = ErrAuth
 	}
-	lines := slices.DeleteFunc(strings.Split(said, "\n"), func(line string) bool { return strings.Trim(line, "@ \r") == "" })
+	lines := slices.DeleteFunc(m.inOurTerms(said), func(line string) bool { return strings.Trim(line, "@ \r") == "" })
 	return fmt.Errorf("%w: ssh says: %s", kind, hostscript.Said(strings.Join(lines, "; "), 600))
 }
 
