@@ -90,9 +90,6 @@ func interruptible(app *cli.App) (context.Context, func()) {
 		if r := run.Load(); r != nil && r.Waiting() != "" {
 			screen.Tell(zerolog.InfoLevel, "waiting for "+r.Waiting())
 		}
-		if r := run.Load(); r != nil && r.Down() != "" {
-			screen.Tell(zerolog.InfoLevel, "rebooting: "+r.Down())
-		}
 		select {
 		case <-done:
 		case <-signals:
@@ -124,7 +121,11 @@ func leave(app *cli.App) {
 	if run != nil && run.Down() != "" {
 		screen.Tell(zerolog.WarnLevel, "still rebooting: "+run.Down()+"; what they booted was not checked, and keys in memory are gone: run upload-keys once they are back")
 	}
-	screen.Tell(zerolog.WarnLevel, "quit at once"+whatGoesOn(run, ": running activations continue on their hosts, where journalctl -u 'colmena-go-activate-*' shows how they end"))
+	goesOn := ""
+	if run != nil && run.Activating() {
+		goesOn = ": running activations continue on their hosts, where journalctl -u 'colmena-go-activate-*' shows how they end"
+	}
+	screen.Tell(zerolog.WarnLevel, "quit at once"+goesOn)
 	hurried(screen, atOnce)
 	os.Exit(ExitInterrupted)
 }

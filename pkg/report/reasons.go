@@ -97,8 +97,12 @@ func follows(err error) int {
 // storePath is a path in the store; its hash and its name are groups.
 var storePath = regexp.MustCompile(`/nix/store/([0-9a-z]{32})-([A-Za-z0-9+._?=-]+)`)
 
+// valueInQuotes is a value as our errors quote it.
+var valueInQuotes = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"`)
+
 // withoutOwn is the error of a node with a mark in the place of the node's own
-// name, address and system, and of the hashes of store paths.
+// name, address and system, and of the hashes of store paths. A value in quotes that
+// is more than one of these stays: its user wrote one for each node, and has to see each.
 func withoutOwn(r event.Result) string {
 	inPath := regexp.MustCompile(`(-|^)` + regexp.QuoteMeta(r.Node) + `([-.]|$)`)
 	text := storePath.ReplaceAllStringFunc(r.Err.Error(), func(path string) string {
@@ -109,12 +113,21 @@ func withoutOwn(r event.Result) string {
 	if errors.As(r.Err, &ofHost) {
 		own = slices.Concat(own[:1], ofHost.Own(), own[1:])
 	}
-	for i, name := range own {
-		if name != "" {
-			text = hive.WithoutName(text, name, fmt.Sprintf("\x00%d", min(i, 1)))
+	marked := func(text string, within bool) string {
+		for i, name := range own {
+			if name != "" && (!within || text == name) {
+				text = hive.WithoutName(text, name, fmt.Sprintf("\x00%d", min(i, 1)))
+			}
 		}
+		return text
 	}
-	return text
+	var b strings.Builder
+	at := 0
+	for _, value := range valueInQuotes.FindAllStringIndex(text, -1) {
+		b.WriteString(marked(text[at:value[0]+1], false) + marked(text[value[0]+1:value[1]-1], true))
+		at = value[1] - 1
+	}
+	return b.String() + marked(text[at:], false)
 }
 
 // firstLines bounds an error: its first lines, and how many there are more.

@@ -45,6 +45,13 @@ type progress struct {
 	end   *event.Result // nil before it
 }
 
+// doing says what a node that has not ended is at.
+var doing = map[plan.StepKind]string{
+	plan.Evaluate: "being evaluated", plan.Connect: "connecting", plan.Inspect: "asking the host", plan.Build: "building",
+	plan.Cache: "copying to the store", plan.Push: "copying", plan.Resolve: "getting keys", plan.Upload: "uploading keys",
+	plan.Activate: "activating", plan.Reboot: "rebooting", plan.Await: "rebooting", plan.Exec: "running the command",
+}
+
 // left is the status of a node that was being changed when the user left.
 const left event.Status = "left"
 
@@ -88,20 +95,21 @@ func (r *Run) Emit(e event.Event) {
 	r.Sink.Emit(e)
 }
 
-// Waiting names the nodes that have not ended, each with its step; "" if all have.
+// Waiting names the nodes that have not ended, each with what it is at; "" if all have.
 func (r *Run) Waiting() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var steps []plan.StepKind
-	names := map[plan.StepKind][]string{}
+	var steps []string
+	names := map[string][]string{}
 	for _, p := range r.nodes {
 		if p.end != nil {
 			continue
 		}
-		if names[p.step] == nil {
-			steps = append(steps, p.step)
+		step := doing[p.step]
+		if names[step] == nil {
+			steps = append(steps, step)
 		}
-		names[p.step] = append(names[p.step], label(p.node))
+		names[step] = append(names[step], label(p.node))
 	}
 	var parts []string
 	for _, step := range steps {
@@ -117,18 +125,28 @@ func (r *Run) Waiting() string {
 // ReachesHosts reports whether the deployment may change hosts.
 func (r *Run) ReachesHosts() bool { return r.goal.NeedsHost() && r.goal != hive.Exec }
 
+// Activating reports whether an activation runs on any host.
+func (r *Run) Activating() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.nodes, func(p *progress) bool { return p.end == nil && p.step == plan.Activate })
+}
+
 // Down names the nodes whose hosts are rebooting, "" for none.
 func (r *Run) Down() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var names []string
 	for _, p := range r.nodes {
-		if p.end == nil && (p.step == plan.Reboot || p.step == plan.Await) {
+		if p.end == nil && rebooting(p.step) {
 			names = append(names, label(p.node))
 		}
 	}
 	return strings.Join(names, ", ")
 }
+
+// rebooting: the host is told to, or was.
+func rebooting(step plan.StepKind) bool { return step == plan.Reboot || step == plan.Await }
 
 // End tells how every node ended.
 func (r *Run) End(results []event.Result) { r.told.Do(func() { r.tell(results, "") }) }

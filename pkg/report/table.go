@@ -34,7 +34,7 @@ func ending(results []event.Result, view View) string {
 	fmt.Fprintln(&b, summary(results))
 	var rest []string
 	for _, r := range results {
-		if !done(r.Status) {
+		if !done(r.Status) && !(r.Status == left && rebooting(r.Step)) { // which would be rebooted twice
 			rest = append(rest, r.Node)
 		}
 	}
@@ -60,7 +60,9 @@ func failuresLast(results []event.Result) []event.Result {
 // outcome is a node's result in a few words.
 func outcome(r event.Result) string {
 	switch {
-	case r.Status == event.Failed || r.Status == left:
+	case r.Status == left:
+		return fmt.Sprintf("%s (%s)", r.Status, doing[r.Step])
+	case r.Status == event.Failed:
 		return fmt.Sprintf("%s (%s)", r.Status, r.Step)
 	case r.RebootNeeded:
 		return "reboot needed"

@@ -104,6 +104,8 @@ func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 		"another host":         {"no route to 192.0.2.1", "no route to 192.0.2.9"},
 		"another's name":       {"node b is in the way", "node c is in the way"},
 		"part of another word": {"a-key is missing", "b-key is missing"},
+		"what the user wrote":  {`node "a": keyFile is "keys/a": no`, `node "b": keyFile is "keys/b": no`},
+		"another's address":    {`is "192.0.2.1:22"`, `is "192.0.2.2:22"`},
 	} {
 		list := []event.Result{
 			{Node: "a", Host: "192.0.2.1", Status: event.Failed, Err: errors.New(texts[0])},
@@ -160,7 +162,7 @@ func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 		run.Emit(event.Event{Node: "db", Step: plan.Activate, Kind: event.Begin})
 		run.Emit(event.Event{Node: "gate", Step: plan.Activate, Kind: event.Begin})
 		run.Emit(event.Event{Node: "null", Step: plan.Build, Kind: event.Begin})
-		if got, want := run.Waiting(), "db and gate (activate), null (build), late (evaluate)"; got != want {
+		if got, want := run.Waiting(), "db and gate (activating), null (building), late (being evaluated)"; got != want {
 			t.Errorf("waiting for %q, want %q", got, want)
 		}
 		for _, p := range run.nodes {
@@ -171,17 +173,51 @@ func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 	})
 	want := `
 quit early; results so far:
-NODE  RESULT           KEYS                              TIME
-web   succeeded        1 changed, 1 mended, 2 unchanged  3.21s
-null  cancelled        -                                 0s
-late  cancelled        -                                 0s
-db    left (activate)  -                                 0s
-gate  left (activate)  -                                 0s
+NODE  RESULT             KEYS                              TIME
+web   succeeded          1 changed, 1 mended, 2 unchanged  3.21s
+null  cancelled          -                                 0s
+late  cancelled          -                                 0s
+db    left (activating)  -                                 0s
+gate  left (activating)  -                                 0s
 1 of 5 nodes succeeded, 2 cancelled, 2 left
 again: colmena-go apply --on db,gate,late,null
 `
 	if got != want {
 		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWhoLeavesHostsThatRebootIsNotToldToRebootThemAgain(t *testing.T) {
+	got := printed(t, func(screen *Terminal) {
+		run := NewRun(View{Screen: screen, Again: again}, hive.Reboot)
+		run.Sink = nowhere{}
+		run.Expect([]string{"down", "going", "up"})
+		run.Emit(event.Event{Node: "down", Step: plan.Await, Kind: event.Begin})
+		run.Emit(event.Event{Node: "going", Step: plan.Reboot, Kind: event.Begin})
+		run.Emit(event.Event{Node: "up", Step: plan.Connect, Kind: event.Begin})
+		if got, want := run.Waiting(), "down and going (rebooting), up (connecting)"; got != want {
+			t.Errorf("waiting for %q, want %q", got, want)
+		}
+		if run.Activating() {
+			t.Error("an activation runs")
+		}
+		run.Emit(event.Event{Node: "up", Step: plan.Activate, Kind: event.Begin})
+		if !run.Activating() {
+			t.Error("no activation runs")
+		}
+		run.Emit(event.Event{Node: "up", Step: plan.Connect, Kind: event.Begin})
+		run.Leave()
+	})
+	if !strings.Contains(got, "down   left (rebooting)") || !strings.HasSuffix(got, "again: colmena-go apply --on up\n") {
+		t.Errorf("printed\n%s", got)
+	}
+}
+
+func TestEveryStepHasWordsForPeople(t *testing.T) {
+	for _, step := range []plan.StepKind{plan.Evaluate, plan.Connect, plan.Inspect, plan.Build, plan.Cache, plan.Push, plan.Resolve, plan.Upload, plan.Activate, plan.Reboot, plan.Await, plan.Exec} {
+		if doing[step] == "" {
+			t.Errorf("%s has none", step)
+		}
 	}
 }
 

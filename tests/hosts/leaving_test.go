@@ -35,7 +35,7 @@ func TestTheSecondInterruptLeavesWithWhatIsKnownByThen(t *testing.T) {
 	var text strings.Builder
 	for lines := bufio.NewScanner(said); lines.Scan(); {
 		text.WriteString(lines.Text() + "\n")
-		for _, sign := range []string{"activating: switch", "waiting for host1 (activate)"} {
+		for _, sign := range []string{"activating: switch", "waiting for host1 (activating)"} {
 			if strings.HasSuffix(lines.Text(), sign) {
 				cmd.Process.Signal(os.Interrupt)
 			}
@@ -46,7 +46,7 @@ func TestTheSecondInterruptLeavesWithWhatIsKnownByThen(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	for _, want := range []string{
-		"colmena-go: interrupted: starting nothing new", "quit early; results so far:\nNODE ", "host1  left (activate)  -  ",
+		"colmena-go: interrupted: starting nothing new", "quit early; results so far:\nNODE ", "host1  left (activating)  -  ",
 		"0 of 1 nodes succeeded, 1 left\nagain: ", "apply --on host1\n",
 	} {
 		if !strings.Contains(text.String(), want) {

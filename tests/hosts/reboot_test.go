@@ -228,9 +228,14 @@ func TestWhoLeavesDuringAReboootIsToldWhichHostsAreDown(t *testing.T) {
 	cmd.Process.Signal(os.Interrupt)
 	cmd.Wait()
 	text := said.said.String()
-	for _, says := range []string{"rebooting: host1", "still rebooting: host1", "run upload-keys once they are back"} {
+	for _, says := range []string{"waiting for host1 (rebooting)", "still rebooting: host1", "run upload-keys once they are back", "host1  left (rebooting)"} {
 		if !strings.Contains(text, says) {
 			t.Errorf("%q is not in\n%s", says, text)
+		}
+	}
+	for _, says := range []string{"again:", "running activations"} {
+		if strings.Contains(text, says) {
+			t.Errorf("%q is in\n%s", says, text)
 		}
 	}
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
