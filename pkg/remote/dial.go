@@ -9,19 +9,26 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // address is where a host's sshd is said to listen.
 func address(s settings) string { return net.JoinHostPort(s.HostName, strconv.Itoa(s.Port)) }
 
 // Waits between attempts at a host that hangs up before it has said anything, as
-// sshd does at MaxStartups (sshd_config(5)). Each is up to so much longer, so that
-// many who were refused together do not come back together.
-var busyWaits = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}
+// sshd does at MaxStartups (sshd_config(5)): each is longer than the one before, up to
+// a limit. Any is up to so much longer again, so that many who were refused together do
+// not come back together.
+const (
+	firstBusyWait = 100 * time.Millisecond
+	busyWaitLimit = time.Second
+)
 
 // attemptWait is the wait between attempts that ConnectionAttempts asks for.
 var attemptWait = time.Second
@@ -38,19 +45,23 @@ type dialing struct {
 // login connects, by whatever way, and authenticates. It does so again where the
 // host was only busy, or ConnectionAttempts says so.
 func (d *dialing) login(ctx context.Context) (*ssh.Client, error) {
-	begin := time.Now()
-	for try, busy := 1, 0; ; {
+	begin, busyWait := time.Now(), firstBusyWait
+	for tries, attempts := 1, 1; ; tries++ {
 		client, conn, err := d.once(ctx)
+		left := d.s.ConnectTimeout - time.Since(begin)
+		busy := conn != nil && conn.hungUp(err)
 		var wait time.Duration
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return client, err
-		case conn != nil && conn.hungUp(err) && busy < len(busyWaits) && time.Since(begin) < d.s.ConnectTimeout:
-			wait = busyWaits[busy] + rand.N(busyWaits[busy])
-			busy++
-		case try < d.s.ConnectionAttempts && errors.Is(err, ErrUnreachable):
+		case busy && left > 0:
+			wait = min(busyWait+rand.N(busyWait), left) // the last try is when the time is over
+			busyWait = min(2*busyWait, busyWaitLimit)
+		case attempts < d.s.ConnectionAttempts && errors.Is(err, ErrUnreachable):
 			wait = attemptWait
-			try++
+			attempts++
+		case busy:
+			return nil, tooBusy(err, conn, tries, d.s.ConnectTimeout)
 		default:
 			return nil, err
 		}
@@ -61,6 +72,19 @@ func (d *dialing) login(ctx context.Context) (*ssh.Client, error) {
 			return nil, err
 		}
 	}
+}
+
+// tooBusy tells of a host that hung up at every try.
+func tooBusy(err error, conn *listening, tries int, limit time.Duration) error {
+	var no *unreached
+	if !errors.As(err, &no) {
+		return err
+	}
+	said := ""
+	if line := strings.TrimSpace(string(conn.heard)); line != "" {
+		said = fmt.Sprintf("; it says: %s", hostscript.Said(line, 160))
+	}
+	return &unreached{no.place, fmt.Sprintf("%s%s (%d tries within %s): too many may be logging in there at once (MaxStartups of its sshd_config)", no.why, said, tries, limit), no.cause}
 }
 
 // once is one attempt. conn is nil if it did not come to the host.

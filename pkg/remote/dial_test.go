@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -56,6 +57,63 @@ func TestAHostThatIsBusyIsTriedAgain(t *testing.T) {
 				t.Errorf("it took %d attempts", n)
 			}
 		})
+	}
+}
+
+// MaxStartups of a real sshd, which one that does not log in has reached.
+func TestAHostWithTooManyLoginsIsTriedUntilTheTimeIsOver(t *testing.T) {
+	s := serve(t)
+	s.write(t, "sshd_config", strings.Replace(s.read(t, "sshd_config"), "MaxStartups 100", "MaxStartups 1", 1))
+	s = s.again(t)
+	fill := func() net.Conn {
+		for range 100 {
+			conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if banner := make([]byte, 4); readAll(conn, banner) && string(banner) == "SSH-" {
+				return conn
+			}
+			conn.Close()
+			time.Sleep(20 * time.Millisecond) // until the end of another is noticed
+		}
+		t.Fatal("it is never free")
+		return nil
+	}
+	fills := fill()
+	_, err := dial(t, s.config(t, "ConnectTimeout 2"))
+	fills.Close()
+	for _, words := range []string{"Exceeded MaxStartups", " tries within 2s", "MaxStartups of its sshd_config"} {
+		if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v does not say %q", err, words)
+		}
+	}
+	fills = fill()
+	time.AfterFunc(4*time.Second, func() { fills.Close() })
+	works(t, mustDial(t, s.config(t)))
+}
+
+func readAll(conn net.Conn, into []byte) bool {
+	_, err := io.ReadFull(conn, into)
+	return err == nil
+}
+
+func TestAHostThatHangsUpIsToldWithItsWords(t *testing.T) {
+	s := serve(t)
+	for says, words := range map[string]string{
+		"": "closes it (", "Not allowed at this time\r\n": "it says: Not allowed at this time (", strings.Repeat("\x1b[2Jno ", 5000) + "\n": "",
+	} {
+		asked, port := s.busy(t, 1000, says)
+		_, err := dial(t, s.configAt(t, port, "ConnectTimeout 1"))
+		if !errors.Is(err, ErrUnreachable) || len(err.Error()) > 500 || strings.Contains(err.Error(), "\x1b") {
+			t.Fatalf("%q: %v", says[:min(len(says), 30)], err)
+		}
+		if len(says) < 100 && !strings.Contains(err.Error(), "reset by peer") && !strings.Contains(err.Error(), words) {
+			t.Errorf("%v does not say %q", err, words)
+		}
+		if n := asked.Load(); len(says) < 100 && (n < 3 || !strings.Contains(err.Error(), fmt.Sprintf("(%d tries within 1s)", n))) {
+			t.Errorf("%d tries: %v", n, err)
+		}
 	}
 }
 
