@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -234,6 +235,11 @@ func from(who string) string {
 		return "colmena-go: "
 	}
 	return line(who) + " | "
+}
+
+// heard is a line with what a host says, which ends where the quotes do.
+func heard(q Question) string {
+	return from(q.Who) + `the host says: "` + strings.ReplaceAll(line(q.Heard), `"`, "'") + "\"\n"
 }
 
 func line(text string) string { return hostscript.Said(text, MaxText) }

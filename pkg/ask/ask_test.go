@@ -58,7 +58,7 @@ func asks(role string) {
 			}
 		}()
 	case "heard":
-		q.Heard = "Code from\x1b[2J your\nphone " + strings.Repeat("x", 9000)
+		q.Heard = "Code from\x1b[2J your\u2800\n\"phone\" " + strings.Repeat("x", 9000)
 	case "echo":
 		q.Echo = true
 	case "lend":
@@ -220,7 +220,7 @@ func TestNothingElseIsShownMeanwhileAndNothingIsLost(t *testing.T) {
 func TestWordsOfAHostAreToldApartAndObeyedByNobody(t *testing.T) {
 	s := asking(t, "heard")
 	before := s.Await(prompt)
-	if !strings.Contains(before, "web | the host says: Code from[2J your phone xxx") || len(before) > 2*MaxText {
+	if !strings.Contains(before, `web | the host says: "Code from[2J your 'phone' xxx`) || len(before) > 2*MaxText {
 		t.Errorf("%q", before)
 	}
 	s.Type("1\n")

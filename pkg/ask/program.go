@@ -49,7 +49,7 @@ func (a *Asker) source(kind Kind) (program string, tty bool, err error) {
 func askProgram(ctx context.Context, program string, q Question) (answer secret.Secret, err error) {
 	prompt := from(q.Who) + line(q.Text) + ": "
 	if q.Heard != "" {
-		prompt = from(q.Who) + "the host says: " + line(q.Heard) + "\n" + prompt
+		prompt = heard(q) + prompt
 	}
 	cmd := exec.CommandContext(ctx, program, prompt)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -68,7 +68,7 @@ func (t *terminal) once(ctx context.Context, q Question, signals chan os.Signal)
 		return answer, false, err
 	}
 	if q.Heard != "" {
-		t.print(from(q.Who) + "the host says: " + line(q.Heard) + "\n")
+		t.print(heard(q))
 	}
 	t.print(from(q.Who) + line(q.Text) + ": ")
 	type read struct {

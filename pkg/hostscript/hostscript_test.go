@@ -257,6 +257,8 @@ func TestNothingThatAHostSaysActsOnATerminal(t *testing.T) {
 		"in\u200bvis\u200cib\u200dle\u2060\ufeff\u00ad":                 "invisible",
 		"\U000e0041\U000e0042tags":                                      "tags",
 		"\ue000private\U0010ffff":                                       "private",
+		"a\u2800\u3164\u115f\u1160\uffa0\u17b4\u034f\ufe0fb":            "ab", // blanks that are no spaces
+		"z" + strings.Repeat("\u0301", 50) + "y":                        "z" + strings.Repeat("\u0301", maxMarks) + "y",
 		"ключ 鍵 é 🔑":                                                    "ключ 鍵 é 🔑",
 	} {
 		if got := Said(text, 100); got != want {

@@ -10,17 +10,36 @@ import (
 // cut stands for what is left out of a host's text.
 const cut = " […] "
 
-// Said makes what a host says fit for one line of a message: without characters
-// that are not seen but act, as controls and marks of direction do, and of a text longer than size bytes only the beginning and the end.
+// maxMarks is how many combining marks in a row any script needs. More of them draw over
+// other lines.
+const maxMarks = 4
+
+// Seen reports whether a reader can see that the rune is there: neither does it act
+// unseen, as controls and marks of direction do, nor is it a blank that is no space.
+func Seen(r rune) bool {
+	return strconv.IsPrint(r) && r != blankBraille && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// blankBraille counts as a symbol.
+const blankBraille = '\u2800'
+
+// Said makes what a host says fit for one line of a message: of characters that are
+// [Seen], and of a text longer than size bytes only the beginning and the end.
 func Said(text string, size int) string {
 	if len(text) > 2*size+len(cut) {
 		text = text[:size] + cut + text[len(text)-size:] // no work on what is not shown
 	}
+	marks := 0
 	text = strings.Map(func(r rune) rune {
+		if !unicode.Is(unicode.M, r) {
+			marks = 0
+		} else if marks++; marks > maxMarks {
+			return -1
+		}
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		case strconv.IsPrint(r):
+		case Seen(r):
 			return r
 		}
 		return -1

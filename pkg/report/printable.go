@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // escapes are the sequences of ECMA-48: CSI; OSC, DCS and other strings, which
@@ -25,16 +27,11 @@ func printable(text string) string {
 		switch {
 		case r == '\t':
 			return ' '
-		case r == '\n', seen(r):
+		case r == '\n', hostscript.Seen(r):
 			return r
 		}
 		return -1
 	}, escapes.ReplaceAllString(text, ""))
-}
-
-// seen reports whether a reader can see that the rune is there.
-func seen(r rune) bool {
-	return strconv.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 func plainASCII(text string) bool {
@@ -88,7 +85,7 @@ func escapedJSON(text string) string {
 	}
 	var b strings.Builder
 	for _, r := range text {
-		if r == '\n' || seen(r) {
+		if r == '\n' || hostscript.Seen(r) {
 			b.WriteRune(r)
 			continue
 		}

@@ -129,21 +129,21 @@ func TestLinesOfDifferentNodesNeverMix(t *testing.T) {
 
 func TestAHostHasNoPowerOverTheTerminal(t *testing.T) {
 	for text, want := range map[string]string{
-		"\x1b[31mred\x1b[0m":             "red",
-		"\x1b]0;title\x07text":           "text",
-		"\x1b]52;c;ZXZpbA==\x1b\\text":   "text",
-		"\x1bPq#0\x1b\\text":             "text",
-		"\x1b(Btext":                     "text",
-		"\x1b":                           "",
-		"\u009b31mtext":                  "31mtext",
-		"over\rwritten":                  "overwritten",
-		"bell\a and\bback":               "bell andback",
-		"tab\there":                      "tab here",
-		"not \xff UTF-8":                 "not � UTF-8",
-		"right \u202e to left":           "right  to left",
-		"un\u200bseen\u2066\ufe0f\u3164": "unseen",
-		"ünïcödé 漢字":                     "ünïcödé 漢字",
-		"two\nlines":                     "two\nlines",
+		"\x1b[31mred\x1b[0m":                   "red",
+		"\x1b]0;title\x07text":                 "text",
+		"\x1b]52;c;ZXZpbA==\x1b\\text":         "text",
+		"\x1bPq#0\x1b\\text":                   "text",
+		"\x1b(Btext":                           "text",
+		"\x1b":                                 "",
+		"\u009b31mtext":                        "31mtext",
+		"over\rwritten":                        "overwritten",
+		"bell\a and\bback":                     "bell andback",
+		"tab\there":                            "tab here",
+		"not \xff UTF-8":                       "not � UTF-8",
+		"right \u202e to left":                 "right  to left",
+		"un\u200bseen\u2066\ufe0f\u3164\u2800": "unseen",
+		"ünïcödé 漢字":                           "ünïcödé 漢字",
+		"two\nlines":                           "two\nlines",
 	} {
 		if got := printable(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)

@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"pkg/upload":     {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
-	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/plan"},
+	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan"},
 	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshconfig"},
 	"nix":            {},
 	"":               {"pkg/cli"},
