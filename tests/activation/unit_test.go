@@ -257,7 +257,7 @@ func TestAKilledUnitIsToldFromAFailedSwitch(t *testing.T) {
 	if err != nil || !errors.Is(o.Err(), activation.ErrKilled) || !strings.Contains(o.Err().Error(), "journalctl -u colmena-go-activate-") {
 		t.Fatalf("got %+v, %v", o, err)
 	}
-	if log := h.sh(t, "journalctl -q -n 5 -u "+regexp.MustCompile("colmena-go-activate-[0-9a-f]+").FindString(o.Killed)); !strings.Contains(log, "KILL") {
+	if log := h.sh(t, "journalctl -q -n 50 -u "+regexp.MustCompile("colmena-go-activate-[0-9a-f]+").FindString(o.Killed)); !strings.Contains(log, "KILL") {
 		t.Errorf("the journal does not say how: %s", log)
 	}
 	h.clean(t)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -27,7 +28,7 @@ type Host struct {
 	mu     sync.Mutex
 	nspawn *exec.Cmd
 	ended  chan struct{}
-	pid    int // of the host's PID 1, as seen from here
+	pid    atomic.Int64 // of the host's PID 1, as seen from here
 }
 
 // Start boots the host, unless it runs, and waits until it answers ssh.
@@ -59,14 +60,15 @@ exec systemd-nspawn -q -D %[2]s/root --register=no --keep-unit --machine=%[3]s \
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	h.nspawn, h.ended, h.pid = cmd, make(chan struct{}), 0
+	h.nspawn, h.ended = cmd, make(chan struct{})
+	h.pid.Store(0)
 	go func(ended chan struct{}) {
 		cmd.Wait()
 		close(ended)
 	}(h.ended)
 	err = until(60*time.Second, h.Name+" boots", func() bool {
-		h.pid = firstChild(cmd.Process.Pid) // nspawn has another one at first
-		return h.pid != 0 && answersSSH(h.IP) || !h.runs()
+		h.pid.Store(int64(firstChild(cmd.Process.Pid))) // nspawn has another one at first
+		return h.PID() != 0 && answersSSH(h.IP) || !h.runs()
 	})
 	if err == nil && !h.runs() {
 		err = fmt.Errorf("%s ended while it booted", h.Name)
@@ -120,7 +122,7 @@ func (h *Host) Stop() error {
 	if !h.runs() {
 		return nil
 	}
-	syscall.Kill(h.pid, syscall.Signal(38)) // SIGRTMIN+4: poweroff.target (systemd(1))
+	syscall.Kill(h.PID(), syscall.Signal(38)) // SIGRTMIN+4: poweroff.target (systemd(1))
 	select {
 	case <-h.ended:
 		return nil
@@ -136,8 +138,8 @@ func (h *Host) Kill() {
 	if !h.runs() {
 		return
 	}
-	if h.pid != 0 {
-		syscall.Kill(h.pid, syscall.SIGKILL)
+	if h.PID() != 0 {
+		syscall.Kill(h.PID(), syscall.SIGKILL)
 	}
 	select {
 	case <-h.ended:
@@ -210,19 +212,19 @@ func (h *Host) StartSSHD() error {
 }
 
 // PID is that of the host's PID 1 in the fleet's namespace.
-func (h *Host) PID() int { return h.pid }
+func (h *Host) PID() int { return int(h.pid.Load()) }
 
 // Path is where a file of the host is found from here. It leads through the
 // host's mount namespace, so that /run/keys is the host's own.
 func (h *Host) Path(path string) string {
-	return filepath.Join(fmt.Sprintf("/proc/%d/root", h.pid), path)
+	return filepath.Join(fmt.Sprintf("/proc/%d/root", h.PID()), path)
 }
 
 // Shell runs a script on the host as root, past SSH, and returns its output.
 func (h *Host) Shell(script string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "nsenter", "-t", strconv.Itoa(h.pid), "-m", "-u", "-i", "-n", "-p", "-r", "-w",
+	cmd := exec.CommandContext(ctx, "nsenter", "-t", strconv.Itoa(h.PID()), "-m", "-u", "-i", "-n", "-p", "-r", "-w",
 		"/bin/sh", "-c", script)
 	cmd.Env = []string{"PATH=/run/current-system/sw/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"}
 	var out, errs bytes.Buffer

@@ -201,7 +201,7 @@ var behaviours = map[string]struct {
 		plan.Activate, "the host runs no NixOS system"},
 	"systems that are none": {switching(func(s *session, mark string) {
 		fmt.Fprintf(s, "%s state \x1b[2J%s /x\n%[1]s exit 0\n", mark, long[:10_000])
-	}), plan.Activate, "no store path"},
+	}), plan.Activate, "not a store path"},
 
 	"a refusal of 15 MB": {uploading(func(s *session) { fmt.Fprintf(s, "fail dir 1 %s\n", long) }),
 		plan.Upload, "xxx […] xxx"},

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/colmena-go/colmena-go/tests/typist"
 )
@@ -27,7 +28,13 @@ func TestACommandOfOneHostMayHaveTheTerminal(t *testing.T) {
 	s.Type("hello\n")
 	s.Await("got hello")
 	s.Resize(30, 100)
-	s.Type("\n") // bash sees to a signal once the read is over
+	for range 100 { // bash sees to a signal once its read is over, and the size may come after that
+		s.Type("\n")
+		time.Sleep(100 * time.Millisecond)
+		if strings.Contains(s.Shown(), "size 30 100") {
+			break
+		}
+	}
 	s.Await("size 30 100")
 	s.Type("\x03")
 	s.Type("\n")

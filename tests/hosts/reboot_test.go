@@ -92,7 +92,7 @@ func TestAHostThatIsRebootedHasItsSystemAndItsKeys(t *testing.T) {
 		generation := fmt.Sprintf("changed-%d", i)
 		d.hive(fmt.Sprintf(text, change[0], change[1], generation, ran))
 		o = d.must("apply", "--reboot-if-needed")
-		if now := d.bootID("host1"); now == before || !strings.Contains(o.stderr, "differs in "+change[2]+"\n") {
+		if now := d.bootID("host1"); now == before || !strings.Contains(o.stderr, "the booted system has a different "+change[2]+"\n") {
 			t.Errorf("%v:\n%s", change, o.stderr)
 		}
 		there(generation)
