@@ -57,7 +57,11 @@ func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
 	if certified {
 		keys = []ssh.PublicKey{key, certificate.Key, certificate.SignatureKey}
 	}
-	for _, e := range k.of(name, revoked) {
+	gone := k.of(name, revoked)
+	if plain != name {
+		gone = append(gone, k.of(plain, revoked)...)
+	}
+	for _, e := range gone {
 		if slices.ContainsFunc(keys, func(key ssh.PublicKey) bool { return same(key, e.Key) }) {
 			return Verdict{Kind: Revoked, Entry: e}
 		}

@@ -81,6 +81,8 @@ func TestAKeyIsJudgedByTheLinesForItsHost(t *testing.T) {
 		{Host{"::1", 2222}, "[::1]:2222 " + one.line, Trusted, 0},
 		{Host{"alias", 0}, "alias " + one.line, Trusted, 0},
 		{Host{"box", 22}, "@revoked * " + one.line + "\nbox " + one.line, Revoked, 1},
+		{Host{"box", 2222}, "[box]:2222 " + one.line + "\n@revoked box " + one.line, Revoked, 2},
+		{Host{"box", 22}, "box " + one.line + "\n@revoked [box]:2222 " + one.line, Trusted, 0},
 		{Host{"box", 22}, "@revoked other " + one.line + "\nbox " + one.line, Trusted, 0},
 		{Host{"box", 22}, "@cert-authority * " + one.line, Unknown, 0}, // an authority's key is no host's
 		{Host{"box", 22}, "box ssh-ed25519 !!!\nbox ssh-new AAAA\nbox\n@odd box " + two.line + "\nbox " + one.line, Trusted, 0},
@@ -252,6 +254,53 @@ func TestALockThatIsHeldIsNotWaitedForLong(t *testing.T) {
 	if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), "box ") {
 		t.Errorf("%q, %v", text, err)
 	}
+}
+
+// ssh-keygen -R and editors put another file in its place.
+func TestAKeyIsLearntInTheFileThatIsThereOnceItIsLocked(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	holder, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	lock(t.Context(), holder)
+	key, done := newIdentity(t), make(chan error)
+	go func() {
+		_, err := Learn(t.Context(), file, Host{"box", 22}, key.PublicKey(), false)
+		done <- err
+	}()
+	for !isOpen(t, file, 2) {
+		time.Sleep(time.Millisecond)
+	}
+	if err := os.WriteFile(file+".new", []byte("# new\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	holder.Close() // and the lock goes
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "# new\nbox "+key.line+"\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// isOpen reports whether this process has a file open so often.
+func isOpen(t *testing.T, file string, often int) bool {
+	t.Helper()
+	descriptors, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil || descriptors == nil {
+		t.Skip("no /proc")
+	}
+	for _, descriptor := range descriptors {
+		if target, _ := os.Readlink(descriptor); target == file {
+			often--
+		}
+	}
+	return often <= 0
 }
 
 func BenchmarkAThousandLines(b *testing.B) {

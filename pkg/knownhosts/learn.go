@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,13 +27,12 @@ func Learn(ctx context.Context, file string, h Host, key ssh.PublicKey, hashed b
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return Verdict{}, err
 	}
-	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := openLocked(ctx, file)
 	if err != nil {
 		return Verdict{}, err
 	}
 	defer f.Close() // and the lock with it
-	lock(ctx, f)
-	text, err := os.ReadFile(file)
+	text, err := io.ReadAll(f)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -52,6 +52,31 @@ func Learn(ctx context.Context, file string, h Host, key ssh.PublicKey, hashed b
 	_, err = f.WriteString(added)
 	return Verdict{}, err
 }
+
+// openLocked opens a file and locks it. What another program has put in its place
+// meanwhile, as ssh-keygen -R does, is opened anew: a line in the old one would be lost.
+func openLocked(ctx context.Context, file string) (*os.File, error) {
+	for range replacements {
+		f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		lock(ctx, f)
+		ours, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if theirs, err := os.Stat(file); err == nil && os.SameFile(ours, theirs) {
+			return f, nil
+		}
+		f.Close()
+	}
+	return nil, fmt.Errorf("%s is replaced again and again", file)
+}
+
+// replacements is how often a file may be replaced while it is opened.
+const replacements = 10
 
 // lock waits for the lock of a file, see lockLimit.
 func lock(ctx context.Context, f *os.File) {
