@@ -30,6 +30,9 @@ func (h Host) String() string { name, _ := h.names(); return name }
 // that are revoked.
 func (k Known) Keys(h Host) []Entry { name, _ := h.names(); return k.of(name, "") }
 
+// Authorities are the keys of those who may vouch for a host.
+func (k Known) Authorities(h Host) []Entry { name, _ := h.names(); return k.of(name, authority) }
+
 // Verdict is what the files say of a key.
 type Verdict struct {
 	Kind  Kind
@@ -67,7 +70,7 @@ func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
 		}
 	}
 	if certified {
-		for _, e := range k.of(name, authority) {
+		for _, e := range k.Authorities(h) {
 			if same(e.Key, certificate.SignatureKey) {
 				return vouched(h, certificate, e)
 			}
@@ -114,7 +117,7 @@ func (k Known) Algorithms(h Host, wanted []string) (ask []string) {
 	if len(types) == 0 && plain != name {
 		types = k.of(plain, "")
 	}
-	certificates := len(k.of(name, authority)) > 0
+	certificates := len(k.Authorities(h)) > 0
 	var others, ofNobody []string
 	for _, algorithm := range wanted {
 		base, certified := withoutCertificate(algorithm)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/scratch"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
 // confirmTries is how often one is asked who says neither yes nor no.
@@ -19,7 +20,7 @@ const confirmTries = 3
 // one: there is somebody, and StrictHostKeyChecking ask was written down. As ssh -G
 // says ask where nothing is, it is asked what it says where that has another default.
 func (h *hostKeys) mustConfirm() (bool, error) {
-	if !h.Ask || h.ids == nil || h.ids.cannotAsk != nil {
+	if !h.Ask || !sshconfig.Installed() || h.ids == nil || h.ids.cannotAsk != nil {
 		return false, nil
 	}
 	dir, remove, err := scratch.Dir()

@@ -215,11 +215,27 @@ func (h *hostKeys) learn(key ssh.PublicKey) error {
 		if err := h.confirm(key); err != nil {
 			return err
 		}
+	default:
+		if err := h.unvouched(fingerprint); err != nil {
+			return err
+		}
 	}
 	if err := h.record(key); err != nil {
 		return err
 	}
 	return h.sameAsBefore(h.met.keep(h.target, key), key)
+}
+
+// unvouched refuses a key without a certificate where an authority vouches for the
+// host, which whoever listens in would leave out. Nobody has asked for such keys to be
+// accepted then, as with accept-new, which is our default alone.
+func (h *hostKeys) unvouched(fingerprint string) error {
+	authorities := h.known.Authorities(h.host)
+	if len(authorities) == 0 || !h.Ask {
+		return nil
+	}
+	return fmt.Errorf("%w: %s shows no certificate of the authority in %s:%d, but a key that is not known (%s): have its sshd show one (HostCertificate), add the key after checking it, or set StrictHostKeyChecking to accept-new to accept it",
+		ErrHostKey, h.HostName, authorities[0].File, authorities[0].Line, fingerprint)
 }
 
 // record adds the key of a new host to known_hosts.

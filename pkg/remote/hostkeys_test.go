@@ -56,7 +56,13 @@ func TestAHostKeyIsTrustedAsOpenSSHWould(t *testing.T) {
 		{"another kind is preferred by ssh_config", here + ecdsa, "HostKeyAlgorithms ^ssh-ed25519", "", false},
 		{"no kind that ssh_config wants", "", "HostKeyAlgorithms rsa-sha2-512", "has no key of the kinds", false},
 		{"another, but this machine needs to show nothing", here + stranger, "NoHostAuthenticationForLocalhost yes", "", false},
-		{"of an authority, and the host has no certificate", "@cert-authority * " + stranger, "", "", true},
+		{"of an authority, and the host has no certificate", "@cert-authority * " + stranger, "", "shows no certificate of the authority in " + s.path("known_hosts") + ":1", false},
+		{"of an authority, and nobody can be asked", "@cert-authority * " + stranger, "StrictHostKeyChecking ask", "shows no certificate", false},
+		{"of an authority, by the ssh program", "@cert-authority * " + stranger, viaSSH, "Host key verification failed", false},
+		{"of an authority, and any key is accepted", "@cert-authority * " + stranger, "StrictHostKeyChecking accept-new", "", true},
+		{"of an authority, and any is, as of old", "@cert-authority * " + stranger, "StrictHostKeyChecking no", "", true},
+		{"of an authority, but known", "@cert-authority * " + stranger + "\n" + here + ed, "", "", false},
+		{"of an authority for others", "@cert-authority *.net " + stranger, "", "", true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/knownhosts"
@@ -32,6 +33,17 @@ func (m *master) userKnownHosts(s settings) string {
 		files = append(files, `"`+quoted.Replace(file)+`"`)
 	}
 	return strings.Join(files, " ")
+}
+
+// awaitsCertificate: see unvouched. A file that cannot be read says nothing to ssh either.
+func awaitsCertificate(s settings) bool {
+	for _, file := range slices.Concat(s.UserKnownHosts, s.GlobalKnownHosts) {
+		known, err := knownhosts.Read(file)
+		if err == nil && s.Ask && len(known.Authorities(hostOf(s))) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // learn accepts what ssh has recorded.

@@ -146,7 +146,7 @@ func (m *master) files(cfg Config, s settings) (config string, err error) {
 // arguments are ssh's, of which the first to settle something wins.
 func (m *master) arguments(cfg Config, s settings, file string) []string {
 	check := "accept-new" // as our own client does
-	if s.Strict {
+	if s.Strict || awaitsCertificate(s) {
 		check = "yes"
 	}
 	args := []string{"-M", "-N", "-T"}

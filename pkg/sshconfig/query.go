@@ -199,10 +199,11 @@ func (q Query) withoutOpenSSH() (Settings, error) {
 	}
 	found := options{
 		"hostname": {q.Host}, "user": {me.Username}, "port": {"22"},
-		"userknownhostsfile":   {"~/.ssh/known_hosts ~/.ssh/known_hosts2"},
-		"globalknownhostsfile": {"/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},
-		"hostkeyalgorithms":    {"ssh-ed25519-cert-v01@openssh.com,ssh-ed25519"}, // before all others
-		"identityfile":         {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"},
+		"stricthostkeychecking": {"ask"},
+		"userknownhostsfile":    {"~/.ssh/known_hosts ~/.ssh/known_hosts2"},
+		"globalknownhostsfile":  {"/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"},
+		"hostkeyalgorithms":     {"ssh-ed25519-cert-v01@openssh.com,ssh-ed25519"}, // before all others
+		"identityfile":          {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519"},
 	}
 	if q.User != "" {
 		found["user"] = []string{q.User}
