@@ -130,6 +130,7 @@ func TestTheTerminalIsLeftAsItWas(t *testing.T) {
 	for name, end := range map[string]func(s *typist.Session, program int){
 		"^C":      func(s *typist.Session, _ int) { s.Type("\x03") },
 		"SIGTERM": func(_ *typist.Session, program int) { syscall.Kill(program, syscall.SIGTERM) },
+		"SIGQUIT": func(_ *typist.Session, program int) { syscall.Kill(program, syscall.SIGQUIT) },
 		"SIGHUP":  func(_ *typist.Session, program int) { syscall.Kill(program, syscall.SIGHUP) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (a *Asker) askTerminal(ctx context.Context, q Question) (answer secret.Secr
 		if err := t.awaitForeground(ctx, a.note); err != nil {
 			return answer, err
 		}
-		signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
+		signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGQUIT)
 		release := a.hold(ctx)
 		answer, stopped, err := t.once(ctx, q, signals)
 		release()
@@ -50,7 +50,10 @@ func (a *Asker) askTerminal(ctx context.Context, q Question) (answer secret.Secr
 		switch {
 		case !stopped:
 			return answer, err
-		case len(signals) > 0: // continued
+		case len(signals) > 0: // continued, or to quit
+			if <-signals == syscall.SIGQUIT {
+				quit()
+			}
 			drain(signals)
 		default:
 			stop(signals)
@@ -90,7 +93,7 @@ func (t *terminal) once(ctx context.Context, q Question, signals chan os.Signal)
 		return r.answer, false, r.err
 	case s := <-signals:
 		stopped = true
-		if s == syscall.SIGCONT {
+		if s != syscall.SIGTSTP {
 			signals <- s
 		}
 	case <-ctx.Done():
@@ -135,6 +138,13 @@ func stop(signals chan os.Signal) {
 	}
 	signal.Stop(signals)
 	drain(signals)
+}
+
+// quit ends the process as SIGQUIT does where nobody hears of it: Go shows what it was
+// doing. It is called with the terminal as it was.
+func quit() {
+	syscall.Kill(os.Getpid(), syscall.SIGQUIT)
+	time.Sleep(time.Second) // it comes in that time
 }
 
 // continuable reports whether there is a shell with job control, which leads the
