@@ -175,6 +175,7 @@ func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
 // nodes are those to deploy to, as they are evaluated; with --fail-fast all of
 // them or the first error.
 func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path string)) (deploy.Nodes, error) {
+	d.passwords.For(len(run.Selected))
 	seen := &seen{deployment: d, keep: keep}
 	end := run.end
 	run.end = func() { end(); seen.all() }

@@ -25,6 +25,7 @@ func (x *execution) runOnTerminal(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	x.passwords.For(1)
 	if n := len(evaluated.Selected); n != 1 {
 		return usage("--tty is for one host, and %d nodes are selected: choose one with --on", n)
 	}

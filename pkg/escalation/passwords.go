@@ -30,6 +30,8 @@ type Passwords struct {
 	refused []string // the hosts that did not take it while it was not proven
 	over    error    // why nobody is asked any more
 	own     map[string]secret.Secret
+	hosts   int              // how many there are; 0 is not known
+	noted   map[string]bool  // by node: it was told that it gets the first one
 	told    map[string]int   // by node: passwords since it last took one
 	ended   map[string]error // by node: why it is told none any more
 	all     []secret.Secret  // to be wiped
@@ -47,7 +49,33 @@ const (
 func NewPasswords(asker Asker) *Passwords {
 	return &Passwords{
 		asker: asker, turn: make(chan struct{}, 1),
-		own: map[string]secret.Secret{}, told: map[string]int{}, ended: map[string]error{},
+		own: map[string]secret.Secret{}, noted: map[string]bool{}, told: map[string]int{}, ended: map[string]error{},
+	}
+}
+
+// For says how many hosts there are.
+func (p *Passwords) For(hosts int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hosts = hosts
+}
+
+// alone reports whether there are no hosts but this one.
+func (p *Passwords) alone(h Host) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return h.Alone || p.hosts == 1
+}
+
+// note says once that the host gets a password which was not typed for it: it may be in
+// other hands than the others.
+func (p *Passwords) note(h Host) {
+	p.mu.Lock()
+	before := p.noted[h.Node]
+	p.noted[h.Node] = true
+	p.mu.Unlock()
+	if !before && h.Note != nil && !p.alone(h) {
+		h.Note(h.Program + " asks for a password: giving it the shared one")
 	}
 }
 
@@ -75,6 +103,7 @@ type Host struct {
 	Login   string // user@address
 	Program string // that asks, as "sudo"
 	Alone   bool   // there are no others
+	Note    func(text string)
 }
 
 // Try sees whether the host takes a password: it fails with [ErrRefused] for a wrong one.
@@ -119,6 +148,7 @@ func (p *Passwords) find(ctx context.Context, h Host, try Try) (secret.Secret, e
 		return p.prove(ctx, h, try)
 	}
 	release() // nobody waits for a host that is told what others take
+	p.note(h)
 	if err := p.tell(ctx, h, shared, try); !errors.Is(err, ErrRefused) {
 		return shared, err
 	}
@@ -204,10 +234,11 @@ func (p *Passwords) candidate(ctx context.Context, h Host) (secret.Secret, error
 		return secret.Secret{}, over
 	}
 	if shared != nil {
+		p.note(h)
 		return *shared, nil
 	}
 	text := fmt.Sprintf("%s password for %s", h.Program, h.Login)
-	if !h.Alone {
+	if !p.alone(h) {
 		text += " (also tried on the other hosts)"
 	}
 	if again {

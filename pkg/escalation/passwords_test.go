@@ -113,6 +113,41 @@ func TestAPasswordForOneHostIsForThatAlone(t *testing.T) {
 	}
 }
 
+func TestWhoGetsASharedPasswordUnaskedIsNamedOnce(t *testing.T) {
+	who := &person{answers: map[string][]string{"a | sudo": {"1"}}}
+	p := NewPasswords(who)
+	var notes []string
+	find := func(node string) {
+		t.Helper()
+		h := Host{Node: node, Program: "sudo", Note: func(text string) { notes = append(notes, node+": "+text) }}
+		if _, err := p.Find(t.Context(), h, func(context.Context, secret.Secret) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, node := range []string{"a", "b", "b"} {
+		find(node)
+	}
+	if want := []string{"b: sudo asks for a password: giving it the shared one"}; !slices.Equal(notes, want) {
+		t.Errorf("%q", notes)
+	}
+	// Whose password was given beforehand was not asked about any host.
+	p, notes = NewPasswords(nil), nil
+	p.Give(secret.New([]byte("1")))
+	find("a")
+	if len(notes) != 1 {
+		t.Errorf("%q", notes)
+	}
+}
+
+func TestNoOtherHostsAreSpokenOfWhereThereAreNone(t *testing.T) {
+	who := &person{answers: map[string][]string{"a | sudo": {"1"}}}
+	f, p := &fleet{takes: map[string]string{"a": "1"}}, NewPasswords(who)
+	p.For(1)
+	if err := f.find(t, p, "a"); err != nil || !slices.Equal(who.asked, []string{"a | sudo password for ops@a"}) {
+		t.Errorf("%v, asked %q", err, who.asked)
+	}
+}
+
 func TestAMistypedPasswordIsTriedOnOneHost(t *testing.T) {
 	who := &person{answers: map[string][]string{"a | sudo password": {"mistyped"}, "a | it was refused; sudo password for ops@a (also tried": {"1"}}}
 	f, p := &fleet{takes: map[string]string{"a": "1", "b": "1"}}, NewPasswords(who)
