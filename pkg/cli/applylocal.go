@@ -74,9 +74,13 @@ func newHere(c *cli.Context) (*here, error) {
 // selector selects the node alone.
 func (h *here) selector() (hive.Selector, error) { return hive.ParseSelector(hive.Literal(h.node)) }
 
-// explain adds to an error of the evaluation what may be meant.
+// explain has an error of the evaluation speak of the one node, and not of patterns.
 func (h *here) explain(err error) error {
-	if h == nil || h.named || !errors.Is(err, hive.ErrNoMatch) {
+	var none *hive.Unmatched
+	if h == nil || !errors.As(err, &none) {
+		return err
+	}
+	if err = none.Node(h.node); h.named {
 		return err
 	}
 	return fmt.Errorf("%w\nhint: that is this machine's host name: say with --node which node it is", err)

@@ -14,15 +14,11 @@ import (
 
 func evalCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "eval",
-		Aliases:   []string{"introspect"},
-		Usage:     "evaluate an expression over the hive and print its value as JSON",
-		ArgsUsage: "[FILE]",
-		Description: `The expression is a function, as in
-'{ nodes, pkgs, lib, ... }: lib.mapAttrs (_: node: node.config.deployment.tags) nodes'.
-It is the argument of -E, or what FILE holds. What it asks for is printed, the
-texts of keys included; and an error of the expression may hold what it has asked
-for by then, as Nix does not tell which values are secret.`,
+		Name:        "eval",
+		Aliases:     []string{"introspect"},
+		Usage:       "evaluate an expression over the hive and print its value as JSON",
+		ArgsUsage:   "[FILE]",
+		Description: "The expression is a function, as in '{ nodes, lib, ... }: lib.attrNames nodes'. It is the argument of -E, or what FILE holds. What it asks for is printed, the texts of keys included; and an error of the expression may hold what it has asked for by then, as Nix does not tell which values are secret.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "expr", Aliases: []string{"E"}, Usage: "the `EXPRESSION`, which finds what is in builtins without that word"},
 			&cli.BoolFlag{Name: "instantiate", Usage: "write the derivations that the value is, or holds, to the store and print their paths"},

@@ -27,11 +27,17 @@ func helpOf(t *testing.T, args ...string) string {
 }
 
 func TestHelpFitsATerminalOf80Columns(t *testing.T) {
-	for _, args := range [][]string{nil, {"apply"}, {"build"}, {"upload-keys"}, {"list"}} {
+	for _, args := range [][]string{nil, {"apply"}, {"build"}, {"upload-keys"}, {"list"}, {"exec"}, {"eval"}, {"reboot"}} {
 		text := helpOf(t, args...)
 		for line := range strings.Lines(text) {
 			if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80 {
 				t.Errorf("%v: %q is too long", args, line)
+			}
+		}
+		_, description, _ := strings.Cut(text, "DESCRIPTION:\n")
+		for line := range strings.Lines(strings.Split(description, "\n\n")[0]) {
+			if line = strings.TrimRight(line, "\n"); len(line) < 40 && !strings.HasSuffix(line, ".") {
+				t.Errorf("%v: %q is wrapped twice", args, line)
 			}
 		}
 		if strings.Contains(text, "(default: false)") {

@@ -99,14 +99,14 @@ func (t *rawText) UnmarshalJSON(data []byte) error {
 const BadText = "is not UTF-8, as evaluations have to be: use keyFile or keyCommand for binary content"
 
 // DecodeHead reads what an evaluation tells of the hive itself. It fails with
-// [ErrDecode], [ErrEncoding] or [ErrNoMatch].
+// [ErrDecode], [ErrEncoding] or [*Unmatched].
 func DecodeHead(text []byte) (*Hive, error) {
 	var doc head
 	if err := decode(text, &doc); err != nil {
 		return nil, err
 	}
-	if err := unmatched(doc); err != nil {
-		return nil, err
+	if len(doc.Unmatched) > 0 {
+		return nil, &Unmatched{doc.Unmatched, doc.Names, doc.Tags}
 	}
 	h := &Hive{Notes: doc.Notes, Names: doc.Names, Selected: doc.Selected, Meta: Meta{
 		Name: doc.Meta.Name, Description: doc.Meta.Description,

@@ -160,6 +160,19 @@ func TestAMissingNodeIsNamedWithAHint(t *testing.T) {
 	}
 }
 
+func TestAMissingNodeThatIsNamedWithoutAPatternHasNoHintOfPatterns(t *testing.T) {
+	for name, want := range map[string]string{
+		"@edge": `no node matches "@edge"; the nodes are web`,
+		"a b":   `no node matches "a b"; the nodes are web`,
+		"webb":  `no node matches "webb"; did you mean web?`,
+	} {
+		u := &Unmatched{Patterns: []string{Literal(name)}, Nodes: []string{"web"}, Tags: []string{"edge"}}
+		if err := u.Node(name); !errors.Is(err, ErrNoMatch) || err.Error() != want {
+			t.Errorf("%s: %v\n   want %s", name, err, want)
+		}
+	}
+}
+
 func TestABrokenDocumentIsNotQuoted(t *testing.T) {
 	whole := string(inEval(t, aNode(map[string]any{"attr": aKey(nil)})))
 	for _, text := range []string{

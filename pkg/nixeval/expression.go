@@ -58,7 +58,7 @@ func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, hea
 		err = errNotJSON
 	}
 	if err != nil {
-		return nil, ofExpression(err)
+		return nil, ofExpression(err, own)
 	}
 	return value, nil
 }
@@ -77,7 +77,7 @@ func (e *Evaluator) parse(ctx context.Context, x *ownText) error {
 	}
 	about := e.source.surroundings()
 	about.read = x.read
-	return ofExpression(journal.failure(about))
+	return ofExpression(journal.failure(about), x)
 }
 
 // What is wrong with an expression more often than not, and what to do about it.
@@ -85,11 +85,15 @@ var expressionHints = []hint{
 	{re("^cannot convert .* to JSON"), "choose what to print, as in `{ nodes, ... }: nodes.NODE.config.networking.hostName`: functions, and so whole nodes, are no JSON", nil},
 	{re("called with unexpected argument '(?:nodes|pkgs|lib)'"), "the expression is called with nodes, pkgs and lib: let its arguments end with dots, as in `{ nodes, ... }:`", nil},
 	{re("^undefined variable '(nodes|pkgs|lib)' at -E:"), "add it to the arguments of the expression, as in `{ $1, ... }:`", nil},
+	{re("^undefined variable '(current(?:System|Time))' at -E:"), currentHint, nil},
 	{re("^(undefined variable) '.*' at -E:"), "", nil},
 }
 
+// forbidden: a pure evaluation wants a file that is not the flake's.
+var forbidden = re("^access to (?:absolute )?path '[^']*' is forbidden in pure eval(?:uation)? mode")
+
 // ofExpression makes an error of the evaluation one of the expression.
-func ofExpression(err error) error {
+func ofExpression(err error, x *ownText) error {
 	var eval *EvalError
 	if !errors.As(err, &eval) {
 		return err
@@ -105,6 +109,9 @@ func ofExpression(err error) error {
 			eval.Message += "\nhint: " + string(h.pattern.ExpandString(nil, h.text, message, at))
 		}
 		break
+	}
+	if message, _, _ := strings.Cut(eval.Message, "\nhint: "); x.name != commandLine && forbidden.MatchString(message) && strings.Contains(message, x.name+":") {
+		eval.Message = message + "\nhint: a FILE of eval may import others only with --impure"
 	}
 	return err
 }

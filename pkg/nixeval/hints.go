@@ -38,6 +38,8 @@ var (
 
 const importUs = "import nixosModules.default of colmena-go, which declares it"
 
+const currentHint = "a flake is evaluated purely, where there is no builtins.$1: write the value itself, or pass --impure"
+
 // hints is the table; of several that fit, the first counts.
 var hints = []hint{
 	{re("^The option [`‘]deployment\\.keys\\..*\\.([^.'’]+)['’] does not exist"), "a key has no option $1", keyOptions},
@@ -57,6 +59,7 @@ var hints = []hint{
 	{re("deployment\\.keys\\..*\\.keyFile['’] is not of type"), "write keyFile as an absolute path, in quotes", nil},
 	{re("deployment\\.keys\\..*\\.permissions['’] is not of type"), "write permissions in quotes, as in \"0640\"", nil},
 	{re("option [`‘]machinesFile['’] is not of type"), "write machinesFile as an absolute path in quotes, or without quotes, as in ./machines", nil},
+	{re("^(?:undefined variable|attribute) '(current(?:System|Time))'"), currentHint, nil},
 	{re("^undefined variable '(nixpkgs|self|inputs)'"), "add it to the arguments of the flake's `outputs`, as in `outputs = inputs@{ self, nixpkgs, ... }:`; modules get it as an argument with `meta.specialArgs = { inherit $1; };`", nil},
 	{re("^undefined variable '(types|mk[A-Z][A-Za-z]*)'"), "it is lib.$1: add lib to the module's arguments, as in `{ lib, ... }:`", nil},
 	{re("^undefined variable 'system'"), "in a module it is pkgs.stdenv.hostPlatform.system: add pkgs to the module's arguments, as in `{ pkgs, ... }:`", nil},

@@ -39,6 +39,7 @@ func TestEveryHintIsGiven(t *testing.T) {
 		{"A definition for option `deployment.keys.k.keyCommand' is not of type `null or (list of string)'", "a list of words"},
 		{"A definition for option `deployment.keys.k.keyFile' is not of type `null or path'", "absolute path, in quotes"},
 		{"A definition for option `deployment.keys.k.permissions' is not of type `string'", `"0640"`},
+		{"attribute 'currentSystem' missing", "no builtins.currentSystem: write the value itself, or pass --impure"},
 		{"undefined variable 'inputs'", "meta.specialArgs = { inherit inputs; };"},
 		{"undefined variable 'nixpkgs'", "arguments of the flake's `outputs`"},
 		{"undefined variable 'pkgs'", "add it to the module's arguments, as in `{ pkgs, ... }:`"},

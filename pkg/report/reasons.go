@@ -44,7 +44,7 @@ func reasons(results []event.Result, style Style) string {
 		if !g.alike {
 			fmt.Fprintf(&b, "  (as %s says it; the others differ only in names, addresses and hashes)\n", label(g.first.Node))
 		}
-		tail := g.first.Tail
+		tail := unsaid(g.first.Tail, g.first.Err)
 		tail = tail[max(0, len(tail)-max(4, tailLines/len(groups))):]
 		if len(tail) == 0 {
 			continue
@@ -56,6 +56,15 @@ func reasons(results []event.Result, style Style) string {
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// unsaid is the last output without the end that the error repeats.
+func unsaid(tail []string, err error) []string {
+	text := err.Error()
+	for len(tail) > 0 && strings.Contains(text, strings.TrimPrefix(strings.TrimSpace(tail[len(tail)-1]), "error: ")) {
+		tail = tail[:len(tail)-1]
+	}
+	return tail
 }
 
 func grouped(results []event.Result) []*reason {

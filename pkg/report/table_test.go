@@ -99,6 +99,15 @@ web-00, web-01, web-02 and 17 more: failed (connect):
 	}
 }
 
+func TestOutputThatAReasonRepeatsIsShownOnce(t *testing.T) {
+	got := reasons([]event.Result{{Node: "a", Status: event.Failed, Step: plan.Cache,
+		Err:  errors.New("copying to the cache file:///x:\n  creating /x: denied\n  try again"),
+		Tail: []string{"copying 3 paths...", "error: creating /x: denied", "       try again"}}}, false)
+	if strings.Count(got, "creating /x: denied") != 1 || strings.Count(got, "try again") != 1 || !strings.Contains(got, "| copying 3 paths...") {
+		t.Errorf("shown\n%s", got)
+	}
+}
+
 func TestReasonsThatDifferInMoreThanTheNodesOwnNameAreTold(t *testing.T) {
 	for name, texts := range map[string][2]string{
 		"another host":         {"no route to 192.0.2.1", "no route to 192.0.2.9"},

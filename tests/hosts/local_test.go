@@ -82,7 +82,8 @@ func TestAMachineAppliesItsOwnSystem(t *testing.T) {
 	for args, says := range map[string]string{
 		"apply-local --node other":      "local deployment is not enabled for node \"other\"",
 		"apply-local --node nobody":     "no node matches \"nobody\"",
-		"apply-local --node 'host*'":    "no node matches",
+		"apply-local --node @web":       "no node matches \"@web\"; the nodes are ",
+		"apply-local --node 'host*'":    "no node matches \"host*\"",
 		"apply-local keys --no-keys":    "--no-keys leaves nothing to do",
 		"apply-local test --node 'x,y'": "no node matches",
 	} {
