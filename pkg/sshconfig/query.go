@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -166,7 +167,10 @@ func sshG(ctx context.Context, args ...string) (options, error) {
 	case limited.Err() != nil:
 		return nil, fmt.Errorf("ssh -G does not end within %s: see whether a Match exec in ssh_config hangs", sshGLimit)
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // what Match exec leaves running may stay
-		return nil, fmt.Errorf("ssh -G: %w: %s", err, complaint(stderr.String()))
+		if said := complaint(stderr.String()); said != "" {
+			return nil, fmt.Errorf("ssh -G: %s", said)
+		}
+		return nil, fmt.Errorf("ssh -G: %w", err)
 	}
 	found := decode(stdout.String())
 	for line := range strings.Lines(stderr.String()) {
@@ -182,8 +186,11 @@ func sshG(ctx context.Context, args ...string) (options, error) {
 func complaint(said string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	text := strings.Join(lines[:min(len(lines), 3)], "; ")
-	return strings.ReplaceAll(text[:min(len(text), 500)], "command-line: line 0: ", "deployment.sshOptions: ")
+	return commandLine.ReplaceAllString(text[:min(len(text), 500)], "deployment.sshOptions: ")
 }
+
+// commandLine is the place of such an option; newer versions leave the first colon out.
+var commandLine = regexp.MustCompile(`command-line:? line 0: `)
 
 // plainDefaults is what ssh -G says with no configuration but the probes.
 var plainDefaults = sync.OnceValues(func() (options, error) {

@@ -69,13 +69,21 @@ func TestWhatSSHFindsWrongIsTold(t *testing.T) {
 		{[]string{"-N"}, "deployment.sshOptions: -N makes no sense"},
 	} {
 		_, err := Query{Host: "box", File: config, Options: c.options}.Settings(t.Context())
-		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "exit status") {
 			t.Errorf("%q: %v, want one line with %q", c.options, err, c.says)
 		}
 	}
 	s, err := Query{Host: "box", File: config, Options: []string{"-i", "/nowhere"}}.Settings(t.Context())
 	if err != nil || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "/nowhere") {
 		t.Errorf("%q, %v; want a warning of a file that is not there", s.Warnings, err)
+	}
+}
+
+func TestThePlaceOfAnOptionIsToldWhateverTheVersion(t *testing.T) {
+	for _, said := range []string{"command-line: line 0: Bad port 'x'.\r\n", "command-line line 0: Bad port 'x'.\r\n"} {
+		if got := complaint(said); got != "deployment.sshOptions: Bad port 'x'." {
+			t.Errorf("%q is told as %q", said, got)
+		}
 	}
 }
 
