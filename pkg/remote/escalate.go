@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -67,8 +68,12 @@ func (h *Host) tryPassword(ctx context.Context, without error) error {
 	if ctx.Err() != nil || errors.Is(err, ErrEscalation) || errors.Is(err, ErrUnreachable) {
 		return err
 	}
-	return fmt.Errorf("%w: %s asks for a password as %s: %w; enter the right one (--ask-sudo-password, --sudo-password-fd), allow sudo there without a password, or set deployment.targetUser to \"root\"",
-		ErrEscalation, h.escalation(), h.login, err)
+	enter := "enter the right one (--ask-sudo-password, --sudo-password-fd)"
+	if errors.Is(err, ask.ErrNobody) {
+		enter = "give the right one (--sudo-password-fd, or a program that SUDO_ASKPASS names)"
+	}
+	return fmt.Errorf("%w: %s asks for a password as %s: %w; %s, allow sudo there without a password, or set deployment.targetUser to \"root\"",
+		ErrEscalation, h.escalation(), h.login, err, enter)
 }
 
 // tryRoot sees who we are for commands that are run so. Where nothing is run, said is
@@ -108,9 +113,16 @@ func (h *Host) tryRoot(ctx context.Context, host hostscript.Runner, limit time.D
 	case h.password != nil:
 		return "", fmt.Errorf("%w: %s does not work as %s with a password: %w%s", ErrEscalation, h.escalation(), h.login, err, heard)
 	}
-	return said, fmt.Errorf("%w: %s does not work as %s without asking: %w%s; allow it there without a password, or set deployment.targetUser to \"root\"",
-		ErrEscalation, h.escalation(), h.login, err, heard)
+	advice := "allow it there without a password"
+	if exit := (*ExitError)(nil); errors.As(err, &exit) && exit.Status == notFound {
+		advice = "install it there, correct deployment.privilegeEscalationCommand"
+	}
+	return said, fmt.Errorf("%w: %s does not work as %s without asking: %w%s; %s, or set deployment.targetUser to \"root\"",
+		ErrEscalation, h.escalation(), h.login, err, heard, advice)
 }
+
+// notFound is the status of shells and env(1) for a program that is not there.
+const notFound = 127
 
 // tryShell tells a login that runs no commands from privileges that are refused.
 func (h *Host) tryShell(ctx context.Context) error {

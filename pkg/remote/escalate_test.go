@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
@@ -108,6 +109,29 @@ func TestPrivilegesThatAreNotGivenWithoutAskingEndDial(t *testing.T) {
 	}
 	if err := dialBriefly(t, t.Context(), anyUserConfig(t, port, "root", refuses...)); err != nil {
 		t.Error("root needs no privileges:", err)
+	}
+}
+
+func TestAProgramThatIsNotThereIsToBeInstalled(t *testing.T) {
+	port := serveAnyUser(t)
+	for _, name := range []string{"no-such-program", "/nowhere/doas"} { // with env, and without
+		err := dialBriefly(t, t.Context(), anyUserConfig(t, port, "ops", name))
+		if !errors.Is(err, ErrEscalation) || !strings.Contains(err.Error(), "; install it there, correct deployment.privilegeEscalationCommand, or") || strings.Contains(err.Error(), "without a password") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWithoutATerminalTheAdviceIsWhatHelpsThere(t *testing.T) {
+	sudo := filepath.Join(t.TempDir(), "sudo")
+	if err := os.WriteFile(sudo, []byte("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg := anyUserConfig(t, serveAnyUser(t), "ops", sudo)
+	cfg.Passwords = escalation.NewPasswords(nil)
+	err := dialBriefly(t, t.Context(), cfg)
+	if !errors.Is(err, ErrEscalation) || !strings.Contains(err.Error(), "(--sudo-password-fd, or a program that SUDO_ASKPASS names)") || strings.Contains(err.Error(), "--ask-sudo-password") {
+		t.Errorf("%v", err)
 	}
 }
 
