@@ -34,6 +34,7 @@ type identities struct {
 	files       []string        // that late ones are of
 	socket      string          // of the agent
 	agent       *agentConn      // nil where there is none
+	mistyped    []string        // files whose passphrases were wrong
 
 	wanted, passed []string // methods that the host asked for last, and those it was content with
 }
@@ -181,6 +182,20 @@ func (ids *identities) lock(path string, public ssh.PublicKey) {
 	ids.late = append(ids.late, lateSigner{public, func() (ssh.Signer, error) { return ids.unlocked(path) }})
 }
 
+// stays notes why a key file could not be used, in the place of the file alone. A key
+// may be wanted several times.
+func (ids *identities) stays(path string, why error) {
+	told := fmt.Sprintf("%s: %v", path, why)
+	if errors.Is(why, errMistyped) {
+		told = fmt.Sprintf("the passphrase of %s %v", path, why)
+		if !slices.Contains(ids.mistyped, path) {
+			ids.mistyped = append(ids.mistyped, path)
+		}
+	}
+	ids.tried = slices.DeleteFunc(ids.tried, func(note string) bool { return note == path || note == told })
+	ids.tried = append(ids.tried, told)
+}
+
 // withCertificates returns a signer for each certificate whose key is at hand.
 func (ids *identities) withCertificates(paths []string, signers []ssh.Signer) []ssh.Signer {
 	var certified []ssh.Signer
@@ -237,6 +252,10 @@ func (ids *identities) refusal(login string, tooMany bool) string {
 	}
 	byHand := strings.Join(asks, " or ")
 	switch {
+	case len(ids.mistyped) > 0 && !tooMany && (ids.methods == nil || !ids.methods.told):
+		return fmt.Sprintf("%s lets us in with nothing that we have: %s; run again and enter the right passphrase, or add the key to the agent with ssh-add", login, ids)
+	case byHand != "" && ids.methods != nil && ids.methods.wrong && ids.methods.typed == nil && !tooMany:
+		return fmt.Sprintf("%s accepts none of our keys (tried: %s), and the password was wrong", login, ids)
 	case ids.methods != nil && ids.methods.typed != nil && !tooMany:
 		return fmt.Sprintf("%s accepts none of our keys (tried: %s), and %v", login, ids, ids.methods.typed)
 	case byHand != "" && ids.cannotAsk == nil && !tooMany:

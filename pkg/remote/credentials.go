@@ -77,7 +77,7 @@ func (c *Credentials) key(path string) *lockedKey {
 const passphraseTries = 3
 
 // unlock asks for the passphrase of a key file for a node, unless that is known to be
-// of no use. It fails with [errLocked] or the cause of ctx.
+// of no use. It fails with [errLocked], [errMistyped] or the cause of ctx.
 func (c *Credentials) unlock(ctx context.Context, path, node string) (ssh.Signer, error) {
 	k := c.key(path)
 	select {
@@ -96,8 +96,11 @@ func (c *Credentials) unlock(ctx context.Context, path, node string) (ssh.Signer
 	return k.signer, k.err
 }
 
-// errLocked: the passphrase of a key was not given.
-var errLocked = errors.New("its passphrase was not given")
+// Why a key stays locked: its passphrase was not given, or only wrong ones were.
+var (
+	errLocked   = errors.New("its passphrase was not given")
+	errMistyped = fmt.Errorf("was wrong %d times", passphraseTries)
+)
 
 func (c *Credentials) askPassphrase(ctx context.Context, path, node string) (ssh.Signer, error) {
 	text, err := os.ReadFile(path)
@@ -121,5 +124,5 @@ func (c *Credentials) askPassphrase(ctx context.Context, path, node string) (ssh
 		}
 		question = "it was wrong; passphrase of " + path
 	}
-	return nil, fmt.Errorf("%w: %d were wrong", errLocked, passphraseTries)
+	return nil, errMistyped
 }

@@ -302,7 +302,7 @@ func (ids *identities) unlocked(path string) (ssh.Signer, error) {
 	defer ids.pause()()
 	signer, err := ids.credentials.unlock(ids.ctx, path, ids.node)
 	if err != nil {
-		ids.note("%s: %v", path, err)
+		ids.stays(path, err)
 	}
 	return signer, err
 }

@@ -190,7 +190,8 @@ func TestNobodyIsAskedInVain(t *testing.T) {
 	p = &person{answers: []string{"1", "2", "3", "open sesame"}}
 	cfg := asked(s.config(t), p)
 	for range 2 {
-		if _, err := dial(t, cfg); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "its passphrase was not given: 3 were wrong") || len(p.asked) != 3 {
+		if _, err := dial(t, cfg); !errors.Is(err, ErrAuth) || strings.Count(err.Error(), s.path("id")) != 1 || !strings.Contains(err.Error(), "the passphrase of "+s.path("id")+" was wrong 3 times") ||
+			!strings.Contains(err.Error(), "enter the right passphrase") || strings.Contains(err.Error(), "accepts none") || len(p.asked) != 3 {
 			t.Errorf("%v; asked\n%s", err, p.texts())
 		}
 	}
@@ -415,8 +416,8 @@ func TestPasswordsFollowSSHConfig(t *testing.T) {
 		asked   int
 		says    string
 	}{
-		"three tries":          {"", []string{"1", "2", "3", "4"}, 3, "nor the password or answers"},
-		"one try":              {"NumberOfPasswordPrompts 1", []string{"1", "2"}, 1, "nor the password or answers"},
+		"three tries":          {"", []string{"1", "2", "3", "4"}, 3, "and the password was wrong"},
+		"one try":              {"NumberOfPasswordPrompts 1", []string{"1", "2"}, 1, "and the password was wrong"},
 		"no password":          {"PasswordAuthentication no", []string{"1"}, 0, "accepts none of our keys"},
 		"batch mode":           {"BatchMode yes", []string{"1"}, 0, "ssh_config says BatchMode"},
 		"keys alone preferred": {"PreferredAuthentications publickey", []string{"1"}, 0, "accepts none of our keys"},
