@@ -16,12 +16,29 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
-// jumps are the connections to jump hosts. All hosts behind one share its
+// jumps are what the connections of a run share: those to jump hosts, and what was noted. All hosts behind one share its
 // connection, so that a thousand do not storm it. The zero value is ready for use.
 type jumps struct {
 	mu     sync.Mutex
 	closed bool
 	gates  map[string]*gate
+	noted  map[string]bool // what is noted once in a run
+}
+
+// first reports whether a text has not been noted in the run; it has been from then on.
+// Without jumps each connection is alone.
+func (all *jumps) first(text string) bool {
+	if all == nil {
+		return true
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.noted == nil {
+		all.noted = map[string]bool{}
+	}
+	before := all.noted[text]
+	all.noted[text] = true
+	return !before
 }
 
 // maxJumps bounds a chain of jump hosts.

@@ -138,9 +138,7 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 	if err != nil {
 		return nil, err
 	}
-	for _, warning := range s.Warnings {
-		cfg.Note("ssh: " + warning)
-	}
+	cfg.noteAll(s)
 	defer func() {
 		if err != nil {
 			err = &ofHost{err, ownWords(cfg, s, err)}
@@ -181,6 +179,18 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 		}
 	}
 	return h, nil
+}
+
+// noteAll notes what people should know of the settings.
+func (cfg Config) noteAll(s settings) {
+	for _, warning := range s.Warnings {
+		cfg.Note("ssh: " + warning)
+	}
+	for _, text := range s.NotFollowed {
+		if cfg.jumps.first(text) {
+			cfg.Note("ssh: " + text)
+		}
+	}
 }
 
 // connectNatively connects with our own client. It fails with a [needsOpenSSH] where

@@ -55,7 +55,8 @@ type Settings struct {
 	AliveInterval      time.Duration
 	AliveCount         int
 
-	Warnings []string // of ssh, for people
+	Warnings    []string // of ssh, for people
+	NotFollowed []string // of options that are set in vain, for people: once is enough
 
 	Asked       string   // the name that ssh was asked about
 	OnlyOpenSSH []string // set options that only the ssh program can follow
