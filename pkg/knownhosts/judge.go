@@ -33,6 +33,16 @@ func (k Known) Keys(h Host) []Entry { name, _ := h.names(); return k.of(name, ""
 // Authorities are the keys of those who may vouch for a host.
 func (k Known) Authorities(h Host) []Entry { name, _ := h.names(); return k.of(name, authority) }
 
+// Revoked are the keys that must not be taken for the host's, on whichever port.
+func (k Known) Revoked(h Host) []Entry {
+	name, plain := h.names()
+	gone := k.of(name, revoked)
+	if plain != name {
+		gone = append(gone, k.of(plain, revoked)...)
+	}
+	return gone
+}
+
 // Verdict is what the files say of a key.
 type Verdict struct {
 	Kind  Kind
@@ -60,11 +70,7 @@ func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
 	if certified {
 		keys = []ssh.PublicKey{key, certificate.Key, certificate.SignatureKey}
 	}
-	gone := k.of(name, revoked)
-	if plain != name {
-		gone = append(gone, k.of(plain, revoked)...)
-	}
-	for _, e := range gone {
+	for _, e := range k.Revoked(h) {
 		if slices.ContainsFunc(keys, func(key ssh.PublicKey) bool { return same(key, e.Key) }) {
 			return Verdict{Kind: Revoked, Entry: e}
 		}

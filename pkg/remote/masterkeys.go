@@ -22,6 +22,12 @@ func (m *master) remind(cfg Config, s settings) error {
 	if first := cfg.met.of(cfg.target()); first != nil {
 		text = metLine(hostOf(s), first)
 	}
+	for _, file := range slices.Concat(s.UserKnownHosts, s.GlobalKnownHosts) {
+		known, _ := knownhosts.Read(file) // what cannot be read says nothing to ssh either
+		for _, e := range known.Revoked(hostOf(s)) {
+			text += "@revoked " + metLine(hostOf(s), e.Key) // ssh heeds those of this port alone
+		}
+	}
 	return os.WriteFile(m.knownHosts(), []byte(text), 0o600)
 }
 

@@ -130,3 +130,15 @@ func TestAJumpHostOfTheSSHProgramWithAnotherKeyIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestTheSSHProgramHeedsWhatIsRevokedOnAnyPort(t *testing.T) {
+	s := serve(t)
+	key := s.read(t, "host_ed25519.pub")
+	s.write(t, "global", "@revoked 127.0.0.1 "+key)
+	for _, known := range []string{"", "[127.0.0.1]:" + s.port + " " + key} {
+		s.write(t, "known_hosts", known)
+		if _, err := dial(t, s.config(t, viaSSH, "GlobalKnownHostsFile "+s.path("global"))); !errors.Is(err, ErrHostKey) || s.logins() > 0 {
+			t.Errorf("with %q: %v after %d logins", known, err, s.logins())
+		}
+	}
+}
