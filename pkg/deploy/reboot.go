@@ -81,7 +81,7 @@ func (n *nodeRun) await(ctx context.Context) error {
 	case n.refused(err):
 		return fmt.Errorf("what answers after the reboot is not trusted to be this host: %w", err)
 	case n.vain(err):
-		return fmt.Errorf("the host answers after the reboot, and does not let us in: %w%s", err, n.keysMissing())
+		return fmt.Errorf("the host answers after the reboot, but refuses the login: %w%s", err, n.keysMissing())
 	}
 	return err
 }

@@ -86,7 +86,7 @@ func TestARebootedHostIsWaitedFor(t *testing.T) {
 		{"not for ever", rebooting{attempts: many, boots: system, was: system}, event.Failed, "not back 300ms after it was told to reboot (--reboot-timeout); last seen: connection refused"},
 		{"not where it does not go down", rebooting{attempts: make([]error, 10_000), boots: system, was: system}, event.Failed, "it answers, and has not rebooted yet"},
 		{"and no stranger in its place", rebooting{attempts: []error{down, errStranger}, boots: system, was: system}, event.Failed, "not trusted to be this host: another host key"},
-		{"and no password shown twice that it refuses", rebooting{attempts: append([]error{down, errPassword}, many...), boots: system, was: system}, event.Failed, "does not let us in: the password was refused"},
+		{"and no password shown twice that it refuses", rebooting{attempts: append([]error{down, errPassword}, many...), boots: system, was: system}, event.Failed, "refuses the login: the password was refused"},
 		{"with the system that it was to boot", rebooting{boots: system, was: system + "-new"}, event.Failed, "booted " + system + " and not " + system + "-new"},
 	} {
 		host := c.host

@@ -53,7 +53,7 @@ func (n *nodeRun) reconnect(ctx context.Context) error {
 		return n.tools.Open(ctx, n.node, n.note)
 	})
 	if errors.Is(err, errTooLate) {
-		return fmt.Errorf("and the host refused the login again within %s: %w", limit, seen)
+		return fmt.Errorf("and the host could not be reached again within %s: %w", limit, seen)
 	}
 	if err == nil && n.step == plan.Upload {
 		n.note("keys that were changed before the connection was lost count as unchanged now")

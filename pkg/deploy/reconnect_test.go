@@ -53,7 +53,7 @@ func TestALostConnectionIsMadeAgainForWhatMayBeRepeated(t *testing.T) {
 		{"lost twice", 2, []error{nil}, hive.Push, event.Succeeded, nil, 3},
 		{"and not there at once", 1, []error{refused, refused, nil}, hive.Push, event.Succeeded, nil, 4},
 		{"lost each time", 100, []error{nil}, hive.Push, event.Failed, []string{"the connection was lost"}, 1 + retries},
-		{"and not there again", 1, []error{refused}, hive.Push, event.Failed, []string{"the connection was lost", "refused the login again within 200ms: connection refused"}, 0},
+		{"and not there again", 1, []error{refused}, hive.Push, event.Failed, []string{"the connection was lost", "could not be reached again within 200ms: connection refused"}, 0},
 		{"a stranger in its place", 1, []error{refused, errStranger, nil}, hive.Push, event.Failed, []string{"another host key"}, 3},
 		{"a password refused", 1, []error{refused, errPassword, nil}, hive.Push, event.Failed, []string{"the password was refused"}, 3},
 		{"a user's command", 1, []error{nil}, hive.Exec, event.Failed, []string{"the connection was lost"}, 1},
