@@ -188,8 +188,14 @@ func (h *Host) ReturnsFromReboots() (stop func()) {
 // when a cable is pulled; Reconnect plugs it in again.
 func (h *Host) CutOff() error { return sh("ip link set v" + h.Name + " nomaster") }
 
-// Reconnect undoes [Host.CutOff].
-func (h *Host) Reconnect() error { return sh("ip link set v" + h.Name + " master fleet0 up") }
+// Reconnect undoes [Host.CutOff], and waits until the host answers ssh: who looked for it
+// meanwhile has the kernel say for a moment that there is no way to it.
+func (h *Host) Reconnect() error {
+	if err := sh("ip link set v" + h.Name + " master fleet0 up"); err != nil {
+		return err
+	}
+	return until(60*time.Second, h.Name+" is back", func() bool { return answersSSH(h.IP) })
+}
 
 // StopSSHD ends the SSH server and every connection to it.
 func (h *Host) StopSSHD() error {
