@@ -71,13 +71,13 @@ func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
 		keys = []ssh.PublicKey{key, certificate.Key, certificate.SignatureKey}
 	}
 	for _, e := range k.Revoked(h) {
-		if slices.ContainsFunc(keys, func(key ssh.PublicKey) bool { return same(key, e.Key) }) {
+		if slices.ContainsFunc(keys, func(key ssh.PublicKey) bool { return Same(key, e.Key) }) {
 			return Verdict{Kind: Revoked, Entry: e}
 		}
 	}
 	if certified {
 		for _, e := range k.Authorities(h) {
-			if same(e.Key, certificate.SignatureKey) {
+			if Same(e.Key, certificate.SignatureKey) {
 				return vouched(h, certificate, e)
 			}
 		}
@@ -85,7 +85,7 @@ func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
 	}
 	var other *Entry
 	for _, e := range k.of(name, "") {
-		if same(e.Key, key) {
+		if Same(e.Key, key) {
 			return Verdict{Kind: Trusted}
 		}
 		if other == nil || e.Key.Type() == key.Type() && other.Key.Type() != key.Type() {
@@ -95,7 +95,7 @@ func (k Known) Judge(h Host, key ssh.PublicKey) Verdict {
 	if other != nil {
 		return Verdict{Kind: Changed, Entry: *other}
 	}
-	if plain != name && slices.ContainsFunc(k.of(plain, ""), func(e Entry) bool { return same(e.Key, key) }) {
+	if plain != name && slices.ContainsFunc(k.of(plain, ""), func(e Entry) bool { return Same(e.Key, key) }) {
 		return Verdict{Kind: Trusted}
 	}
 	return Verdict{}
@@ -140,4 +140,5 @@ func (k Known) Algorithms(h Host, wanted []string) (ask []string) {
 	return slices.Concat(ask, others, ofNobody)
 }
 
-func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
+// Same reports whether two keys, or certificates, are one.
+func Same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/colmena-go/colmena-go/pkg/knownhosts"
 )
 
 // identities is everything we can sign with, and what we should tell the user
@@ -47,7 +47,7 @@ func gather(ctx context.Context, cfg Config, s settings) (*identities, error) {
 	wanted, files := ids.readFiles(s.IdentityFiles, fromAgent)
 	if s.IdentitiesOnly {
 		fromAgent = slices.DeleteFunc(fromAgent, func(signer ssh.Signer) bool {
-			return !slices.ContainsFunc(wanted, func(key ssh.PublicKey) bool { return same(key, signer.PublicKey()) })
+			return !slices.ContainsFunc(wanted, func(key ssh.PublicKey) bool { return knownhosts.Same(key, signer.PublicKey()) })
 		})
 	}
 	certificates := slices.Clone(s.CertificateFiles)
@@ -81,11 +81,8 @@ func (ids *identities) unlockOnly() error {
 
 func newIdentities(ctx context.Context, cfg Config, s settings) *identities {
 	ids := &identities{
-		ctx: ctx, node: cfg.Node, login: s.User + "@" + net.JoinHostPort(s.HostName, strconv.Itoa(s.Port)),
+		ctx: ctx, node: cfg.known(), login: login(s),
 		credentials: cfg.Credentials, cannotAsk: cfg.Credentials.can(), say: cfg.Note, deadline: func(bool) {},
-	}
-	if ids.node == "" {
-		ids.node = cfg.Host
 	}
 	if s.BatchMode {
 		ids.cannotAsk = errors.New("ssh_config says BatchMode")
@@ -145,7 +142,7 @@ func (ids *identities) readFiles(paths []string, fromAgent []ssh.Signer) (wanted
 			if public != nil {
 				wanted = append(wanted, public)
 			}
-			held := public != nil && slices.ContainsFunc(fromAgent, func(s ssh.Signer) bool { return same(public, s.PublicKey()) })
+			held := public != nil && slices.ContainsFunc(fromAgent, func(s ssh.Signer) bool { return knownhosts.Same(public, s.PublicKey()) })
 			if !held {
 				ids.lock(path, public)
 			}
@@ -206,7 +203,7 @@ func (ids *identities) withCertificates(paths []string, signers []ssh.Signer) []
 			continue
 		}
 		for _, signer := range signers {
-			if same(cert.Key, signer.PublicKey()) {
+			if knownhosts.Same(cert.Key, signer.PublicKey()) {
 				if s, err := ssh.NewCertSigner(cert, signer); err == nil {
 					certified = append(certified, s)
 				}
@@ -227,8 +224,6 @@ func readPublic(path string) ssh.PublicKey {
 	}
 	return key
 }
-
-func same(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
 
 // String tells what was tried.
 func (ids *identities) String() string { return strings.Join(ids.tried, "; ") }

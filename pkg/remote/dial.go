@@ -21,6 +21,9 @@ import (
 // address is where a host's sshd is said to listen.
 func address(s settings) string { return net.JoinHostPort(s.HostName, strconv.Itoa(s.Port)) }
 
+// login is the user with that address, for people.
+func login(s settings) string { return s.User + "@" + address(s) }
+
 // Waits between attempts at a host that hangs up before it has said anything, as
 // sshd does at MaxStartups (sshd_config(5)): each is longer than the one before, up to
 // a limit. Any is up to so much longer again, so that many who were refused together do

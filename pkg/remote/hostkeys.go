@@ -162,7 +162,7 @@ func (h *hostKeys) weak(key ssh.PublicKey) error {
 func (h *hostKeys) judge(key ssh.PublicKey) error {
 	certificate, certified := key.(*ssh.Certificate)
 	for _, r := range h.revoked {
-		if same(r.Key, key) || certified && (same(r.Key, certificate.Key) || same(r.Key, certificate.SignatureKey)) {
+		if knownhosts.Same(r.Key, key) || certified && (knownhosts.Same(r.Key, certificate.Key) || knownhosts.Same(r.Key, certificate.SignatureKey)) {
 			return h.refuse(knownhosts.Verdict{Kind: knownhosts.Revoked, Entry: r}, key)
 		}
 	}

@@ -52,7 +52,7 @@ func metLine(h knownhosts.Host, key ssh.PublicKey) string {
 
 // sameAsBefore refuses a key that is not the one which the host showed in this run.
 func (h *hostKeys) sameAsBefore(first, key ssh.PublicKey) error {
-	if same(first, key) {
+	if knownhosts.Same(first, key) {
 		return nil
 	}
 	return fmt.Errorf("%w: the key of %s is not the one that it had before in this run (then %s, now %s): somebody may be listening in; if the host changed its keys itself, run again",

@@ -3,6 +3,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -56,6 +57,9 @@ type Config struct {
 
 // settings are those of a host.
 type settings = sshconfig.Settings
+
+// known is what people know the host as.
+func (cfg Config) known() string { return cmp.Or(cfg.Node, cfg.Host) }
 
 // query asks for the settings.
 func (cfg Config) query() sshconfig.Query {
@@ -145,7 +149,7 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 		}
 	}()
 	h = &Host{
-		login:    s.User + "@" + address(s),
+		login:    login(s),
 		channels: make(chan struct{}, maxChannels),
 		log:      cfg.Log,
 		ended:    make(chan struct{}),
@@ -173,10 +177,7 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 	}
 	if s.User != "root" {
 		h.program, h.needsRoot = escalation.Of(cfg.Escalate), cfg.Escalate != nil
-		h.passwords, h.node = cfg.Passwords, cfg.Node
-		if h.node == "" {
-			h.node = cfg.Host
-		}
+		h.passwords, h.node = cfg.Passwords, cfg.known()
 	}
 	return h, nil
 }

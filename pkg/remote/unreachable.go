@@ -27,9 +27,8 @@ func (e *ofHost) Own() []string { return e.own }
 
 // ownWords are how a host is called in errors, longer ones first.
 func ownWords(cfg Config, s settings, err error) []string {
-	address := net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
 	ip := dialled(err)
-	return []string{s.User + "@" + address, placeOf(cfg, s, ip), address, net.JoinHostPort(cfg.Host, strconv.Itoa(s.Port)), s.HostName, cfg.Host, ip}
+	return []string{login(s), placeOf(cfg, s, ip), address(s), net.JoinHostPort(cfg.Host, strconv.Itoa(s.Port)), s.HostName, cfg.Host, ip}
 }
 
 // unreached is a host that no connection could be made to.
@@ -87,7 +86,6 @@ func withoutGo(err error) string {
 
 // explainHandshake says why the host at a place, see placeOf, gives us no connection.
 func explainHandshake(ctx context.Context, err error, s settings, place string, ids *identities) error {
-	login := s.User + "@" + net.JoinHostPort(s.HostName, strconv.Itoa(s.Port))
 	tooMany := strings.Contains(err.Error(), tooManyKeys)
 	var network net.Error
 	var refused refusal
@@ -98,9 +96,9 @@ func explainHandshake(ctx context.Context, err error, s settings, place string, 
 		return &unreached{place, err.Error(), err}
 	case ids.agentSilent():
 		return fmt.Errorf("%w: the agent at %s did not sign for %s: confirm its prompt or touch the key, restart it, or set IdentityAgent to none in ssh_config",
-			ErrAgent, ids.socket, login)
+			ErrAgent, ids.socket, login(s))
 	case tooMany, strings.Contains(err.Error(), "unable to authenticate"), ids.methods.refused(err): // x/crypto has no sentinels
-		return fmt.Errorf("%w: %s", ids.methods.kind(), ids.refusal(login, tooMany))
+		return fmt.Errorf("%w: %s", ids.methods.kind(), ids.refusal(login(s), tooMany))
 	case errors.As(err, &network) && network.Timeout():
 		return &unreached{place, "it accepts connections but does not speak SSH in time", err}
 	case errors.Is(err, io.EOF):
