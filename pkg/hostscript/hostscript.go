@@ -126,6 +126,13 @@ func List(words ...string) []byte {
 	return fmt.Appendf(nil, "%d\n%s", len(body), body)
 }
 
+// Quote has a shell read a text as it stands: every POSIX shell, and fish, where a
+// backslash means something within quotes, too. Outside of them, \' is a quote and \\ a
+// backslash in all.
+func Quote(text string) string {
+	return "'" + strings.NewReplacer("'", `'\''`, `\`, `'\\'`).Replace(text) + "'"
+}
+
 // ID names one run of a program on a host: 16 hexadecimal digits, at random.
 func ID() string {
 	var id [8]byte

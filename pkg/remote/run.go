@@ -10,6 +10,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // ExitError is a command that ended without success.
@@ -162,11 +163,7 @@ func explain(ctx context.Context, err error) error {
 
 // asRoot puts the words that make it root's before a command.
 func (h *Host) asRoot(words []string, command string) string {
-	all := make([]string, 0, len(words)+1)
-	for _, word := range words {
-		all = append(all, quote(word))
-	}
-	line := strings.Join(append(all, command), " ")
+	line := strings.Join(append(quoted(words), command), " ")
 	if !h.terminal || len(words) == 0 {
 		return line
 	}
@@ -187,6 +184,13 @@ func quote(word string) string {
 	if plain {
 		return word
 	}
-	// Outside the quotes, \' is a quote and \\ a backslash in all of them.
-	return "'" + strings.NewReplacer("'", `'\''`, `\`, `'\\'`).Replace(word) + "'"
+	return hostscript.Quote(word)
+}
+
+func quoted(words []string) []string {
+	all := make([]string, 0, len(words)+1)
+	for _, word := range words {
+		all = append(all, quote(word))
+	}
+	return all
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 
@@ -32,13 +33,7 @@ var (
 func (h *Host) RunOnTerminal(ctx context.Context, line string, t Terminal, stdin io.Reader, stdout io.Writer) error {
 	if h.needsRoot {
 		words := append(append([]string{}, h.program.Words()...), "sh", "-c", `exec "${SHELL:-sh}" -c "$1"`, "sh", line)
-		line = ""
-		for i, word := range words {
-			if i > 0 {
-				line += " "
-			}
-			line += quote(word)
-		}
+		line = strings.Join(quoted(words), " ")
 	}
 	return h.run(ctx, call{command: line, terminal: &t, stdin: stdin, stdout: stdout})
 }

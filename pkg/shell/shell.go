@@ -33,7 +33,7 @@ func Line(words []string) Command { return Command{"login", strings.Join(words, 
 func Exact(words []string) Command {
 	quoted := make([]string, len(words))
 	for i, word := range words {
-		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		quoted[i] = hostscript.Quote(word)
 	}
 	return Command{"sh", "exec " + strings.Join(quoted, " ")}
 }
@@ -43,7 +43,7 @@ func (c Command) String() string {
 	if c.by == "login" {
 		return c.line
 	}
-	return "sh -c '" + strings.NewReplacer("'", `'\''`, `\`, `'\\'`).Replace(c.line) + "'"
+	return "sh -c " + hostscript.Quote(c.line)
 }
 
 // Run runs the command on the host with the given input, nil for none, and returns when
