@@ -223,13 +223,7 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 			if d.here != nil {
 				return d.here.open(ctx, node, d.Goal)
 			}
-			cfg := d.connection(node.Name, node.Target)
-			cfg.Note = note
-			host, err := d.hosts.Open(ctx, node.Name, cfg)
-			if err != nil {
-				return nil, err // not a *remote.Host that is nil
-			}
-			return host, nil
+			return d.openHost(ctx, node.Name, d.connection(node.Name, node.Target), note)
 		},
 		Refused: func(err error) bool { return errors.Is(err, remote.ErrHostKey) },
 		Vain:    remote.Vain,

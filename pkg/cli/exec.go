@@ -160,13 +160,7 @@ func (x *execution) config(node hive.Node) remote.Config {
 }
 
 func (x *execution) open(ctx context.Context, node hive.Node, note func(string)) (deploy.Host, error) {
-	cfg := x.config(node)
-	cfg.Note = note
-	host, err := x.hosts.Open(ctx, node.Name, cfg)
-	if err != nil {
-		return nil, err // not a *remote.Host that is nil
-	}
-	return host, nil
+	return x.openHost(ctx, node.Name, x.config(node), note)
 }
 
 // exec runs the command on one host.

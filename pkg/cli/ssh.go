@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
@@ -73,4 +75,14 @@ func (d *deployment) connection(node string, t *hive.Target) remote.Config {
 		SSHOptions: t.SSHOptions, SSHConfigFile: d.sshConfig.path,
 		Note: func(text string) { log.Info().Msg(text) }, Log: log,
 	}
+}
+
+// openHost connects to a node's host; what there is to note is told as the node's.
+func (d *deployment) openHost(ctx context.Context, node string, cfg remote.Config, note func(string)) (deploy.Host, error) {
+	cfg.Note = note
+	host, err := d.hosts.Open(ctx, node, cfg)
+	if err != nil {
+		return nil, err // not a *remote.Host that is nil
+	}
+	return host, nil
 }
