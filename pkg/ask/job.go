@@ -41,12 +41,8 @@ func (a *Asker) CanAttend() error {
 // job that is for, nobody else writes there. It fails like [Asker.Lend].
 func (a *Asker) Attend(ctx context.Context, j Job) error {
 	for begin := time.Now(); !stopped(j.Group); {
-		select {
-		case <-j.Ended:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(look):
+		if over, err := j.rest(ctx); over {
+			return err
 		}
 		if time.Since(begin) < visitAfter || !a.visited() {
 			continue
@@ -92,12 +88,8 @@ func (a *Asker) receive(ctx context.Context, j Job) error {
 	defer giveBack()
 	defer a.hold(ctx)()
 	for a.visited() {
-		select {
-		case <-j.Ended:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(look):
+		if over, err := j.rest(ctx); over {
+			return err
 		}
 	}
 	return nil
@@ -137,15 +129,23 @@ func (a *Asker) foreground(ctx context.Context, j Job, t *terminal) error {
 	}
 }
 
+// rest lets some time pass until the next look at the job, unless it is over.
+func (j Job) rest(ctx context.Context) (over bool, err error) {
+	select {
+	case <-j.Ended:
+		return true, nil
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	case <-time.After(look):
+		return false, nil
+	}
+}
+
 // awaitStop waits until the job is stopped, or over.
 func (j Job) awaitStop(ctx context.Context) (over bool, err error) {
 	for begin := time.Now(); ; {
-		select {
-		case <-j.Ended:
-			return true, nil
-		case <-ctx.Done():
-			return true, context.Cause(ctx)
-		case <-time.After(look):
+		if over, err := j.rest(ctx); over {
+			return true, err
 		}
 		// Who was just continued may not yet be seen to run.
 		if stopped(j.Group) && time.Since(begin) > 2*look {
