@@ -60,11 +60,11 @@ func (p *Passwords) For(hosts int) {
 	p.hosts = hosts
 }
 
-// alone reports whether there are no hosts but this one.
-func (p *Passwords) alone(h Host) bool {
+// alone reports whether there is one host only.
+func (p *Passwords) alone() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return h.Alone || p.hosts == 1
+	return p.hosts == 1
 }
 
 // note says once that the host gets a password which was not typed for it: it may be in
@@ -74,7 +74,7 @@ func (p *Passwords) note(h Host) {
 	before := p.noted[h.Node]
 	p.noted[h.Node] = true
 	p.mu.Unlock()
-	if !before && h.Note != nil && !p.alone(h) {
+	if !before && h.Note != nil && !p.alone() {
 		h.Note(h.Program + " asks for a password: giving it the shared one")
 	}
 }
@@ -102,7 +102,6 @@ type Host struct {
 	Node    string // as people know it
 	Login   string // user@address
 	Program string // that asks, as "sudo"
-	Alone   bool   // there are no others
 	Note    func(text string)
 }
 
@@ -238,7 +237,7 @@ func (p *Passwords) candidate(ctx context.Context, h Host) (secret.Secret, error
 		return *shared, nil
 	}
 	text := fmt.Sprintf("%s password for %s", h.Program, h.Login)
-	if !p.alone(h) {
+	if !p.alone() {
 		text += " (also tried on the other hosts)"
 	}
 	if again {

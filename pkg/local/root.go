@@ -67,7 +67,7 @@ func (h *Host) findPassword(ctx context.Context, cfg Config) error {
 	if u, err := user.Current(); err == nil {
 		me = u.Username
 	}
-	of := escalation.Host{Node: cfg.Node, Login: me + " on this machine", Program: h.program.Name(), Alone: true}
+	of := escalation.Host{Node: cfg.Node, Login: me + " on this machine", Program: h.program.Name()}
 	_, err = cfg.Passwords.Find(ctx, of, func(ctx context.Context, password secret.Secret) error {
 		h.password = &password
 		limited, cancel := context.WithTimeoutCause(ctx, passwordLimit, fmt.Errorf("no answer within %s", passwordLimit))
