@@ -35,31 +35,19 @@ func serveAnyUser(t *testing.T) (port string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tasks sync.WaitGroup
-	tasks.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			tasks.Go(func() {
-				defer conn.Close()
-				_, channels, requests, err := ssh.NewServerConn(conn, config)
-				if err != nil {
-					return
-				}
-				tasks.Go(func() { ssh.DiscardRequests(requests) })
-				for c := range channels {
-					if channel, requests, err := c.Accept(); err == nil {
-						tasks.Go(func() { session(channel, requests) })
-					}
-				}
-			})
+	accept(t, listener, func(conn net.Conn) {
+		_, channels, requests, err := ssh.NewServerConn(conn, config)
+		if err != nil {
+			return
 		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		tasks.Wait()
+		var tasks sync.WaitGroup
+		defer tasks.Wait()
+		tasks.Go(func() { ssh.DiscardRequests(requests) })
+		for c := range channels {
+			if channel, requests, err := c.Accept(); err == nil {
+				tasks.Go(func() { session(channel, requests) })
+			}
+		}
 	})
 	_, port, _ = net.SplitHostPort(listener.Addr().String())
 	return port

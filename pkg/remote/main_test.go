@@ -144,6 +144,28 @@ func freePort(t *testing.T) string {
 	return port
 }
 
+// accept has each connection served in a goroutine of its own, and closed afterwards. All
+// end with the test.
+func accept(t *testing.T, listener net.Listener, serve func(conn net.Conn)) {
+	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			tasks.Go(func() {
+				defer conn.Close()
+				serve(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		tasks.Wait()
+	})
+}
+
 // silent is a server that never says anything, and its port.
 func silent(t *testing.T) (net.Listener, string) {
 	t.Helper()

@@ -258,31 +258,22 @@ func (a *questioner) serve(t *testing.T) (port string) {
 		t.Fatal(err)
 	}
 	a.close = func() { listener.Close() }
-	var tasks sync.WaitGroup
-	tasks.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			tasks.Go(func() {
-				defer conn.Close()
-				if a.patience > 0 {
-					conn.SetDeadline(time.Now().Add(a.patience))
-				}
-				_, channels, requests, err := ssh.NewServerConn(conn, config)
-				if err != nil {
-					return
-				}
-				conn.SetDeadline(time.Time{})
-				tasks.Go(func() { ssh.DiscardRequests(requests) })
-				for c := range channels {
-					c.Reject(ssh.Prohibited, "")
-				}
-			})
+	accept(t, listener, func(conn net.Conn) {
+		if a.patience > 0 {
+			conn.SetDeadline(time.Now().Add(a.patience))
+		}
+		_, channels, requests, err := ssh.NewServerConn(conn, config)
+		if err != nil {
+			return
+		}
+		conn.SetDeadline(time.Time{})
+		var tasks sync.WaitGroup
+		defer tasks.Wait()
+		tasks.Go(func() { ssh.DiscardRequests(requests) })
+		for c := range channels {
+			c.Reject(ssh.Prohibited, "")
 		}
 	})
-	t.Cleanup(func() { listener.Close(); tasks.Wait() })
 	_, port, _ = net.SplitHostPort(listener.Addr().String())
 	return port
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -115,27 +114,13 @@ func serveAgent(t *testing.T, keys agent.Agent) (socket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tasks sync.WaitGroup
-	tasks.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			tasks.Go(func() {
-				defer conn.Close()
-				if keys == nil {
-					io.Copy(io.Discard, conn)
-					return
-				}
-				agent.ServeAgent(keys, conn)
-			})
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	accept(t, listener, func(conn net.Conn) {
+		if keys == nil {
+			io.Copy(io.Discard, conn)
+			return
 		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		tasks.Wait()
-		os.RemoveAll(dir)
+		agent.ServeAgent(keys, conn)
 	})
 	return socket
 }
