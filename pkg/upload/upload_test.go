@@ -187,6 +187,31 @@ func TestAWrongOwnerAloneIsMendedInPlaceWhereOnlyRootCanWrite(t *testing.T) {
 	}
 }
 
+// A key that gets another owner is meanwhile open to nobody whom not both the old and the
+// new mode let in.
+func TestAKeyChangesItsOwnerUnderWhatBothModesAllow(t *testing.T) {
+	fresh(t)
+	mustUpload(t, local{}, item("a", "1"))
+	if err := errors.Join(os.Chmod("/run/keys/a", 0o644), os.Chown("/run/keys/a", 0, 7)); err != nil {
+		t.Fatal(err)
+	}
+	chown, err := exec.LookPath("chown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	watching := "#!/bin/sh\nfor file; do [ ! -f \"$file\" ] || stat -c %a -- \"$file\" >>" + dir + "/seen; done\nexec " + chown + " \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "chown"), []byte(watching), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	mustUpload(t, local{}, item("a", "1"))
+	onHost(t, "/run/keys/a", "1", 0, 0, 0o600)
+	if seen, err := os.ReadFile(filepath.Join(dir, "seen")); err != nil || string(seen) != "600\n" {
+		t.Errorf("its modes while chown ran: %q, %v", seen, err)
+	}
+}
+
 // What a host must refuse, and what the error must name.
 func TestObstaclesStopTheUploadBeforeAnythingChanges(t *testing.T) {
 	plant := func(command string) func(t *testing.T) {
