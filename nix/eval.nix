@@ -111,6 +111,21 @@ let
     "specialArgs"
   ];
 
+  # Of a hive, what stands beside its nodes elsewhere, and is no node by the looks.
+  stray =
+    name: value:
+    let
+      set = isAttrs value && !(value ? __functor);
+      isNixpkgs = isFunction value && (builtins.functionArgs value) ? overlays || set && (value ? legacyPackages || value ? stdenv && value ? lib);
+      kinds = filter (kind: match "(aws|azure|cloudwatch|commandOutput|datadog|digitalOcean|ebs|ec2|efs|elastic|gce|gse|hetzner|iam|libvirt|machines|output|packet|rds|route53|s3|sns|sqs|ssh|vpc).*" kind != null) (attrNames value);
+    in
+    if elem name [ "nixpkgs" "pkgs" ] && isNixpkgs then
+      "is a nixpkgs, and no node: it belongs to meta.nixpkgs"
+    else if name == "resources" && set && value != { } && kinds == attrNames value then
+      "are what NixOps makes for a network, and no node: nothing here does, so leave them out"
+    else
+      null;
+
   # The modules that are sets, of a module and all that it imports.
   plainModules =
     module:
@@ -318,9 +333,19 @@ let
         name:
         let
           set = builtins.concatMap attrNames (plainModules [ (raw.defaults or { }) raw.${name} ]);
-          wrong = filter (word: elem word set && !(unchecked.${name}.options ? ${word})) mistaken;
+          unknown = word: elem word set && !(unchecked.${name}.options ? ${word});
+          wrong = filter unknown mistaken;
+          own = builtins.concatMap attrNames (plainModules raw.${name});
+          grouped =
+            elem name [ "hosts" "machines" "nodes" "servers" ]
+            && own != [ ]
+            && all (word: !elem word moduleWords && unknown word) own;
         in
-        if wrong == [ ] then
+        if stray name raw.${name} != null then
+          throw "colmena-go: ${name} in the hive ${stray name raw.${name}}"
+        else if grouped then
+          throw "colmena-go: ${name} in the hive is taken for a node, but ${builtins.head own} in it is no option: nodes stand beside meta, not in a set of their own"
+        else if wrong == [ ] then
           evalNode name [ ]
         else
           throw "colmena-go: The option `${builtins.head wrong}' does not exist, in ${name} in the hive or what it imports";

@@ -33,6 +33,7 @@ let
     concatMap
     elem
     filter
+    isAttrs
     listToAttrs
     map
     mapAttrs
@@ -101,7 +102,7 @@ let
 
   # `path` is not returned, but setting it is an error that shall be seen.
   keyData =
-    later: name: key:
+    later: definitions: name: key:
     builtins.seq key.path {
       inherit (key)
         name
@@ -133,9 +134,40 @@ let
         {
           textLeftOut = true;
           # Where the system is evaluated, its assertions look as well.
-          noText = later && toplevel && hive.checksKeys or false && key.text == null;
+          noText = (later && toplevel && hive.checksKeys or false || !mayHaveText definitions name) && key.text == null;
+          textToo =
+            !toplevel
+            && (key.keyFile != null || key.keyCommand != null)
+            && definesText definitions name
+            && key.text != null;
         }
     );
+
+  # What the definitions of a node's keys tell of the text of one, which itself is not
+  # evaluated: it may be a file that is elsewhere.
+  mayHaveText =
+    definitions: name: any (set: set == null || set ? text) (setsOf definitions name);
+  definesText =
+    definitions: name: any (set: set != null && set ? text) (setsOf definitions name);
+  setsOf =
+    definitions: name:
+    if definitions == null then
+      [ null ]
+    else
+      concatMap (def: if def ? ${name} then plainly def.${name} else [ ]) definitions;
+
+  # The sets that a definition consists of, whatever its conditions; null for what is
+  # none by the looks.
+  plainly =
+    def:
+    if !isAttrs def || def ? __functor || def ? imports || def ? config then
+      [ null ]
+    else if def._type or null == "merge" then
+      concatMap plainly def.contents
+    else if def ? _type && def ? content then
+      plainly def.content
+    else
+      [ def ];
 
   # What has to be built before a text can be used: DRV!OUTPUT.
   buildsOf =
@@ -170,7 +202,7 @@ let
   nodeData =
     later: name:
     let
-      inherit (nodeOf name) config;
+      inherit (nodeOf name) config options;
     in
     {
       inherit name;
@@ -187,7 +219,7 @@ let
             replaceUnknownProfiles
             ;
           allowLocalDeployment = d.allowLocalDeployment or false;
-          keys = mapAttrs (keyData later) d.keys;
+          keys = mapAttrs (keyData later (options.deployment.keys.definitions or null)) d.keys;
         };
       toplevel =
         if toplevel then

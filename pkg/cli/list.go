@@ -16,7 +16,7 @@ func listCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "list",
 		Usage:        "check the deployment options and show the nodes with their targets and tags",
-		Description:  "Texts of keys are not evaluated: a key without any source, or with a text beside its keyFile or keyCommand, is only found by upload-keys and build.",
+		Description:  "Texts of keys are not evaluated, so what is wrong with one is only found by upload-keys and build.",
 		Flags:        append(selectionFlags(), jsonFlag("the nodes")),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -45,21 +46,42 @@ func (u *Untried) Consequence() bool { return true }
 // Is makes errors.Is(err, nixeval.ErrEval) true.
 func (u *Untried) Is(target error) bool { return target == nixeval.ErrEval }
 
-// alike is the error of a node, or an [*Alike] where that of another node differs
-// in nothing but the node's name.
+// alike is the error of a node, or an [*Alike] where that of another node has the same
+// words, or words that differ in nothing but the node's name.
 func (e *Evaluation) alike(node Node) error {
-	words := withoutName(node)
-	for _, other := range e.failures {
-		if withoutName(other) == words {
-			return &Alike{Other: other.Name, Err: node.Err}
+	words := wordsOf(node)
+	for _, text := range words {
+		if other, told := e.reasons[text]; told {
+			return &Alike{Other: other, Err: node.Err}
 		}
+	}
+	for _, text := range words {
+		e.reasons[text] = node.Name
 	}
 	return node.Err
 }
 
-func withoutName(node Node) string {
-	return hive.WithoutName(node.Err.Error(), node.Name, "\x00")
+// wordsOf is the error of a node without the name where that says whose it is, and
+// without the name wherever it stands, as in what shared modules make of it.
+func wordsOf(node Node) [2]string {
+	text := strings.ReplaceAll(node.Err.Error(), fmt.Sprintf("node %q", node.Name), "node \x00")
+	var b strings.Builder
+	at := 0
+	for _, own := range ofOneNode.FindAllStringIndex(text, -1) {
+		b.WriteString(hive.WithoutName(text[at:own[0]], node.Name, "\x00"))
+		if value := text[own[0]:own[1]]; value == fmt.Sprintf("%q", node.Name) {
+			b.WriteString("\x00")
+		} else {
+			b.WriteString(value)
+		}
+		at = own[1]
+	}
+	return [2]string{"=" + text, "~" + b.String() + hive.WithoutName(text[at:], node.Name, "\x00")}
 }
+
+// ofOneNode is what is written for one node, and so has to be mended there: a value in
+// quotes, unless it is the name alone, and a file.
+var ofOneNode = regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"|[^\s'"` + "`" + `]*/[^\s'"` + "`" + `]*`)
 
 // tried is how many of so many nodes fail alike before the others are not tried.
 func tried(nodes int) int { return max(3, bits.Len(uint(nodes))-2) }

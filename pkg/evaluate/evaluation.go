@@ -50,7 +50,8 @@ type Evaluation struct {
 	pending   []Node   // done, and not yet taken
 	told      map[string]bool
 	failures  []Node
-	sound     bool // Nix has evaluated a node
+	reasons   map[string]string // the node that failed first, by its words: see wordsOf
+	sound     bool              // Nix has evaluated a node
 	costs     costs
 	share     int64 // of memory, for one process; 0 is unlimited
 	crowded   bool  // a process had to make room for one that evaluates texts
@@ -63,7 +64,7 @@ func Start(ctx context.Context, evaluator Evaluator, request nixeval.Request, li
 	e := &Evaluation{
 		evaluator: evaluator, request: request, limits: limits.found(), announced: announced, log: log,
 		head: make(chan struct{}), nodes: make(chan Node),
-		processes: map[int]*process{}, messages: make(chan message), told: map[string]bool{},
+		processes: map[int]*process{}, messages: make(chan message), told: map[string]bool{}, reasons: map[string]string{},
 	}
 	e.request.Announce = announced != nil
 	e.schedule = newSchedule(e.limits.Workers, e.limits.PerNodes)

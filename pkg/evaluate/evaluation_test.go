@@ -321,6 +321,45 @@ func TestNodesThatFailForReasonsOfTheirOwnAreToldApart(t *testing.T) {
 	}
 }
 
+// A mistake that is to be mended in one place is told once, and one that each node has for
+// itself is told of each, however alike they read.
+func TestWhichMistakesAreOne(t *testing.T) {
+	is := func(text string) func(string) error {
+		return func(node string) error {
+			return &nixeval.EvalError{Node: node, Message: strings.ReplaceAll(text, "NODE", node)}
+		}
+	}
+	for what, one := range map[string]struct {
+		err  func(node string) error
+		same bool
+	}{
+		"words without a name":     {is("the defaults are broken"), true},
+		"a shared module's":        {is("no disk is known for NODE"), true},
+		"a name that is missing":   {is("attribute 'NODE' missing at /hive/lib.nix:3:5"), true},
+		"the name of one of them":  {is("attribute 'web' missing at /hive/lib.nix:3:5"), true},
+		"a name like a word":       {is("web is no host"), true},
+		"the hive's own":           {is("The option `services.x' does not exist. Definition values:\n- In `NODE in the hive': true"), true},
+		"a file for each":          {is("undefined variable 'x' at /hive/hosts/NODE.nix:3:5"), false},
+		"a folder for each":        {is("undefined variable 'x' at /hive/NODE/default.nix:3:5"), false},
+		"a value with the name":    {problem("is \"NODE:22\": set targetPort = 22"), false},
+		"a value that is the name": {problem("is \"NODE\""), true},
+	} {
+		e := &Evaluation{reasons: map[string]string{}}
+		first := e.alike(Node{Node: hive.Node{Name: "web"}, Err: one.err("web")})
+		second := e.alike(Node{Node: hive.Node{Name: "db"}, Err: one.err("db")})
+		var alike *Alike
+		if errors.As(first, &alike) || errors.As(second, &alike) != one.same {
+			t.Errorf("%s: %v, then %#v", what, first, second)
+		}
+	}
+}
+
+func problem(text string) func(string) error {
+	return func(node string) error {
+		return &hive.Problem{Node: node, Option: "targetHost", Text: strings.ReplaceAll(text, "NODE", node)}
+	}
+}
+
 // silent ends well without a word of its last node.
 type silent struct{ double }
 

@@ -1,7 +1,9 @@
 package evaluate
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,9 +16,10 @@ import (
 
 func TestWhereMemoryRunsShortOneProcessIsEndedAtATime(t *testing.T) {
 	var ended []int
+	idle := idle(t)
 	e := &Evaluation{limits: Limits{Memory: 1}, schedule: newSchedule(3, 1), processes: map[int]*process{}, log: zerolog.Nop()}
 	for id := range 3 {
-		e.processes[id] = &process{id: id, pid: os.Getpid(), any: true, end: func(error) { ended = append(ended, id) }}
+		e.processes[id] = &process{id: id, pid: idle, any: true, end: func(error) { ended = append(ended, id) }}
 	}
 	e.watch()
 	e.watch() // it is not gone yet
@@ -64,8 +67,15 @@ func idle(t *testing.T) (pid int) {
 	t.Helper()
 	cmd := exec.Command("cat")
 	input, err := cmd.StdinPipe() // which ends with us, if we are killed
-	if err == nil {
+	output, err2 := cmd.StdoutPipe()
+	if err = errors.Join(err, err2); err == nil {
 		err = cmd.Start()
+	}
+	if err == nil { // until it is loaded, it takes more and more
+		_, err = io.WriteString(input, ".")
+	}
+	if err == nil {
+		_, err = output.Read(make([]byte, 1))
 	}
 	if err != nil {
 		t.Fatal(err)

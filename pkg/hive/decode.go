@@ -70,6 +70,8 @@ type keyInEval struct {
 	Name        string   `json:"name"`
 	Text        *rawText `json:"text"`
 	TextLeftOut bool     `json:"textLeftOut"` // the evaluation was not asked for texts
+	NoText      bool     `json:"noText"`      // of one left out: there is none
+	TextToo     bool     `json:"textToo"`     // of one left out: there is one
 	TextLater   bool     `json:"textLater"`   // there is one, which another evaluation has
 	KeyFile     *string  `json:"keyFile"`
 	KeyCommand  []string `json:"keyCommand"`

@@ -157,10 +157,11 @@ func (v *validator) permissions(text string) uint32 {
 }
 
 // source checks that the content comes from one place. Without texts, which
-// only commands that upload ask for, a key that shows no source may have one.
+// only commands that upload ask for, a key that shows no source may have one,
+// unless the hive tells that it has none.
 func (v *validator) source(in keyInEval) {
 	var set []string
-	if in.Text != nil || in.TextLater {
+	if in.Text != nil || in.TextLater || in.TextToo {
 		set = append(set, "text")
 	}
 	if in.KeyFile != nil {
@@ -172,7 +173,7 @@ func (v *validator) source(in keyInEval) {
 	switch {
 	case len(set) > 1:
 		v.add(strings.Join(set, ", "), "are set together: exactly one of text, keyFile and keyCommand must be")
-	case len(set) == 0 && !in.TextLeftOut:
+	case len(set) == 0 && (in.NoText || !in.TextLeftOut):
 		v.add("text, keyFile, keyCommand", "are all unset: exactly one of them must be set")
 	case in.KeyFile != nil && !path.IsAbs(*in.KeyFile):
 		v.add("keyFile", "is %s: it must be an absolute path", shown(*in.KeyFile))

@@ -67,7 +67,7 @@ func (e *Evaluator) flake(ctx context.Context, part Part, hooks Hooks) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %s has none of the outputs colmenaHive, colmena and nixosConfigurations", ErrNoOutput, e.source)
+	return e.noHive(ctx)
 }
 
 // inOutput evaluates a part of one output, and remembers it once that turns out to

@@ -78,7 +78,7 @@ func (q *question) ask(ctx context.Context, hive string) (value []byte, err erro
 		return err
 	})
 	if err == nil && len(value) == 0 {
-		return nil, fmt.Errorf("%w: %s has none of the outputs colmenaHive, colmena and nixosConfigurations", ErrNoOutput, e.source)
+		return nil, e.noHive(ctx)
 	}
 	return value, err
 }
