@@ -28,23 +28,42 @@ const lacksLimit = 2 * time.Minute
 // the host keeps the roots from its garbage collector, as soon as they are there and
 // with all that they need, until [Release] or a reboot.
 func Lacks(ctx context.Context, host hostscript.Runner, roots, paths []string) ([]string, error) {
+	there := storeThere{script: keepScript, input: hostscript.List(append([]string{"keep"}, roots...)...), room: mostAround + sizes(paths)}
+	var invalid map[string]bool
+	err := there.ask(ctx, host, func(s *serving) (err error) {
+		invalid, err = s.invalid(paths)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking the host's store what it lacks: %w", err)
+	}
+	return slices.Sorted(maps.Keys(invalid)), nil
+}
+
+// storeThere is how a host is asked to serve its store.
+type storeThere struct {
+	script, input []byte // input is the script's
+	room          int    // bytes that the answers may have in all
+}
+
+// ask asks a host's store. An error of the question's tells what the host said, too.
+func (t storeThere) ask(ctx context.Context, host hostscript.Runner, question func(*serving) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, lacksLimit, fmt.Errorf("no answer within %s", lacksLimit))
 	defer cancel()
 	questions := newInbox(math.MaxInt) // of ours
-	answers := newInbox(mostAround + sizes(paths))
+	answers := newInbox(t.room)
 	said := &lastWords{}
 	ended := make(chan error, 1)
 	go func() {
 		defer crash.Guard()
 		err := hostscript.Run(ctx, host, hostscript.Call{
-			Script: keepScript, Stdin: io.MultiReader(bytes.NewReader(hostscript.List(append([]string{"keep"}, roots...)...)), questions),
+			Script: t.script, Stdin: io.MultiReader(bytes.NewReader(t.input), questions),
 			Stdout: answers, Stderr: &nix.LineWriter{Emit: said.hear, Most: mostOfWord},
 		})
 		answers.close(io.ErrUnexpectedEOF)
 		ended <- err
 	}()
-	s := &serving{in: questions, out: bufio.NewReader(answers)}
-	invalid, err := s.invalid(paths)
+	err := question(&serving{in: questions, out: bufio.NewReader(answers)})
 	questions.close(io.EOF)         // it ends then
 	answers.close(io.ErrClosedPipe) // it is heard no more
 	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
@@ -52,9 +71,9 @@ func Lacks(ctx context.Context, host hostscript.Runner, roots, paths []string) (
 		err = end // why it did not answer
 	}
 	if err != nil {
-		return nil, fmt.Errorf("asking the host's store what it lacks: %w%s", err, said)
+		return fmt.Errorf("%w%s", err, said)
 	}
-	return slices.Sorted(maps.Keys(invalid)), nil
+	return nil
 }
 
 // mostAround is how many bytes may come besides the paths.

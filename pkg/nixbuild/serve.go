@@ -26,6 +26,7 @@ const (
 	serveVersion    = 0x200
 	serveValidPaths = 1
 	servePathInfos  = 2
+	serveClosure    = 7
 	longestPath     = 4096
 	mostReferences  = 1 << 20
 )
@@ -80,6 +81,24 @@ func (s *serving) infos(paths []string) (map[string]pathInfo, error) {
 		infos[path] = info
 	}
 	return infos, errors.New("nix-store --serve tells of more paths than it was asked about")
+}
+
+// closure asks what valid paths need, themselves among it.
+func (s *serving) closure(paths []string) ([]string, error) {
+	w := s.question()
+	writeNumbers(w, serveClosure, 0) // 0: without what made them
+	writeTexts(w, paths)
+	if err := s.send(w); err != nil {
+		return nil, err
+	}
+	var closure []string
+	count, err := s.number(mostReferences)
+	for ; count > 0 && err == nil; count-- {
+		var path string
+		path, err = s.text()
+		closure = append(closure, path)
+	}
+	return closure, err
 }
 
 func (s *serving) info() (info pathInfo, err error) {

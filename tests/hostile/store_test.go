@@ -121,6 +121,57 @@ func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
 	})
 }
 
+// words are texts as a store says them.
+func words(texts ...string) (bytes []byte) {
+	bytes = numbers(uint64(len(texts)))
+	for _, text := range texts {
+		bytes = append(append(bytes, numbers(uint64(len(text)))...), text...)
+		bytes = append(bytes, make([]byte, -len(text)&7)...)
+	}
+	return bytes
+}
+
+func TestAHostThatLiesOfItsClosureFailsAlone(t *testing.T) {
+	greeting := numbers(0x5452eecb, 0x205)
+	top, other := "/nix/store/"+strings.Repeat("0", 32)+"-nixos-system-a-25.05", "/nix/store/"+strings.Repeat("1", 32)+"-b-1"
+	valid := slices.Concat(greeting, words(top))
+	for name, c := range map[string]struct {
+		harm func(s *session)
+		says string
+	}{
+		"paths without end":      {func(s *session) { s.Write(append(valid, numbers(1<<60)...)) }, "makes sense"},
+		"very many paths":        {func(s *session) { s.Write(append(valid, numbers(1<<20)...)); pour(s, "x") }, "makes sense"},
+		"a path with an escape":  {func(s *session) { s.Write(append(valid, words(top, "/nix/store/\x1b[2J\n")...)) }, "no path of its store"},
+		"a path of another tree": {func(s *session) { s.Write(append(valid, words(top, strings.Replace(other, "/nix", "/etc", 1))...)) }, "no path of its store"},
+		"all but itself":         {func(s *session) { s.Write(slices.Concat(valid, words(other), numbers(0))) }, "not to need itself"},
+		"an info without end":    {func(s *session) { s.Write(slices.Concat(valid, words(top))); s.Write(numbers(1 << 40)) }, "makes sense"},
+		"an end":                 {func(s *session) { s.Write(greeting) }, "status 1"},
+		"nothing":                {func(s *session) { <-s.ended }, "enough"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := dialled(t, proven(c.harm))
+			limit := 20 * time.Second
+			if c.says == "enough" {
+				limit = 200 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errors.New("enough"))
+			defer cancel()
+			bounded(t, c.says, func() error {
+				_, err := nixbuild.LookThere(ctx, host, nixbuild.Look{Closures: []string{top}})
+				if err != nil && strings.ContainsAny(err.Error(), "\x1b\x00") {
+					t.Errorf("%q", err)
+				}
+				return err
+			})
+		})
+	}
+	// Who says that nothing is there is believed: there is nothing to compare.
+	host := dialled(t, proven(func(s *session) { s.Write(append(greeting, numbers(0)...)) }))
+	if found, err := nixbuild.LookThere(t.Context(), host, nixbuild.Look{Closures: []string{top}}); err != nil || len(found.Closures) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
 func TestAHostThatBuildsAndLiesFailsAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		harm func(s *session)

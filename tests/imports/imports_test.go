@@ -43,9 +43,11 @@ var allowed = map[string][]string{
 	"pkg/shell":      {"pkg/crash", "pkg/hostscript"},
 	"pkg/upload":     {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret"},
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
+	"pkg/closure":    {},
+	"pkg/status":     {"pkg/closure", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan"},
-	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshconfig"},
+	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshconfig", "pkg/status"},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }

@@ -1,0 +1,103 @@
+package nixbuild
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+)
+
+//go:embed look.sh
+var lookScript []byte
+
+// Look is a question to a host's store that changes nothing there: nothing is sent, and
+// nothing is kept from its garbage collector.
+type Look struct {
+	Closures []string // paths: what does each need?
+	Wanted   []string // paths: which of them are not there?
+}
+
+// Looked is the answer to a [Look].
+type Looked struct {
+	Closures map[string]map[string]int64 // of each path that is there: all that it needs, with the size in bytes
+	Lacks    []string                    // those of Wanted, sorted
+}
+
+// How much a host may tell: the largest systems need some ten thousand paths, of which
+// each takes about a kilobyte.
+const (
+	mostInClosure = 200_000
+	mostOfClosure = 64 << 20 // bytes
+)
+
+// storePathName: what Nix allows in the last part of a store path.
+var storePathName = regexp.MustCompile(`^[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}$`)
+
+// LookThere asks a host's store. What it says is bounded, and no path in it is anything
+// but one of that store.
+func LookThere(ctx context.Context, host hostscript.Runner, look Look) (Looked, error) {
+	there := storeThere{script: lookScript, room: mostAround + sizes(look.Wanted) + len(look.Closures)*mostOfClosure}
+	found := Looked{Closures: map[string]map[string]int64{}}
+	err := there.ask(ctx, host, func(s *serving) error {
+		if len(look.Wanted) > 0 {
+			lacks, err := s.invalid(look.Wanted)
+			if err != nil {
+				return err
+			}
+			found.Lacks = slices.Sorted(maps.Keys(lacks))
+		}
+		for _, top := range look.Closures {
+			sizes, err := s.sizes(top)
+			if err != nil {
+				return err
+			}
+			if sizes != nil {
+				found.Closures[top] = sizes
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Looked{}, fmt.Errorf("asking the host's store what its system needs: %w", err)
+	}
+	return found, nil
+}
+
+// sizes is what a path needs, with the sizes; nil if it is not there.
+func (s *serving) sizes(top string) (map[string]int64, error) {
+	if invalid, err := s.invalid([]string{top}); err != nil || invalid[top] {
+		return nil, err
+	}
+	paths, err := s.closure([]string{top})
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) > mostInClosure {
+		return nil, fmt.Errorf("%s is said to need %d paths, where at most %d make sense", top, len(paths), mostInClosure)
+	}
+	for _, p := range paths {
+		if path.Dir(p) != path.Dir(top) || !storePathName.MatchString(path.Base(p)) {
+			return nil, fmt.Errorf("%q is no path of its store", hostscript.Said(p, mostShown))
+		}
+	}
+	infos, err := s.infos(paths)
+	if err != nil {
+		return nil, err
+	}
+	sizes := make(map[string]int64, len(paths))
+	for _, p := range paths {
+		sizes[p] = infos[p].size
+	}
+	if _, itself := sizes[top]; !itself {
+		return nil, fmt.Errorf("%s is said not to need itself", top)
+	}
+	return sizes, nil
+}
+
+// mostShown of a host's text stands in an error, in bytes.
+const mostShown = 300

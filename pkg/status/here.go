@@ -1,0 +1,49 @@
+package status
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/colmena-go/colmena-go/pkg/closure"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
+)
+
+// Here is a system of this machine's store, without what it needs: as a host would tell
+// it. Where the store is elsewhere than its paths say, no more than the path is known.
+func Here(toplevel string) closure.System {
+	system := closure.System{Path: toplevel}
+	if _, err := os.Stat(toplevel); err != nil {
+		return system
+	}
+	system.Version = firstLine(filepath.Join(toplevel, "nixos-version"), mostOfWord)
+	system.Boot = map[string]string{}
+	for _, part := range closure.BootParts {
+		file := filepath.Join(toplevel, part)
+		if part == "kernel-params" {
+			system.Boot[part] = firstLine(file, mostOfParams)
+			continue
+		}
+		if end, err := filepath.EvalSymlinks(file); err == nil {
+			system.Boot[part] = end
+		}
+	}
+	return system
+}
+
+// firstLine is that of a file, as [parse] would have it; "" where there is none.
+func firstLine(file string, most int) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	// What goes beyond is no line that matters.
+	line, err := bufio.NewReader(io.LimitReader(f, mostAround)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return ""
+	}
+	return hostscript.Said(line, most)
+}
