@@ -26,6 +26,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/secret"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
@@ -40,7 +41,7 @@ type deployment struct {
 	jobs                         string // Nix's max-jobs, "" for what it has
 
 	passwords   *escalation.Passwords // of sudo
-	credentials *remote.Credentials   // of SSH
+	credentials *sshauth.Credentials  // of SSH
 
 	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it

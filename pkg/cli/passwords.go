@@ -8,7 +8,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
-	"github.com/colmena-go/colmena-go/pkg/remote"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
 
 func passwordFlags() []cli.Flag {
@@ -21,7 +21,7 @@ func passwordFlags() []cli.Flag {
 // newPasswords are those for sudo; what the flags ask for is had at once.
 func (d *deployment) newPasswords(c *cli.Context) error {
 	d.passwords = escalation.NewPasswords(asker(c.App))
-	d.credentials = remote.NewCredentials(asker(c.App))
+	d.credentials = sshauth.NewCredentials(asker(c.App))
 	if d.here != nil {
 		d.here.passwords = d.passwords
 	}

@@ -210,15 +210,3 @@ func TestAnAgentThatIsGoneIsNamed(t *testing.T) {
 		}
 	}
 }
-
-func TestKeyFilesThatDoNotExistAreNamed(t *testing.T) {
-	for want, paths := range map[string][]string{
-		"the key file /no/a does not exist":         {"/no/a"},
-		"none of the key files /no/a, /no/b exists": {"/no/a", "/no/b"},
-	} {
-		ids := &identities{}
-		if ids.readFiles(paths, nil); ids.String() != want {
-			t.Errorf("tried %q, want %q", ids, want)
-		}
-	}
-}

@@ -20,7 +20,7 @@ const confirmTries = 3
 // one: there is somebody, and StrictHostKeyChecking ask was written down. As ssh -G
 // says ask where nothing is, it is asked what it says where that has another default.
 func (h *hostKeys) mustConfirm() (bool, error) {
-	if !h.Ask || !sshconfig.Installed() || h.ids == nil || h.ids.cannotAsk != nil {
+	if !h.Ask || !sshconfig.Installed() || h.asker == nil || h.asker.CannotAsk() != nil {
 		return false, nil
 	}
 	dir, remove, err := scratch.Dir()
@@ -43,11 +43,10 @@ func (h *hostKeys) mustConfirm() (bool, error) {
 // confirm asks whether a key is that of the host: as ssh does, the answer is yes, no
 // or the fingerprint that the key should have.
 func (h *hostKeys) confirm(key ssh.PublicKey) error {
-	defer h.ids.pause()()
 	fingerprint := ssh.FingerprintSHA256(key)
 	text := fmt.Sprintf("%s is not known. Its key is %s %s. Is that right (yes, no, or the fingerprint)?", h.host, key.Type(), fingerprint)
 	for range confirmTries {
-		answer, err := h.ids.credentials.asker.Ask(h.ctx, ask.Question{Who: h.ids.node, Text: text, Echo: true})
+		answer, err := h.asker.Ask(ask.Question{Text: text, Echo: true})
 		if err != nil {
 			return fmt.Errorf("%w: whether the key of %s is right (%s): %w", ErrHostKey, h.HostName, fingerprint, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
 
 // address is where a host's sshd is said to listen.
@@ -40,7 +41,7 @@ var attemptWait = time.Second
 type dialing struct {
 	cfg  Config
 	s    settings
-	ids  *identities
+	with *sshauth.Login
 	keys *hostKeys
 	to   *ssh.ClientConfig
 }
@@ -102,23 +103,22 @@ func (d *dialing) once(ctx context.Context) (*ssh.Client, *listening, error) {
 		limit -= time.Since(begin)
 	}
 	conn := &listening{Conn: raw}
-	client, err := handshake(ctx, conn, address(d.s), d.to, d.ids, limit)
+	client, err := handshake(ctx, conn, address(d.s), d.to, d.with, limit)
 	var missing *ssh.AlgorithmNegotiationError
 	if foreign := d.keys.noCommonKey(err); foreign != nil {
 		err = foreign
 	} else if errors.As(err, &missing) {
 		err = &needsOpenSSH{missing.What + " of a kind that we lack", &unreached{placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), withoutGo(err), err}}
 	} else if err != nil {
-		err = d.said(raw, explainHandshake(ctx, err, d.s, placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), d.ids))
+		err = d.said(raw, explainHandshake(ctx, err, d.s, placeOf(d.cfg, d.s, ipOf(raw.RemoteAddr())), d.with))
 	}
 	if errors.Is(err, ErrAuth) {
-		d.ids.methods.judged(false)
-		if why := loginByOpenSSH(d.s, d.ids.wanted); why != "" {
+		if why := loginByOpenSSH(d.s, d.with.Refused()); why != "" {
 			err = &needsOpenSSH{why, err}
 		}
 	}
 	if err != nil {
-		d.ids.methods.forget()
+		d.with.Forget()
 	}
 	return client, conn, err
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/knownhosts"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
@@ -27,10 +28,10 @@ type hostKeys struct {
 	revoked  []knownhosts.Entry // by RevokedHostKeys
 	note     func(string)
 	query    sshconfig.Query
-	ids      *identities // who may be asked; nil: nobody
-	accepted []byte      // the key of this connection, which is shown again at each key exchange
-	met      *met        // in this run; nil: nobody
-	target   string      // as what the host is met
+	asker    *sshauth.Login // through whom people are asked; nil: nobody is
+	accepted []byte         // the key of this connection, which is shown again at each key exchange
+	met      *met           // in this run; nil: nobody
+	target   string         // as what the host is met
 }
 
 // newHostKeys reads what is known of the host.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/tests/lacking"
 )
 
@@ -56,7 +57,7 @@ func TestSSHConfigMayKnowAnAddressInBrackets(t *testing.T) {
 func TestSSHFindsTheAddressesThatAreLearnt(t *testing.T) {
 	dir := t.TempDir()
 	keygen(t, dir+"/host", "-t", "ed25519")
-	key := readPublic(dir + "/host.pub")
+	key := sshauth.PublicKey(dir + "/host.pub")
 	for _, hash := range []bool{false, true} {
 		file := fmt.Sprintf("%s/known_hosts_%t", dir, hash)
 		learnt := 0

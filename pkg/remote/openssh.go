@@ -18,6 +18,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/scratch"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
 
 // needsOpenSSH is a host that only the ssh program can connect to.
@@ -39,7 +40,7 @@ func (e *needsOpenSSH) Unwrap() error { return e.cause }
 // can do; "" if there is nothing.
 func loginByOpenSSH(s settings, wanted []string) string {
 	securityKey := func(path string) bool {
-		key := readPublic(path + ".pub")
+		key := sshauth.PublicKey(path + ".pub")
 		return key != nil && strings.HasPrefix(key.Type(), "sk-")
 	}
 	switch {

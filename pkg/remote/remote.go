@@ -12,11 +12,11 @@ import (
 
 	"github.com/melbahja/goph"
 	"github.com/rs/zerolog"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/secret"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
@@ -26,10 +26,8 @@ var (
 	ErrUnreachable = errors.New("cannot reach the host")
 	// ErrHostKey: the host's key is not one we may trust.
 	ErrHostKey = errors.New("host key refused")
-	// ErrAuth: the host accepted nothing that we have or were told, or wants more than one of it.
-	ErrAuth = errors.New("the host refused the login")
-	// ErrAgent: the agent does not answer: it may wait for a touch or a confirmation.
-	ErrAgent = errors.New("the agent does not answer in time")
+	// ErrAuth and ErrAgent are those of package sshauth.
+	ErrAuth, ErrAgent = sshauth.ErrAuth, sshauth.ErrAgent
 	// ErrEscalation: the host does not make our user root without asking.
 	ErrEscalation = errors.New("cannot become root on the host")
 	// ErrConnectionLost: the connection ended or fell silent while in use.
@@ -44,7 +42,7 @@ type Config struct {
 	Node          string                // as people know the host; "": Host
 	Escalate      []string              // put before every command when the user is not root; nil: root is not needed
 	Passwords     *escalation.Passwords // for what Escalate asks; nil: it must not ask
-	Credentials   *Credentials          // what people tell and do to let us in; nil: nobody is asked
+	Credentials   *sshauth.Credentials  // what people tell and do to let us in; nil: nobody is asked
 	SSHOptions    []string              // further options of ssh's command line, see sshconfig.Arguments
 	SSHConfigFile string                // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
@@ -209,97 +207,24 @@ func connectNatively(ctx context.Context, cfg Config, s settings, waited *bool) 
 	if err != nil {
 		return nil, err
 	}
-	ids, err := gather(ctx, cfg, s)
-	defer func() { *waited = ids.waited; ids.close() }()
+	who := sshauth.Who{Node: cfg.known(), Account: login(s), Credentials: cfg.Credentials, Say: cfg.Note, AgentLimit: agentLimit}
+	shown, err := sshauth.Gather(ctx, who, s)
+	defer func() { *waited = shown.Waited(); shown.Close() }()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	keys.query, keys.ids, keys.met, keys.target = cfg.query(), ids, cfg.met, cfg.target()
-	cfg.Log.Debug().Str("address", address(s)).Str("user", s.User).Strs("identities", ids.tried).Msg("connecting")
-	d := &dialing{cfg, s, ids, keys, clientConfig(s, ids, keys, offered)}
-	ids.waited = false // by the host
+	keys.query, keys.asker, keys.met, keys.target = cfg.query(), shown, cfg.met, cfg.target()
+	cfg.Log.Debug().Str("address", address(s)).Str("user", s.User).Strs("identities", shown.Tried()).Msg("connecting")
+	d := &dialing{cfg, s, shown, keys, clientConfig(s, shown, keys, offered)}
 	client, err := d.login(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids.methods.accepted()
+	shown.Accepted()
 	return native{&goph.Client{Client: client}}, nil
-}
-
-func clientConfig(s settings, ids *identities, keys *hostKeys, offered algorithms) *ssh.ClientConfig {
-	config := &ssh.ClientConfig{
-		User:              s.User,
-		HostKeyCallback:   keys.check,
-		HostKeyAlgorithms: keys.algorithms(offered.hostKeys),
-	}
-	config.RekeyThreshold = uint64(max(s.RekeyBytes, 0))
-	ids.methods = newMethods(ids, s, func() []byte { return keys.accepted })
-	config.AuthCallback = ids.methods.next
-	config.Ciphers, config.MACs, config.KeyExchanges = offered.ciphers, offered.macs, offered.kex
-	return config
-}
-
-// handshakeGrace is added to the time to connect once the host has shown its key, to
-// authenticate: agents may wait for a touch or a confirmation.
-var handshakeGrace = 30 * time.Second
-
-// handshake has deadlines of its own: a server or an agent that accepts and then says
-// nothing would hold us for ever. The key exchange has until limit.
-func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig, ids *identities, limit time.Duration) (*ssh.Client, error) {
-	ids.methods.begin()
-	noticed := &noticedConn{Conn: conn}
-	ids.lost = noticed.lost
-	var mu sync.Mutex
-	deadline := func(t time.Time) {
-		mu.Lock()
-		defer mu.Unlock()
-		if ctx.Err() != nil {
-			t = past
-		}
-		conn.SetDeadline(t)
-		ids.agentDeadline(t)
-	}
-	ids.deadline = func(wait bool) {
-		if wait { // each question has a limit of its own
-			deadline(time.Time{})
-		} else {
-			deadline(time.Now().Add(limit + handshakeGrace))
-		}
-	}
-	deadline(time.Now().Add(limit))
-	stop := context.AfterFunc(ctx, func() { deadline(past) })
-	c, channels, requests, err := ssh.NewClientConn(noticed, address, thenLonger(config, ids))
-	if !stop() && err == nil {
-		c.Close()
-		err = ctx.Err()
-	}
-	if err != nil {
-		conn.Close()
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, err
-	}
-	conn.SetDeadline(time.Time{})
-	return ssh.NewClient(c, channels, requests), nil
-}
-
-// thenLonger gives more time once the host has shown its key, with which a key exchange
-// is nearly over. Those that follow during the connection have no deadline.
-func thenLonger(config *ssh.ClientConfig, ids *identities) *ssh.ClientConfig {
-	timed, shown := *config, false
-	timed.HostKeyCallback = func(host string, from net.Addr, key ssh.PublicKey) error {
-		if !shown {
-			shown = true
-			ids.deadline(true)
-			defer ids.deadline(false)
-		}
-		return config.HostKeyCallback(host, from, key)
-	}
-	return &timed
 }
 
 // keepAlive ends the connection when the host stops answering.

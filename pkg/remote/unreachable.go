@@ -10,7 +10,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
 
 // ofHost is an error with the words in it that belong to one host alone: with
@@ -85,8 +87,7 @@ func withoutGo(err error) string {
 }
 
 // explainHandshake says why the host at a place, see placeOf, gives us no connection.
-func explainHandshake(ctx context.Context, err error, s settings, place string, ids *identities) error {
-	tooMany := strings.Contains(err.Error(), tooManyKeys)
+func explainHandshake(ctx context.Context, err error, s settings, place string, with *sshauth.Login) error {
 	var network net.Error
 	var refused refusal
 	switch {
@@ -94,11 +95,11 @@ func explainHandshake(ctx context.Context, err error, s settings, place string, 
 		return refused.error
 	case ctx.Err() != nil: // whose end silences the agent and the server
 		return &unreached{place, err.Error(), err}
-	case ids.agentSilent():
-		return fmt.Errorf("%w: the agent at %s did not sign for %s: confirm its prompt or touch the key, restart it, or set IdentityAgent to none in ssh_config",
-			ErrAgent, ids.socket, login(s))
-	case tooMany, strings.Contains(err.Error(), "unable to authenticate"), ids.methods.refused(err): // x/crypto has no sentinels
-		return fmt.Errorf("%w: %s", ids.methods.kind(), ids.refusal(login(s), tooMany))
+	}
+	if why := with.Explain(err); why != nil {
+		return why
+	}
+	switch {
 	case errors.As(err, &network) && network.Timeout():
 		return &unreached{place, "it accepts connections but does not speak SSH in time", err}
 	case errors.Is(err, io.EOF):
@@ -106,6 +107,10 @@ func explainHandshake(ctx context.Context, err error, s settings, place string, 
 	}
 	return &unreached{place, withoutGo(err), err}
 }
+
+// Vain reports whether an error of [Dial] is one that further attempts do not mend, and
+// that may lock an account with them: see [sshauth.Vain]; of passwords for root as well.
+func Vain(err error) bool { return sshauth.Vain(err) || errors.Is(err, escalation.ErrRefused) }
 
 // dialled is the IP that was dialled, "" if it did not come to that.
 func dialled(err error) string {

@@ -36,7 +36,8 @@ var allowed = map[string][]string{
 	"pkg/escalation": {"pkg/ask", "pkg/secret"},
 	"pkg/keysource":  {"pkg/ask", "pkg/child", "pkg/crash", "pkg/hive", "pkg/secret"},
 	"pkg/sshconfig":  {"pkg/child"},
-	"pkg/remote":     {"pkg/ask", "pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/knownhosts", "pkg/scratch", "pkg/secret", "pkg/sshconfig"},
+	"pkg/remote":     {"pkg/ask", "pkg/child", "pkg/crash", "pkg/escalation", "pkg/hostscript", "pkg/knownhosts", "pkg/scratch", "pkg/secret", "pkg/sshauth", "pkg/sshconfig"},
+	"pkg/sshauth":    {"pkg/ask", "pkg/knownhosts", "pkg/secret", "pkg/sshconfig"},
 	"pkg/knownhosts": {},
 	"pkg/hostscript": {"pkg/crash"},
 	"pkg/local":      {"pkg/crash", "pkg/escalation", "pkg/secret"},
@@ -47,7 +48,7 @@ var allowed = map[string][]string{
 	"pkg/status":     {"pkg/closure", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan"},
-	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshconfig", "pkg/status"},
+	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshauth", "pkg/sshconfig", "pkg/status"},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }
@@ -56,7 +57,7 @@ var allowed = map[string][]string{
 var alone = map[string][]string{
 	"github.com/urfave/cli/v2": {"pkg/cli"},
 	"github.com/melbahja/goph": {"pkg/remote"},
-	"golang.org/x/crypto/ssh":  {"pkg/knownhosts", "pkg/remote"},
+	"golang.org/x/crypto/ssh":  {"pkg/knownhosts", "pkg/remote", "pkg/sshauth"},
 
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},

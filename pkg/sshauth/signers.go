@@ -1,4 +1,4 @@
-package remote
+package sshauth
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func signWith(signer ssh.Signer, rand io.Reader, data []byte, algorithm string) 
 // touches must know for which host. One signs at a time.
 type touchSigner struct {
 	ssh.Signer
-	ids *identities
+	l *Login
 }
 
 func (s touchSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
@@ -50,7 +50,7 @@ func (s touchSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 }
 
 func (s touchSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	done, err := s.ids.touch()
+	done, err := s.l.touch()
 	if err != nil {
 		return nil, err
 	}
@@ -62,18 +62,28 @@ func (s touchSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 func touched(key ssh.PublicKey) bool { return strings.HasPrefix(key.Type(), "sk-") }
 
 // touch waits for the turn to have a security key sign, and tells people.
-func (ids *identities) touch() (done func(), err error) {
-	if ids.credentials == nil {
+func (l *Login) touch() (done func(), err error) {
+	if l.Credentials == nil {
 		return func() {}, nil
 	}
-	resume := ids.pause()
+	resume := l.pause()
 	select {
-	case ids.credentials.touch <- struct{}{}:
+	case l.Credentials.touch <- struct{}{}:
 		resume()
-		ids.say("touch the security key: it is to sign for " + ids.login)
-		return func() { <-ids.credentials.touch }, nil
-	case <-ids.ctx.Done():
+		l.Say("touch the security key: it is to sign for " + l.Account)
+		return func() { <-l.Credentials.touch }, nil
+	case <-l.ctx.Done():
 		resume()
-		return nil, context.Cause(ids.ctx)
+		return nil, context.Cause(l.ctx)
 	}
+}
+
+// unlocked has a signer for an encrypted key file, which asks once a host wants it.
+func (l *Login) unlocked(path string) (ssh.Signer, error) {
+	defer l.pause()()
+	signer, err := l.Credentials.unlock(l.ctx, path, l.Node)
+	if err != nil {
+		l.stays(path, err)
+	}
+	return signer, err
 }

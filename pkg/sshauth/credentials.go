@@ -1,4 +1,4 @@
-package remote
+package sshauth
 
 import (
 	"context"
@@ -10,15 +10,21 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
-	"github.com/colmena-go/colmena-go/pkg/escalation"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 )
+
+// Asker is who asks people; [ask.Asker] is one.
+type Asker interface {
+	Can(kind ask.Kind) error
+	Ask(ctx context.Context, q ask.Question) (secret.Secret, error)
+}
 
 // Credentials are what people tell or do to let us in, shared by the connections of
 // a deployment: a passphrase is asked for once, whoever needs its key; a password of a
 // host is for that host; and security keys are touched for one host at a time. All
 // stays in memory.
 type Credentials struct {
-	asker escalation.Asker
+	asker Asker
 	touch chan struct{} // who has a security key sign
 
 	mu       sync.Mutex
@@ -27,7 +33,7 @@ type Credentials struct {
 }
 
 // NewCredentials returns those of a deployment; nil asks nobody.
-func NewCredentials(asker escalation.Asker) *Credentials {
+func NewCredentials(asker Asker) *Credentials {
 	return &Credentials{
 		asker: asker, touch: make(chan struct{}, 1),
 		keys: map[string]*lockedKey{}, accounts: map[account]*told{},

@@ -1,19 +1,14 @@
-package remote
+package sshauth
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"slices"
-	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
-	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/secret"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
 // usualOrder is ssh_config(5)'s PreferredAuthentications, as far as we can.
@@ -21,8 +16,8 @@ var usualOrder = []string{"publickey", "keyboard-interactive", "password"}
 
 // methods says how to go on with authenticating: it is x/crypto's AuthCallback.
 type methods struct {
-	ids   *identities
-	s     settings
+	l     *Login
+	s     sshconfig.Settings
 	keys  [][]ssh.Signer // to be offered, one list after the other
 	began bool           // the host has said what it wants
 	tries map[string]int // that are left, by method
@@ -39,8 +34,8 @@ type methods struct {
 	rounds int
 }
 
-func newMethods(ids *identities, s settings, hostKey func() []byte) *methods {
-	return &methods{ids: ids, s: s, hostKey: hostKey, account: account{ids.node, ids.login}}
+func newMethods(l *Login, s sshconfig.Settings) *methods {
+	return &methods{l: l, s: s, account: account{l.Node, l.Account}}
 }
 
 // begin forgets what was tried over another connection, but not what an account was told.
@@ -48,10 +43,10 @@ func (m *methods) begin() {
 	m.began, m.told, m.wrong, m.pending, m.rounds, m.tries = false, false, false, false, 1, map[string]int{}
 	m.forget()
 	prompts := m.s.PasswordPrompts
-	if m.ids.cannotAsk == nil && m.typed == nil {
-		prompts, m.typed = m.ids.credentials.left(m.account, prompts)
+	if m.l.cannotAsk == nil && m.typed == nil {
+		prompts, m.typed = m.l.Credentials.left(m.account, prompts)
 	}
-	m.ids.wanted, m.ids.passed = nil, nil
+	m.l.wanted, m.l.passed = nil, nil
 	if !m.s.NoPassword {
 		m.tries["password"] = prompts
 	}
@@ -67,28 +62,26 @@ func (m *methods) offerAgain() {
 	if m.s.NoPublicKey {
 		return
 	}
-	if len(m.ids.signers) > 0 {
-		m.keys = append(m.keys, m.ids.signers)
+	if len(m.l.signers) > 0 {
+		m.keys = append(m.keys, m.l.signers)
 	}
-	for _, signer := range m.ids.late { // each alone: a passphrase that is not given ends a list
+	for _, signer := range m.l.late { // each alone: a passphrase that is not given ends a list
 		m.keys = append(m.keys, []ssh.Signer{signer})
 	}
 }
 
 // next implements [ssh.ClientAuthCallback].
 func (m *methods) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
-	if m.ids.lost != nil {
-		if err := m.ids.lost(); err != nil {
-			return nil, err
-		}
+	if err := m.l.Lost(); err != nil {
+		return nil, err
 	}
-	content := len(c.PartialSuccessMethods) > len(m.ids.passed)
+	content := len(c.PartialSuccessMethods) > len(m.l.passed)
 	m.judged(content)
 	if content {
 		m.offerAgain()
 	}
 	m.began = true
-	m.ids.wanted, m.ids.passed = c.AllowedMethods, c.PartialSuccessMethods
+	m.l.wanted, m.l.passed = c.AllowedMethods, c.PartialSuccessMethods
 	order := m.s.PreferredAuthentications
 	if len(order) == 0 {
 		order = usualOrder
@@ -125,7 +118,7 @@ func (m *methods) challenge() ssh.AuthMethod {
 
 // mayAsk takes one of the tries that are left.
 func (m *methods) mayAsk(method string) bool {
-	if m.tries[method] <= 0 || m.typed != nil || m.ids.cannotAsk != nil {
+	if m.tries[method] <= 0 || m.typed != nil || m.l.cannotAsk != nil {
 		return false
 	}
 	m.tries[method]--
@@ -135,9 +128,9 @@ func (m *methods) mayAsk(method string) bool {
 // password asks for the password of the login, or has the one that the host took
 // before.
 func (m *methods) password() (string, error) {
-	password, known := m.ids.credentials.password(m.account, m.hostKey())
+	password, known := m.l.Credentials.password(m.account, m.hostKey())
 	if !known {
-		text := "password of " + m.ids.login
+		text := "password of " + m.l.Account
 		if m.wrong {
 			text = "it was refused; " + text
 		}
@@ -152,7 +145,7 @@ func (m *methods) password() (string, error) {
 
 // tell notes that the host is told something, of which a password may be kept.
 func (m *methods) tell(password secret.Secret) {
-	m.ids.credentials.telling(m.account)
+	m.l.Credentials.telling(m.account)
 	m.told, m.pending, m.last = true, true, password
 }
 
@@ -174,7 +167,7 @@ func (m *methods) judged(content bool) {
 	case content:
 		m.took = m.last
 	default:
-		m.ids.credentials.refused(m.account, m.last)
+		m.l.Credentials.refused(m.account, m.last)
 		m.last.Wipe()
 		m.wrong = true
 	}
@@ -202,7 +195,7 @@ func (m *methods) answers(heading string, questions []string, echos []bool) ([]s
 		if i == 0 {
 			heard = heading + " " + question
 		}
-		answer, err := m.ask(ask.Question{Text: "answer for " + m.ids.login, Heard: heard, Echo: echos[i]})
+		answer, err := m.ask(ask.Question{Text: "answer for " + m.l.Account, Heard: heard, Echo: echos[i]})
 		if err != nil {
 			return nil, err
 		}
@@ -217,100 +210,20 @@ func (m *methods) answers(heading string, questions []string, echos []bool) ([]s
 
 // ask asks while the handshake waits.
 func (m *methods) ask(q ask.Question) (secret.Secret, error) {
-	defer m.ids.pause()()
-	q.Who = m.ids.node
-	answer, err := m.ids.credentials.asker.Ask(m.ids.ctx, q)
+	defer m.l.pause()()
+	q.Who = m.l.Node
+	answer, err := m.l.Credentials.asker.Ask(m.l.ctx, q)
 	if err != nil {
 		m.typed = err
-		m.ids.credentials.end(m.account, err)
+		m.l.Credentials.end(m.account, err)
 	}
 	return answer, err
 }
 
-// noticedConn remembers that the connection failed.
-type noticedConn struct {
-	net.Conn
-	failed atomic.Pointer[error]
-}
-
-func (c *noticedConn) Read(p []byte) (int, error)  { return c.notice(c.Conn.Read(p)) }
-func (c *noticedConn) Write(p []byte) (int, error) { return c.notice(c.Conn.Write(p)) }
-
-func (c *noticedConn) notice(n int, err error) (int, error) {
-	if err != nil {
-		c.failed.CompareAndSwap(nil, &err)
-	}
-	return n, err
-}
-
-func (c *noticedConn) lost() error {
-	if err := c.failed.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// refused reports whether an error of the handshake is the host's last word on who we
-// are, and not the end of the connection.
-func (m *methods) refused(err error) bool {
-	var network net.Error
-	return m != nil && m.began && !errors.As(err, &network) && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET)
-}
-
-// errTold: the host refuses a password or answers that it was told.
-var errTold = errors.New("the host refused what it was told")
-
-// Vain reports whether an error of [Dial] is one that further attempts do not mend, and
-// that may lock an account with them: a password or an answer was refused, or not given.
-func Vain(err error) bool {
-	for _, why := range []error{errTold, errToldOften, errAsksTooMuch, escalation.ErrRefused, ask.ErrNoAnswer} {
-		if errors.Is(err, why) {
-			return true
-		}
-	}
-	return false
-}
-
-// kind is ErrAuth, and what else [Vain] is to know.
-func (m *methods) kind() error {
-	switch {
-	case m == nil:
-	case Vain(m.typed):
-		return &vainLogin{m.typed}
-	case m.told:
-		return &vainLogin{errTold}
-	}
-	return ErrAuth
-}
-
-// vainLogin reads as ErrAuth, and is why as well.
-type vainLogin struct{ why error }
-
-func (*vainLogin) Error() string     { return ErrAuth.Error() }
-func (e *vainLogin) Unwrap() []error { return []error{ErrAuth, e.why} }
-
 // accepted is told that the host lets us in.
 func (m *methods) accepted() {
 	m.judged(true)
-	if m.ids.cannotAsk == nil {
-		m.ids.credentials.took(m.account, m.took, m.hostKey())
+	if m.l.cannotAsk == nil {
+		m.l.Credentials.took(m.account, m.took, m.hostKey())
 	}
-}
-
-// unlocked has a signer for an encrypted key file, which asks once a host wants it.
-func (ids *identities) unlocked(path string) (ssh.Signer, error) {
-	defer ids.pause()()
-	signer, err := ids.credentials.unlock(ids.ctx, path, ids.node)
-	if err != nil {
-		ids.stays(path, err)
-	}
-	return signer, err
-}
-
-// why is what keeps people from being asked, for errors.
-func (ids *identities) why() string {
-	if ids.cannotAsk == nil {
-		return "nobody can give here"
-	}
-	return fmt.Sprintf("nobody can give here (%v)", ids.cannotAsk)
 }
