@@ -23,6 +23,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/record"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -199,7 +200,7 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, d.Goal)
+	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: Version, Begin: time.Now()})
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold

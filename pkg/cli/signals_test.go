@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/record"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
 
@@ -13,7 +14,7 @@ func TestHostsAreSpokenOfOnlyWhereTheyMayBeChanged(t *testing.T) {
 	screen := report.NewTerminal(&bytes.Buffer{})
 	defer screen.Close(t.Context())
 	of := func(goal hive.Goal) *report.Run {
-		return report.NewRun(report.View{Screen: screen}, goal)
+		return report.NewRun(report.View{Screen: screen}, &record.Record{Goal: goal})
 	}
 	for name, c := range map[string]struct {
 		run  *report.Run

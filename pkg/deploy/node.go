@@ -59,6 +59,7 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 	for _, warning := range node.Warnings {
 		n.warn(warning)
 	}
+	n.over(a.Err)
 	switch {
 	case a.Err != nil:
 		n.fail(a.Err)
@@ -70,7 +71,7 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 	n.judge(ctx)
 	n.result.Elapsed = time.Since(begin)
 	result := n.result
-	n.sink.Emit(event.Event{Time: time.Now(), Node: node.Name, Step: n.step, Kind: event.End, Text: summary(result), Result: &result})
+	n.send(event.Event{Kind: event.End, Text: summary(result), Result: &result})
 	return result
 }
 
@@ -113,6 +114,21 @@ func (n *nodeRun) do(ctx context.Context, step plan.Step) (err error) {
 		return err
 	}
 	n.enter(step)
+	return n.persist(ctx, step)
+}
+
+// persist does a step that was entered, again where a lost connection has ended it and
+// it may be.
+func (n *nodeRun) persist(ctx context.Context, step plan.Step) (err error) {
+	before := len(n.failures)
+	defer func() {
+		failed := err
+		if err == nil && len(n.failures) > before { // it failed, and others may follow all the same
+			failed = n.failures[before].err
+		}
+		n.over(failed)
+	}()
+	defer crash.Recover(&err)
 	err = n.begun(ctx, step)
 	for range retries {
 		if err == nil || !repeatable(step) || !n.lost(err) {
@@ -191,6 +207,11 @@ func (n *nodeRun) judge(ctx context.Context) {
 	}
 }
 
+// over says that the step ended, and why if it failed.
+func (n *nodeRun) over(err error) {
+	n.send(event.Event{Kind: event.Over, Err: err})
+}
+
 // begin says what the step does, once and again while that takes long.
 func (n *nodeRun) begin(text string) {
 	n.emit(event.Begin, text)
@@ -220,9 +241,15 @@ func (n *nodeRun) output(line string) {
 func (n *nodeRun) note(text string) { n.emit(event.Note, text) }
 func (n *nodeRun) warn(text string) { n.emit(event.Warn, text) }
 
-func (n *nodeRun) emit(kind event.Kind, text string) {
-	n.mu.Lock()
-	step := n.step
-	n.mu.Unlock()
-	n.sink.Emit(event.Event{Time: time.Now(), Node: n.node.Name, Step: step, Kind: kind, Text: text})
+func (n *nodeRun) emit(kind event.Kind, text string) { n.send(event.Event{Kind: kind, Text: text}) }
+
+// send tells of the node's step, unless the event names another.
+func (n *nodeRun) send(e event.Event) {
+	if e.Step == "" {
+		n.mu.Lock()
+		e.Step = n.step
+		n.mu.Unlock()
+	}
+	e.Time, e.Node = time.Now(), n.node.Name
+	n.sink.Emit(e)
 }

@@ -144,11 +144,6 @@ func (p *pushing) tellSum() {
 	p.send(e)
 }
 
-func (n *nodeRun) send(e event.Event) {
-	e.Time, e.Node, e.Step = time.Now(), n.node.Name, plan.Push
-	n.sink.Emit(e)
-}
-
 func paths(n int) string {
 	if n == 1 {
 		return "1 path"

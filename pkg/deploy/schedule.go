@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 
+	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
@@ -45,6 +46,16 @@ func (s Schedule) of(step plan.Step) *Limit {
 	return nil
 }
 
+// enter lets one more in if there is room.
+func (l *Limit) enter() bool {
+	select {
+	case l.free <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // take waits until the Limit lets one more in.
 func (l *Limit) take(ctx context.Context) error {
 	select {
@@ -67,10 +78,14 @@ func (n *nodeRun) hold(ctx context.Context, step plan.Step) error {
 	if limit == nil {
 		return nil
 	}
-	n.waitFor("waiting for a free slot (" + limit.option + ")")
-	defer n.stopWaiting()
-	if err := limit.take(ctx); err != nil {
-		return err
+	if !limit.enter() {
+		slot := "a free slot (" + limit.option + ")"
+		n.send(event.Event{Step: step.Kind, Kind: event.Wait, Text: slot})
+		n.waitFor("waiting for " + slot)
+		defer n.stopWaiting()
+		if err := limit.take(ctx); err != nil {
+			return err
+		}
 	}
 	n.held = limit
 	return nil

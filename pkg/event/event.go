@@ -16,17 +16,25 @@ type Event struct {
 	Step plan.StepKind
 	Kind Kind
 	Text string
-	// How far a copy is: bytes that were sent, of how many in how many paths. 0
-	// where nothing is copied.
+	// How far it is: of a copy, bytes that were sent, of how many in how many paths;
+	// of a build, derivations that were built. 0 where nothing is counted.
 	Done, Total int64
 	Paths       int
+	// Err is why the step failed; nil unless Kind is Over.
+	Err error
 	// Result is how the node ended; nil unless Kind is End.
 	Result *Result
 }
 
 // Silent reports whether nothing is to be shown of the event.
 func (e Event) Silent() bool {
-	return e.Text == "" && (e.Kind == Begin || e.Kind == End) || e.Kind == Progress
+	switch e.Kind {
+	case Wait, Over, Progress:
+		return true
+	case Begin, End:
+		return e.Text == ""
+	}
+	return false
 }
 
 // Kind says what an Event's Text is.
@@ -34,13 +42,15 @@ type Kind int
 
 // The kinds of events.
 const (
-	Begin      Kind = iota // a step begins; Text says what, "" if that is not worth a line
+	Begin      Kind = iota // a step begins, or goes on otherwise; Text says what, "" if that is not worth a line
 	Output                 // one line of a program's output
 	Private                // a line that may be a secret: for the terminal, and no log
 	Note                   // worth telling even without --verbose
 	Warn                   // a warning
 	End                    // the node is finished; Text says how
-	Progress               // a copy goes on; Done and Total say how far it is
+	Progress               // a copy or a build goes on; Done and Total say how far it is
+	Wait                   // a step is to begin, and waits; Text says for what
+	Over                   // a step ended; Err says why if it failed
 	Diagnostic             // what concerns the run: an entry of a log, as zerolog writes it
 	Debug                  // the same for who looks for a fault: it may be lost
 )

@@ -11,6 +11,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
 // printed is what a Terminal wrote.
@@ -90,7 +91,7 @@ func TestEveryLineHasItsNodeBeforeIt(t *testing.T) {
 
 func TestARunMakesRoomForTheNamesItExpects(t *testing.T) {
 	got := printed(t, func(screen *Terminal) {
-		run := NewRun(View{Screen: screen}, hive.Switch)
+		run := NewRun(View{Screen: screen}, &record.Record{Goal: hive.Switch})
 		run.Emit(event.Event{Kind: event.Diagnostic, Text: `{"level":"info","message":"evaluating"}`})
 		run.Expect(nodesOf)
 		run.Emit(events()[0])

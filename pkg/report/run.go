@@ -12,20 +12,19 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
-// Run is one deployment as it is shown: a [event.Sink] that also knows how far
-// every node is, so that it can tell when the user leaves before the end.
+// Run is one deployment as it is shown: a [event.Sink] that also records it, so that
+// it can tell when the user leaves before the end.
 type Run struct {
 	event.Sink
-	view  View
-	goal  hive.Goal
-	begin time.Time // when the nodes were known
-	told  sync.Once // how it ended
+	view View
+	told sync.Once // how it ended
 
 	mu     sync.Mutex
-	nodes  []*progress
-	byName map[string]*progress
+	record *record.Record
+	begin  time.Time // when the nodes were known
 }
 
 // View is how a Run is shown.
@@ -37,14 +36,6 @@ type View struct {
 	Again func(nodes []string) string
 }
 
-// progress is how far a node is.
-type progress struct {
-	node  string
-	step  plan.StepKind
-	begin time.Time
-	end   *event.Result // nil before it
-}
-
 // doing says what a node that has not ended is at.
 var doing = map[plan.StepKind]string{
 	plan.Evaluate: "being evaluated", plan.Connect: "connecting", plan.Inspect: "asking the host", plan.Build: "building",
@@ -53,11 +44,11 @@ var doing = map[plan.StepKind]string{
 }
 
 // left is the status of a node that was being changed when the user left.
-const left event.Status = "left"
+const left = record.Left
 
-// NewRun returns a Run of a deployment that knows no node yet.
-func NewRun(view View, goal hive.Goal) *Run {
-	return &Run{Sink: NewSink(view), view: view, goal: goal, byName: map[string]*progress{}}
+// NewRun returns a Run of what is recorded so.
+func NewRun(view View, r *record.Record) *Run {
+	return &Run{Sink: NewSink(view), view: view, record: r}
 }
 
 // NewSink returns what shows events as they come.
@@ -77,22 +68,26 @@ func (r *Run) Expect(names []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begin = time.Now()
-	for _, name := range names {
-		p := &progress{node: name, step: plan.Evaluate, begin: r.begin}
-		r.nodes, r.byName[name] = append(r.nodes, p), p
-	}
+	r.record.Expect(names, r.begin)
 }
 
 // Emit implements [event.Sink].
 func (r *Run) Emit(e event.Event) {
-	r.mu.Lock()
-	if p := r.byName[e.Node]; p != nil {
-		if p.step = e.Step; e.Kind == event.End {
-			p.end = e.Result
-		}
-	}
-	r.mu.Unlock()
+	r.add(e)
 	r.Sink.Emit(e)
+}
+
+func (r *Run) add(e event.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock() // a panic must not keep the end from being told
+	r.record.Add(e)
+}
+
+// Record is what is known by now.
+func (r *Run) Record() *record.Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.record.Clone()
 }
 
 // Waiting names the nodes that have not ended, each with what it is at; "" if all have.
@@ -101,15 +96,15 @@ func (r *Run) Waiting() string {
 	defer r.mu.Unlock()
 	var steps []string
 	names := map[string][]string{}
-	for _, p := range r.nodes {
-		if p.end != nil {
+	for _, n := range r.record.Nodes {
+		if n.Ended() {
 			continue
 		}
-		step := doing[p.step]
+		step := at(n)
 		if names[step] == nil {
 			steps = append(steps, step)
 		}
-		names[step] = append(names[step], label(p.node))
+		names[step] = append(names[step], label(n.Name))
 	}
 	var parts []string
 	for _, step := range steps {
@@ -122,14 +117,26 @@ func (r *Run) Waiting() string {
 	return strings.Join(parts, ", ")
 }
 
+// at says what a node is at, "" for nothing yet.
+func at(n *record.Node) string {
+	s := n.Step()
+	switch {
+	case s == nil:
+		return ""
+	case s.State == record.Waiting:
+		return "waiting for " + s.Text
+	}
+	return doing[s.Kind]
+}
+
 // ReachesHosts reports whether the deployment may change hosts.
-func (r *Run) ReachesHosts() bool { return r.goal.NeedsHost() && r.goal != hive.Exec }
+func (r *Run) ReachesHosts() bool { return r.record.Goal.NeedsHost() && r.record.Goal != hive.Exec }
 
 // Activating reports whether an activation runs on any host.
 func (r *Run) Activating() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.nodes, func(p *progress) bool { return p.end == nil && p.step == plan.Activate })
+	return slices.ContainsFunc(r.record.Nodes, func(n *record.Node) bool { return n.Running(plan.Activate) })
 }
 
 // Down names the nodes whose hosts are rebooting, "" for none.
@@ -137,9 +144,9 @@ func (r *Run) Down() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var names []string
-	for _, p := range r.nodes {
-		if p.end == nil && rebooting(p.step) {
-			names = append(names, label(p.node))
+	for _, n := range r.record.Nodes {
+		if n.Running(plan.Reboot, plan.Await) {
+			names = append(names, label(n.Name))
 		}
 	}
 	return strings.Join(names, ", ")
@@ -162,7 +169,7 @@ func (r *Run) tell(results []event.Result, heading string) {
 		return
 	}
 	text := "\n" + heading + table(results, r.view)
-	if r.goal == hive.Exec {
+	if r.record.Goal == hive.Exec {
 		text = heading + ending(results, r.view)
 	}
 	r.view.Screen.Print(text)
@@ -172,19 +179,7 @@ func (r *Run) tell(results []event.Result, heading string) {
 func (r *Run) soFar() []event.Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var results []event.Result
-	for _, p := range r.nodes {
-		if p.end != nil {
-			results = append(results, *p.end)
-			continue
-		}
-		result := event.Result{Node: p.node, Goal: r.goal, Status: event.Cancelled, Step: p.step, Elapsed: time.Since(p.begin)}
-		if slices.Contains([]plan.StepKind{plan.Upload, plan.Activate, plan.Reboot, plan.Await}, p.step) {
-			result.Status = left
-		}
-		results = append(results, result)
-	}
-	return results
+	return r.record.Results(time.Now())
 }
 
 // and lists names as one says them; of many only the first few.

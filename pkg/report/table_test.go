@@ -10,6 +10,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
 func results() []event.Result {
@@ -31,7 +32,7 @@ func results() []event.Result {
 
 // newRun is a Run of a switch that ends with the results.
 func newRun(view View, results []event.Result) *Run {
-	run := NewRun(view, hive.Switch)
+	run := NewRun(view, &record.Record{Goal: hive.Switch})
 	for _, r := range results {
 		run.Expect([]string{r.Node})
 	}
@@ -174,9 +175,6 @@ func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 		if got, want := run.Waiting(), "db and gate (activating), null (building), late (being evaluated)"; got != want {
 			t.Errorf("waiting for %q, want %q", got, want)
 		}
-		for _, p := range run.nodes {
-			p.begin = time.Now()
-		}
 		run.Leave()
 		run.End(list) // which nobody needs any more
 	})
@@ -198,7 +196,7 @@ again: colmena-go apply --on db,gate,late,null
 
 func TestWhoLeavesHostsThatRebootIsNotToldToRebootThemAgain(t *testing.T) {
 	got := printed(t, func(screen *Terminal) {
-		run := NewRun(View{Screen: screen, Again: again}, hive.Reboot)
+		run := NewRun(View{Screen: screen, Again: again}, &record.Record{Goal: hive.Reboot})
 		run.Sink = nowhere{}
 		run.Expect([]string{"down", "going", "up"})
 		run.Emit(event.Event{Node: "down", Step: plan.Await, Kind: event.Begin})
