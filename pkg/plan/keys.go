@@ -54,6 +54,7 @@ type DirState struct {
 	ID       string // the same for two paths to one directory
 	RootOnly bool   // only root can change anything in it
 	Volatile bool   // on a file system in memory
+	Fixed    string // why nothing in it can be changed, "" if that can be tried
 }
 
 // FileState is what is at a key's path.
@@ -162,6 +163,9 @@ func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 		step.Change, step.Send = Mended, !file.rootOnly(dir)
 	default:
 		step.Change, step.Send = Changed, true
+	}
+	if dir.Fixed != "" && step.Change != Unchanged {
+		return step, &KeyError{key.Attr, "destDir", key.DestDir + ": " + dir.Fixed}
 	}
 	return step, nil
 }

@@ -91,7 +91,8 @@ func (l *lines) next(n int) ([]string, error) {
 }
 
 // readLook reads the host's state up to `observed`. note and warn, which may be
-// nil, are each told one thing at most.
+// nil, are each told one thing at most. A look that changes nothing also gets, in the
+// place of dir, `absent FSTYPE PATH` for a directory that is not there, and `fixed N`.
 func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observed, error) {
 	seen := plan.Observed{
 		Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},
@@ -114,6 +115,11 @@ func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observe
 				waited = true
 				note("waiting for another upload on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100))
 			}
+		case words[0] == "busy":
+			if note != nil && !waited {
+				waited = true
+				note("another upload is under way on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100) + ": what it will have changed is not seen yet")
+			}
 		case words[0] == "recorded":
 			if warn != nil {
 				warn("sudo on the host records all that it is sent, secrets too (log_input in sudoers): turn that off for this user, or deploy as root")
@@ -126,6 +132,11 @@ func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observe
 		case words[0] == "dir" && len(words) == 5 && at < len(dirs)-1:
 			at++
 			err = addDir(seen, dirs[at], words)
+		case words[0] == "absent" && len(words) >= 3 && at < len(dirs)-1:
+			at++
+			seen.Dirs[dirs[at].path] = plan.DirState{ID: strings.Join(words[2:], " "), Volatile: volatile(words[1])}
+		case words[0] == "fixed" && len(words) == 2 && at >= 0:
+			err = addFixed(seen, dirs[at], words[1])
 		case at >= 0:
 			err = addFile(l, seen, dirs[at], words)
 		default:
@@ -155,8 +166,26 @@ func addDir(seen plan.Observed, dir directory, words []string) error {
 	seen.Dirs[dir.path] = plan.DirState{
 		ID:       words[2],
 		RootOnly: words[3] == "0" && mode&0o022 == 0,
-		Volatile: words[1] == "tmpfs" || words[1] == "ramfs",
+		Volatile: volatile(words[1]),
 	}
+	return nil
+}
+
+// volatile: a file system of this type is in memory.
+func volatile(fstype string) bool { return fstype == "tmpfs" || fstype == "ramfs" }
+
+// addFixed reads what keeps a directory from being changed: with 0 itself, or else the
+// file of so many.
+func addFixed(seen plan.Observed, dir directory, number string) error {
+	i, err := strconv.Atoi(number)
+	if err != nil || i < 0 || i > len(dir.keys) {
+		return errProtocol
+	}
+	state := seen.Dirs[dir.path]
+	if state.Fixed = "nothing can be written there (read-only, or immutable)"; i > 0 {
+		state.Fixed = fmt.Sprintf("%s there cannot be linked (immutable, or a mount point)", dir.keys[i-1].Key.Name)
+	}
+	seen.Dirs[dir.path] = state
 	return nil
 }
 

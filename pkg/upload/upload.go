@@ -42,6 +42,9 @@ type Request struct {
 	Note     func(string)  // called while waiting for the lock; may be nil
 	Warn     func(string)  // called when the host records what it is sent; may be nil
 	Begin    func()        // called when the host is about to be changed; may be nil
+
+	// Agree may refuse what is about to be done, before it is; it may be nil.
+	Agree func(plan.KeyPlan) error
 }
 
 // Errors that callers tell apart with errors.Is.
@@ -59,7 +62,7 @@ var (
 	ErrUnknown = errors.New("the host does not confirm the upload: it has either all old or all new keys; run again to be sure")
 )
 
-// Run delivers the keys. The returned plan says what became of each; with an
+// Run delivers the keys: it looks, plans, and commits what differs. The returned plan says what became of each; with an
 // error it is nil. When ctx is done before the last byte is sent, nothing on the
 // host changes and Run fails with its cause; after that ctx is not obeyed. Secrets and digests travel
 // on the command's stdin and stdout only, and no error holds one.
@@ -71,8 +74,6 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 		req.LockWait = time.Minute
 	}
 	wanted, content, size := contents(req.Keys)
-	dirs := byDirectory(wanted)
-
 	limit := deadline(req, size)
 	running, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
@@ -83,12 +84,15 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	c := start(running, host, limit)
 	defer c.finish()
 
-	c.send(lookList(req, hostscript.ID(), dirs).bytes())
-	seen, err := readLook(c.out, dirs, req.Note, req.Warn)
+	dirs := byDirectory(wanted)
+	seen, err := c.look(req, hostscript.ID(), dirs)
 	if err != nil {
-		return nil, c.explain(err, dirs)
+		return nil, err
 	}
 	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
+	if err == nil && req.Agree != nil {
+		err = req.Agree(steps)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +121,16 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 		return nil, err
 	}
 	return steps, nil
+}
+
+// look asks the host what it has, and leaves the channel open for what is to be done.
+func (c *channel) look(req Request, stage string, dirs []directory) (plan.Observed, error) {
+	c.send(lookList(req, stage, dirs).bytes())
+	seen, err := readLook(c.out, dirs, req.Note, req.Warn)
+	if err != nil {
+		return seen, c.explain(err, dirs)
+	}
+	return seen, nil
 }
 
 // contents splits items into what the plan may know and what travels.

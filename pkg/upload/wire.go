@@ -59,6 +59,9 @@ func byDirectory(wanted []plan.WantedKey) []directory {
 	return dirs
 }
 
+// noStage stands for the name of a stage where nothing is to be changed.
+const noStage = "-"
+
 // lookList asks for owners and for the state of every destination.
 func lookList(req Request, stage string, dirs []directory) words {
 	var list words

@@ -15,15 +15,19 @@ IFS='
 # variables of its own: dir_N and at_N (its path and ID), old_N (files that are yet
 # to be linked), path_N and own_N (of its stage), made_N (directories made to get there).
 run=/run/colmena-go
+peek=                     # nothing is to be changed: only a look is wanted
 closed_to_keys=           # lines 'ID PATH'; an ID is 'DEVICE:INODE'
 dirs=0                    # how many were looked at
 walking=                  # the one that is being entered
+absent=                   # where that would be, if it is not there
 here=                     # 'ID UID MODE' of where we are
 dir= at= path= own= made= # what was just taken from a variable with a number
 stage=                    # what the names of this run's stages begin with
 blocks=                   # the second list
 block= k=                 # of it: the directory under way, how many files it gets
-one_by_one=               # somebody keeps a file of his from being read
+one_by_one=               # files are asked for by themselves, as somebody keeps one from being read
+mounts=                   # what is mounted somewhere, for a look alone
+unlinkable='a file that cannot be linked (immutable, or a mount point)'
 undo= mended=             # blocks in which something was done
 torn=                     # some of that cannot be undone
 keep=                     # all is done: directories that were made stay

@@ -1,7 +1,9 @@
 # The way to a destination, on which root must be led nowhere else.
 
-# enter DIR makes DIR the working directory, whose 'ID UID MODE' is then in `here`.
+# enter DIR makes DIR the working directory, whose 'ID UID MODE' is then in `here`. If
+# it is not there and nothing may be changed, we are where it would begin.
 enter() {
+  absent=
   if trodden "$1"; then cd -P "$1"; else walk "$1"; fi
 }
 
@@ -44,7 +46,14 @@ walk() {
       continue
     fi
     new=
-    [ -e "./$part" ] || create
+    if [ ! -e "./$part" ]; then
+      may_create
+      if [ -n "$peek" ]; then
+        absent=$(pwd -P)/$part/$rest
+        return
+      fi
+      create
+    fi
     [ -d "./$part" ] || fail dir "$walking" "$(pwd -P) holds a $part that is not a directory"
     cd -P "./$part" || fail dir "$walking" "cannot enter $(pwd -P)/$part"
     entered "${here%% *}" "$part" || fail dir "$walking" "$part was swapped while it was entered"
@@ -95,9 +104,12 @@ follow() {
   case $target in /*) cd / ;; esac
 }
 
+# may_create: what is not there yet may all the same be this program's, or the key units', own.
+may_create() {
+  case $(pwd -P)/$part in "$run" | "$run-keys") fail dir "$walking" "it leads into $(pwd -P)/$part, which is no place for keys: choose another" ;; esac
+}
+
 create() {
-  # Not there yet, but the key units' own.
-  [ "$(pwd -P)/$part" != $run-keys ] || fail dir "$walking" "it leads into $run-keys, which is no place for keys: choose another"
   if [ "$part" = keys ] && [ "$(pwd -P)" = /run ]; then
     mkdir -m 0750 ./keys || fail dir "$walking" 'cannot make /run/keys'
     chgrp keys ./keys 2>/dev/null || :

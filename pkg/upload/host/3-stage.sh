@@ -55,6 +55,7 @@ empty() (
 )
 
 clean() {
+  [ -z "$peek" ] || return 0
   trap '' HUP INT TERM
   set +e
   while [ "$dirs" -gt 0 ]; do

@@ -7,9 +7,15 @@ look() {
   dir=$1 n=$2 i=0 names= found=
   shift 2
   enter "$dir"
-  sweep_all
+  [ -n "$peek" ] || sweep_all
   fstype=-
   [ "$volatile" = 0 ] || fstype=$(stat -f -c %T .)
+  if [ -n "$absent" ]; then
+    printf 'absent %s %s\n' "$fstype" "$absent"
+    [ -w . ] || echo fixed 0
+    walking=
+    return
+  fi
   printf 'dir %s %s\n' "$fstype" "$here"
   eval "dir_$walking=\$dir at_$walking=\${here%% *}"
   while [ $i -lt "$n" ]; do
@@ -21,7 +27,9 @@ look() {
     fi
     shift 2
   done
-  if [ -n "$names" ] && root_only "$here"; then
+  if [ -n "$peek" ]; then
+    peek_at
+  elif [ -n "$names" ] && root_only "$here"; then
     # Nobody can swap the files: they are read where they are, and linked only
     # if there is something to do.
     eval "old_$walking=\$names"
@@ -31,6 +39,32 @@ look() {
   fi
   if [ -n "$names" ]; then report; fi
   walking=
+}
+
+# peek_at tells what would stop a change. Where others may take a file away meanwhile,
+# it tells the rest, too: each file is asked for by itself, and no link is followed.
+peek_at() {
+  [ -w . ] || echo fixed 0
+  within=$(pwd -P) alone=yes list=$names hash='' room=10240
+  if root_only "$here"; then alone=; else names=; fi
+  set -- $found
+  for name in $list; do
+    if [ -z "$alone" ]; then
+      ! fixed || echo "fixed $1"
+    elif fixed; then
+      echo "blocked $1 $unlinkable"
+    elif stat=$(stat -c '%f %u %g %s' "$name" 2>/dev/null) && line=$(ls -dnU "$name" 2>/dev/null); then
+      told "$1" "$2" "$stat" "${line%% *}"
+    fi
+    shift 2
+  done
+  [ -z "$alone" ] || tell_sums
+}
+
+# fixed: the file `name` cannot be replaced.
+fixed() {
+  case $mounts in *"$IFS$within/${name#./}$IFS"*) return 0 ;; esac
+  [ ! -w "$name" ]
 }
 
 # link ./NAME... links files of the directory above into o.
@@ -51,7 +85,7 @@ link_old() {
     if [ -f "$name" ] && [ ! -L "$name" ]; then
       linked="$linked$name$IFS" found="$found$1$IFS$2$IFS"
     else
-      echo "blocked $1 a file that cannot be linked (immutable, or a mount point)"
+      echo "blocked $1 $unlinkable"
     fi
     shift 2
   done
@@ -67,17 +101,23 @@ report() {
   hash='' room=10240
   set -- $found
   for name in $names; do
-    stat=${stats%%"$IFS"*} stats=${stats#*"$IFS"}
-    acl=-
-    case ${lists%% *} in *+) acl=+ ;; esac
-    lists=${lists#*"$IFS"}
-    echo "file $1 $stat $acl"
-    # With what tar puts around a file.
-    [ "${stat##* }" != "$2" ] || hash="$hash$name$IFS" room=$((room + $2 + 4096))
+    told "$1" "$2" "${stats%%"$IFS"*}" "${lists%% *}"
+    stats=${stats#*"$IFS"} lists=${lists#*"$IFS"}
     shift 2
   done
-  [ -z "$hash" ] || { echo sums && sums; echo end; }
+  tell_sums
 }
+
+# told INDEX SIZE STAT MODE reports the file `name`.
+told() {
+  acl=-
+  case $4 in *+) acl=+ ;; esac
+  echo "file $1 $3 $acl"
+  # With what tar puts around a file.
+  [ "${3##* }" != "$2" ] || hash="$hash$name$IFS" room=$((room + $2 + 4096))
+}
+
+tell_sums() { [ -z "$hash" ] || { echo sums && sums; echo end; }; }
 
 # sums prints a line for each file of `hash`: its sum, or a dash for one that cannot
 # be read at once. Its owner may have us wait for it (fcntl(2), F_SETLEASE: 45 s by
@@ -88,8 +128,9 @@ sums() {
     return
   fi
   one_by_one=yes
-  # tar waits for no file, and no more is read than the sizes that were told.
-  lines=$(tar -c --no-unquote --hard-dereference -f - $hash 2>/dev/null | head -c "$room" |
+  # tar waits for no file and follows no link, leaves the time of the last access alone
+  # (open(2), O_NOATIME), and no more is read than the sizes that were told.
+  lines=$(tar -c --no-recursion --atime-preserve=system --no-unquote --hard-dereference -f - $hash 2>/dev/null | head -c "$room" |
     tar -x --to-command='sum=$(sha256sum) && printf "%s %s\n" "${sum%% *}" "$TAR_FILENAME"' -f - 2>/dev/null) || :
   lines=$lines$IFS
   for name in $hash; do

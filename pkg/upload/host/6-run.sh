@@ -15,6 +15,54 @@ recorded() {
   esac
 }
 
+# take_turn waits for the lock, and clears away what died.
+take_turn() {
+  [ -d $run ] || mkdir -p -m 0700 $run || fail root 0 "$(id -un)"
+  exec 9>>$run/lock
+  if ! flock -n 9; then
+    # Each second it says so: when nobody is left to hear it, it ends.
+    while
+      holder=
+      { read -r holder <$run/holder; } 2>/dev/null || :
+      echo "wait $holder" || exit 3
+      ! flock -w 1 9
+    do
+      wait=$((wait - 1))
+      [ "$wait" -gt 0 ] || fail lock 0 "$holder"
+    done
+  fi
+  printf '%s\n' "$who" >$run/holder
+  if [ -s $run/stages ]; then
+    while read -r old; do
+      case $old in
+        */.colmena-go.*) if cd -P "${old%/*}" 2>/dev/null; then sweep "${old##*/}"; fi ;;
+      esac
+    done <$run/stages
+  fi
+  if recorded; then echo recorded; fi
+  stage=.colmena-go.$id
+}
+
+# only_look makes nothing, not even the lock: who holds that is told, and not waited for.
+only_look() {
+  peek=yes one_by_one=yes
+  [ "$(id -u)" = 0 ] || fail root 0 "$(id -un)"
+  mounts=$IFS
+  while IFS=' ' read -r _ _ _ _ place _; do mounts=$mounts$place$IFS; done </proc/self/mountinfo
+  holder=
+  { read -r holder <$run/holder; } 2>/dev/null || :
+  if held; then echo "busy $holder"; fi
+}
+
+# held: somebody has the lock (proc_locks(5)).
+held() {
+  inode=$(stat -c %i $run/lock 2>/dev/null) || return 1
+  while read -r line; do
+    case $line in *' FLOCK '*" WRITE "*":$inode "*) return 0 ;; esac
+  done </proc/locks
+  return 1
+}
+
 trap '' PIPE
 trap 'exit 3' HUP INT TERM
 trap clean EXIT
@@ -24,30 +72,10 @@ words=$#
 whole "$@"
 who=$2 wait=$3 id=$4 volatile=$5
 shift 5
-[ -d $run ] || mkdir -p -m 0700 $run || fail root 0 "$(id -un)"
-exec 9>>$run/lock
-if ! flock -n 9; then
-  # Each second it says so: when nobody is left to hear it, it ends.
-  while
-    holder=
-    { read -r holder <$run/holder; } 2>/dev/null || :
-    echo "wait $holder" || exit 3
-    ! flock -w 1 9
-  do
-    wait=$((wait - 1))
-    [ "$wait" -gt 0 ] || fail lock 0 "$holder"
-  done
-fi
-printf '%s\n' "$who" >$run/holder
-if [ -s $run/stages ]; then
-  while read -r old; do
-    case $old in
-      */.colmena-go.*) if cd -P "${old%/*}" 2>/dev/null; then sweep "${old##*/}"; fi ;;
-    esac
-  done <$run/stages
-fi
-if recorded; then echo recorded; fi
-stage=.colmena-go.$id
+case $id in
+  -) only_look ;;
+  *) take_turn ;;
+esac
 # Its own directories wherever they are mounted, those of activations too; the
 # store is read-only on NixOS, wherever.
 set +f
@@ -67,6 +95,7 @@ while [ "$1" != . ]; do
   shift $((2 + 2 * $2))
 done
 echo observed
+[ -z "$peek" ] || exit 0
 
 length
 if [ "$size" != 0 ]; then
