@@ -48,8 +48,9 @@ var allowed = map[string][]string{
 	"pkg/status":     {"pkg/closure", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
 	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record"},
-	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/record", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshauth", "pkg/sshconfig", "pkg/status"},
+	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/record", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshauth", "pkg/sshconfig", "pkg/status", "pkg/version"},
 	"pkg/record":     {"pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan"},
+	"pkg/version":    {},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }
