@@ -29,6 +29,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
+	"github.com/colmena-go/colmena-go/pkg/version"
 )
 
 // deployment is what apply, build and upload-keys have in common: argv is read,
@@ -200,7 +201,7 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: Version, Begin: time.Now()})
+	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: time.Now()})
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
