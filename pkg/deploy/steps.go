@@ -40,6 +40,13 @@ func (n *nodeRun) inspect(ctx context.Context) error {
 	return err
 }
 
+// replaced reports whether the goal gives the host another system than it had.
+func (n *nodeRun) replaced() bool {
+	goal, system := n.opts.Goal, n.result.Toplevel
+	runs := (goal == hive.Switch || goal == hive.Test) && n.had.Current != system
+	return runs || goal.SetsProfile() && n.had.Profile != system
+}
+
 // refuseUnknown stops when the host runs or boots a system that this machine does
 // not know: somebody else deployed it, and we would roll it back.
 func (n *nodeRun) refuseUnknown(ctx context.Context, has activation.State) error {
@@ -71,7 +78,7 @@ func (n *nodeRun) beginBuild(text string) {
 	n.begin(text)
 	if n.tools.BuildWaitsFor != nil {
 		n.stopWaiting()
-		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
+		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.still)
 	}
 }
 
