@@ -58,6 +58,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	defer d.forget()
 	defer d.hosts.Close()
+	defer d.show(c)()
 	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
@@ -143,7 +144,13 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.evaluation, err = newEvaluation(c, log); err == nil && d.here != nil {
+	d.evaluation, err = newEvaluation(c, log)
+	d.still = func(text string) {
+		if !d.report.Live() {
+			d.note(text)
+		}
+	}
+	if err == nil && d.here != nil {
 		d.Local = true
 		d.on, err = d.here.selector()
 	}
@@ -200,6 +207,7 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
+		Live: d.lively(c), ASCII: asciiOnly(os.Getenv),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
 	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: time.Now()})
 }
@@ -207,7 +215,7 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
 // secrets: a terminal shows it, and no log has it.
 func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
-	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
+	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors"), Working: d.working}
 	if asker(c.App).CanAttend() == nil {
 		r.Terminal = asker(c.App)
 	}
