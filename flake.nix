@@ -6,49 +6,24 @@
   outputs =
     { self, nixpkgs }:
     let
-      linux = [
+      forAllSystems = nixpkgs.lib.genAttrs [
         "x86_64-linux"
         "aarch64-linux"
-      ];
-      darwin = [
         "x86_64-darwin"
         "aarch64-darwin"
       ];
-      forAllSystems = nixpkgs.lib.genAttrs (linux ++ darwin);
-
-      # For `colmena-go version`.
-      commit = self.rev or self.dirtyRev or "";
-      package = pkgs: args: pkgs.callPackage ./nix/package.nix ({ inherit commit; } // args);
     in
     {
-      packages = forAllSystems (
-        system:
-        let
-          pkgs = nixpkgs.legacyPackages.${system};
-          static = package pkgs { static = true; };
-        in
-        {
-          default = package pkgs { };
-        }
-        // (
-          if builtins.elem system linux then
-            {
-              inherit static;
-              image = pkgs.callPackage ./nix/image.nix { colmena-go = static; };
-            }
-          else
-            { }
-        )
-      );
-
-      overlays.default = final: _: { colmena-go = package final { }; };
+      packages = forAllSystems (system: {
+        default = nixpkgs.legacyPackages.${system}.callPackage ./nix/package.nix { };
+      });
 
       apps = forAllSystems (
         system:
         let
-          colmena-go = self.packages.${system}.default;
+          package = self.packages.${system}.default;
           deploy = nixpkgs.legacyPackages.${system}.callPackage ./nix/deploy-app.nix {
-            inherit colmena-go;
+            colmena-go = package;
           };
           app = program: {
             type = "app";
@@ -56,7 +31,7 @@
           };
         in
         {
-          default = app "${colmena-go}/bin/colmena-go";
+          default = app "${package}/bin/colmena-go";
           deploy = app "${deploy}";
         }
       );
@@ -69,12 +44,6 @@
         deployApp = system: self.apps.${system}.deploy;
       };
 
-      nixosModules = {
-        # For a machine that is deployed to: deployment.* and the units of keys.
-        default = ./nix/module.nix;
-
-        # For one that deploys: programs.colmena-go.enable.
-        colmena-go = ./nix/program.nix;
-      };
+      nixosModules.default = ./nix/module.nix;
     };
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
@@ -30,13 +29,17 @@ type Kind int
 
 // Kinds of questions.
 const (
-	Login Kind = iota // SSH_ASKPASS
-	Root              // SUDO_ASKPASS
+	Login     Kind = iota // SSH_ASKPASS
+	Root                  // SUDO_ASKPASS
+	Agreement             // none: only who sees the terminal knows what it is about
 )
 
 func (k Kind) variable() string {
-	if k == Root {
+	switch k {
+	case Root:
 		return "SUDO_ASKPASS"
+	case Agreement:
+		return ""
 	}
 	return "SSH_ASKPASS"
 }
@@ -70,7 +73,6 @@ type Asker struct {
 	getenv func(string) string
 	open   func() (*os.File, error) // the terminal
 	turn   chan struct{}
-	typed  atomic.Bool // a question is on the terminal
 
 	lifetime context.Context
 	end      context.CancelCauseFunc

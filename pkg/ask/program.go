@@ -21,6 +21,9 @@ import (
 // nothing is required; here a program that is named is enough, as in CI.
 func (a *Asker) source(kind Kind) (program string, tty bool, err error) {
 	variable := kind.variable()
+	if variable == "" {
+		return "", true, a.CanLend()
+	}
 	program = a.getenv(variable)
 	switch strings.ToLower(a.getenv("SSH_ASKPASS_REQUIRE")) {
 	case "never":

@@ -12,7 +12,7 @@ func applyCommand() *cli.Command {
 		Usage:        "build the nodes' systems, copy, activate, and upload keys",
 		ArgsUsage:    "[GOAL]",
 		Description:  "GOAL is switch (the default), boot, test or dry-activate, as for switch-to-configuration, or build (only build), push (build and copy) or upload-keys (only that; keys for short).",
-		Flags:        append(deployFlags(), keyFlags()...),
+		Flags:        append(append(deployFlags(), keyFlags()...), dryFlags()...),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			goal, err := goalOf(c)

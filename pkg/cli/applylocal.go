@@ -29,7 +29,7 @@ func applyLocalCommand() *cli.Command {
 		Usage:       "build this machine's own system, activate it, and bring its keys",
 		ArgsUsage:   "[GOAL]",
 		Description: "For a node with deployment.allowLocalDeployment, on the machine itself: no SSH is used, and nothing is copied. GOAL is as for apply; push is the same as build.",
-		Flags: append(append(append(flags, keyFlags()...), passwordFlags()...),
+		Flags: append(append(append(append(flags, keyFlags()...), dryFlags()...), passwordFlags()...),
 			&cli.BoolFlag{Name: "sudo", Usage: "become root with deployment.privilegeEscalationCommand, which may ask for a password"},
 			&cli.StringFlag{Name: "node", Usage: "the `NODE` that this machine is; by default the one of its host name"},
 		),

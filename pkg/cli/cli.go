@@ -20,8 +20,10 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/report"
-	"github.com/colmena-go/colmena-go/pkg/version"
 )
+
+// Version is the program's.
+const Version = "0.1.0"
 
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
@@ -73,12 +75,12 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Usage:       "deploy NixOS to many hosts and deliver their secrets",
 		UsageText:   "colmena-go [flags] COMMAND [arguments]",
 		Description: description,
-		Version:     version.Get().Short(),
+		Version:     Version,
 		Writer:      stdout,
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: append([]*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), versionCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(),
 		}, unsupportedCommands()...),
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
@@ -121,7 +123,7 @@ func unsupportedCommands() []*cli.Command {
 // show prints an error, unless the table or a note has told it already, or it is
 // no news: a reader that went away, as in `| head`, has seen what it wanted.
 func show(err error, app *cli.App) {
-	told := errors.Is(err, errNodesFailed) || errors.Is(err, errInterrupted) || errors.Is(err, errBug)
+	told := errors.Is(err, errNodesFailed) || errors.Is(err, errChanges) || errors.Is(err, errInterrupted) || errors.Is(err, errBug)
 	gone := errors.Is(err, errOutput) && errors.Is(err, syscall.EPIPE)
 	if err != nil && !told && !gone {
 		screen(app).Tell(zerolog.ErrorLevel, err.Error())

@@ -29,7 +29,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
-	"github.com/colmena-go/colmena-go/pkg/version"
 )
 
 // deployment is what apply, build and upload-keys have in common: argv is read,
@@ -39,6 +38,7 @@ type deployment struct {
 	deploy.Options
 
 	json, keepResult, substitute bool
+	ask                          bool // people before it is done
 	sshConfig                    configFile
 	jobs                         string // Nix's max-jobs, "" for what it has
 
@@ -58,7 +58,6 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	defer d.forget()
 	defer d.hosts.Close()
-	defer d.show(c)()
 	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
@@ -70,7 +69,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return d.here.explain(err)
 	}
 	builder := nixbuild.New(d.tool, nixbuild.BuilderOptions{
-		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note, Watch: d.watchBuilds(),
+		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note,
 	})
 	defer builder.Close()
 	via, err := d.via(c, evaluated.Meta)
@@ -81,19 +80,37 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return err
 	}
-	d.report.Expect(nodes.Names)
-	current(c.App).Store(d.report)
 	tools := d.tools(builder, d.resolver(c), evaluated.WithTexts)
 	via.wire(&tools, builder, d.substitute)
-	results := deploy.Run(c.Context, nodes, d.Options, tools, d.report)
-	d.report.End(results)
+	return d.run(c, nodes, tools)
+}
+
+// run does with the nodes what was asked for, and shows it.
+func (d *deployment) run(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools) (err error) {
+	names, others := nodes.Names, []event.Result(nil)
+	if d.ask {
+		if nodes, others, err = d.agree(c, nodes, tools); err != nil {
+			return err
+		}
+	}
+	d.report.Expect(nodes.Names)
+	current(c.App).Store(d.report)
+	results := append(deploy.Run(c.Context, nodes, d.Options, tools, d.report), others...)
+	byNames(results, names)
+	if !d.ask || len(nodes.Names) > 0 {
+		d.report.End(results)
+	}
 	for _, bug := range bugs(results) {
 		d.tool.Log.Debug().Msg(string(bug.Stack))
 	}
-	if d.json {
-		if err := report.JSON(c.App.Writer, results); err != nil {
-			return err
-		}
+	switch {
+	case d.DryRun:
+		err = d.foresees(c, results)
+	case d.json:
+		err = report.JSON(c.App.Writer, results)
+	}
+	if err != nil {
+		return err
 	}
 	return verdict(results)
 }
@@ -115,7 +132,13 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	case here:
 		d.BuildOn = plan.Here
 	}
+	if err := d.dryRun(c); err != nil {
+		return nil, err
+	}
 	d.report = d.shown(c)
+	if d.DryRun {
+		d.report.Foresees()
+	}
 	log := newLog(d.report, c.Bool("verbose"))
 	if err := refuse(c); err != nil {
 		return nil, err
@@ -144,13 +167,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.evaluation, err = newEvaluation(c, log)
-	d.still = func(text string) {
-		if !d.report.Live() {
-			d.note(text)
-		}
-	}
-	if err == nil && d.here != nil {
+	if d.evaluation, err = newEvaluation(c, log); err == nil && d.here != nil {
 		d.Local = true
 		d.on, err = d.here.selector()
 	}
@@ -207,15 +224,14 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
-		Live: d.lively(c), ASCII: asciiOnly(os.Getenv),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: time.Now()})
+	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: Version, Begin: time.Now()})
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
 // secrets: a terminal shows it, and no log has it.
 func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
-	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors"), Working: d.working}
+	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
 	if asker(c.App).CanAttend() == nil {
 		r.Terminal = asker(c.App)
 	}
@@ -252,6 +268,10 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 			})
 		},
 		Closure: builder.Closure,
+		AskStore: func(ctx context.Context, host deploy.Host, q deploy.StoreQuestion) (deploy.StoreAnswer, error) {
+			found, err := nixbuild.LookThere(ctx, host, nixbuild.Look{Closures: q.Closures, Wanted: q.Wanted})
+			return deploy.StoreAnswer(found), err
+		},
 		Lacks: func(ctx context.Context, host deploy.Host, roots, paths []string) ([]string, error) {
 			return nixbuild.Lacks(ctx, host, roots, paths)
 		},

@@ -14,6 +14,7 @@ const (
 	ExitOK          = 0   // everything asked for was done
 	ExitFailed      = 1   // something failed: the hive, or at least one node
 	ExitUsage       = 2   // the command line is wrong; nothing was begun
+	ExitChanges     = 3   // of what only looks: there are differences
 	ExitBug         = 70  // a bug of ours showed: EX_SOFTWARE of sysexits.h
 	ExitInterrupted = 130 // ended by ^C, SIGTERM or SIGHUP before everything was done
 )
@@ -43,6 +44,8 @@ func exitCode(err error) int {
 		return ExitBug
 	case errors.As(err, &wrong):
 		return ExitUsage
+	case errors.Is(err, errChanges):
+		return ExitChanges
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return ExitInterrupted
 	}
@@ -59,11 +62,13 @@ func verdict(results []event.Result) error {
 	}
 	var err error
 	for _, r := range results {
-		switch r.Status {
-		case event.Cancelled:
+		switch {
+		case r.Status == event.Cancelled:
 			return errInterrupted
-		case event.Failed:
+		case r.Status == event.Failed:
 			err = errNodesFailed
+		case err == nil && r.Outlook != nil && r.Outlook.Changes():
+			err = errChanges
 		}
 	}
 	return err

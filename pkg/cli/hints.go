@@ -18,14 +18,14 @@ var elsewhere = map[string]string{
 	"--nodes": "--on", "--host": "--on", "--hosts": "--on", "--target": "--on", "--target-host": "--on", "--include": "--on",
 	"--tag": "--on @TAG", "--tags": "--on @TAG", "--skip": "--exclude", "--all": "--on '*'",
 	"--file": "--config", "--flake": "--config", "--hive": "--config",
-	"--goal": "apply GOAL", "--dry-run": "apply dry-activate", "--dry": "apply dry-activate", "--check": "apply dry-activate", "--build-only": "build", "--keys-only": "upload-keys",
+	"--goal": "apply GOAL", "--dry": "plan", "--check": "plan", "--diff": "plan", "--confirm": "--ask", "--build-only": "build", "--keys-only": "upload-keys",
 	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
 	"--option": "--nix-option", "--max-jobs": "--build-jobs", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
 	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config-file": "--ssh-config", "--ssh-option": "deployment.sshOptions",
 	"--use-remote-sudo": "deployment.privilegeEscalationCommand", "--ask-become-pass": "--ask-sudo-password", "--interactive-sudo": "--ask-sudo-password",
 
 	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys", "keys": "upload-keys",
-	"ls": "list", "nodes": "list", "show": "list", "status": "list",
+	"ls": "list", "nodes": "list", "show": "list", "status": "list", "version": "--version",
 }
 
 // remotely is what flags of apply-local are called where there are other hosts.

@@ -35,7 +35,7 @@ func (o *output) Write(p []byte) (int, error) {
 
 // verdict puts an output that failed in the place of success.
 func (o *output) verdict(err error) error {
-	if o.err != nil && (err == nil || errors.Is(err, errNodesFailed)) {
+	if o.err != nil && (err == nil || errors.Is(err, errNodesFailed) || errors.Is(err, errChanges)) {
 		return o.err
 	}
 	return err

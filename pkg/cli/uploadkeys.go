@@ -11,7 +11,7 @@ func uploadKeysCommand() *cli.Command {
 		Name:  "upload-keys",
 		Usage: "upload all keys of the nodes and do nothing else",
 		Flags: append(hide(deployFlags(), "no-keys", "force-replace-unknown-profiles", "no-substitute", "keep-result", "build-on-target", "no-build-on-target", "push-parallel", "build-jobs", "via", "via-from", "reboot", "reboot-if-needed", "reboot-timeout"),
-			keyFlags()...),
+			append(keyFlags(), dryFlags()...)...),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {

@@ -60,6 +60,8 @@ type Tools struct {
 	// directly. They may be nil where no cache is wanted.
 	ToCache   func(ctx context.Context, node hive.Node, output func(line string)) error
 	FromCache func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
+	// AskStore asks a host's store. It may be nil where there are no dry runs.
+	AskStore func(ctx context.Context, host Host, question StoreQuestion) (StoreAnswer, error)
 	// Copy copies a closure to a store.
 	Copy func(ctx context.Context, what Copy) error
 	// Exec runs the user's own command on the host and returns the status with which it
@@ -93,6 +95,10 @@ type Options struct {
 	CacheFrom                   string        // Want's Cache as hosts know it, without a login
 	RebootTimeout               time.Duration // how long a host may take to be back; 0: [DefaultRebootTimeout]
 	Who                         string        // shown to whoever waits for a host's upload lock
+
+	// Shown is what people have agreed to, by node: what has changed since then is not
+	// deployed. nil where nobody was asked.
+	Shown map[string]*plan.Outlook
 }
 
 // Run deploys to every node, each as soon as it arrives, and returns a result for
@@ -139,6 +145,9 @@ type deployment struct {
 func summary(r event.Result) string {
 	switch r.Status {
 	case event.Succeeded:
+		if r.Outlook != nil {
+			return foretold(r.Outlook)
+		}
 		text := string(r.Goal) + " done"
 		switch {
 		case r.Goal == hive.Exec:

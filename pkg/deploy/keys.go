@@ -17,6 +17,7 @@ import (
 type phase struct {
 	items  []upload.Item
 	policy plan.Policy
+	agree  func(plan.KeyPlan) error // may refuse it; or nil
 }
 
 // keySet is a node's keys on their way through the phases.
@@ -55,6 +56,9 @@ func (n *nodeRun) resolve(ctx context.Context, step plan.Step) error {
 		} else {
 			set.before.items = append(set.before.items, item)
 		}
+	}
+	if err := n.agreedContents(set.all().items); err != nil {
+		return err
 	}
 	set.before.policy = plan.PolicyFor(goal, hive.PreActivation)
 	set.after.policy = plan.PolicyFor(goal, hive.PostActivation)
@@ -143,6 +147,7 @@ func count[T any](keys []T) string {
 func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
 	p := n.keysOf(step.Phase)
 	n.begin("bringing " + count(p.items) + " up to date")
+	p.agree = n.agreedKeys(step.Phase)
 	steps, err := n.deliver(ctx, p)
 	// With boot, owners come with the reboot.
 	if err == nil && step.Phase == hive.PreActivation && n.opts.Goal != hive.Boot {
@@ -157,7 +162,7 @@ func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	steps, err := upload.Run(ctx, n.host, upload.Request{
 		Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
-		Begin: func() { n.changing = true },
+		Begin: func() { n.changing = true }, Agree: p.agree,
 	})
 	if err != nil {
 		return nil, err

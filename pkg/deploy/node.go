@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -24,6 +25,8 @@ type nodeRun struct {
 	host     Host // nil before it is connected, and while it reboots
 	had      activation.State
 	boot     activation.Boot // the one that a reboot ends
+	outlook  *plan.Outlook   // of a dry run; or nil
+	booted   closure.System  // what the host booted, for it
 	keys     keySet          // empty before they are resolved
 	roots    []string        // store paths that the host keeps for us
 	places   plan.Places     // where the keys of the phases so far went
@@ -56,6 +59,9 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 	if node.Target != nil {
 		n.result.Host = node.Target.Host
 	}
+	if d.opts.DryRun {
+		n.outlook = &plan.Outlook{Goal: d.opts.Goal, Reboots: d.opts.Reboot == plan.Always}
+	}
 	for _, warning := range node.Warnings {
 		n.warn(warning)
 	}
@@ -69,7 +75,9 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 		n.run(ctx)
 	}
 	n.judge(ctx)
-	n.result.Replaced = n.result.Status == event.Succeeded && n.replaced()
+	if n.result.Status == event.Succeeded {
+		n.result.Outlook = n.outlook
+	}
 	n.result.Elapsed = time.Since(begin)
 	result := n.result
 	n.send(event.Event{Kind: event.End, Text: summary(result), Result: &result})
@@ -158,6 +166,8 @@ func (n *nodeRun) begun(ctx context.Context, step plan.Step) error {
 		return n.build(ctx)
 	case step.Kind == plan.Cache:
 		return n.toCache(ctx, step)
+	case step.Kind == plan.Compare:
+		return n.compare(ctx, step)
 	case step.Kind == plan.Push:
 		return n.push(ctx, step)
 	case step.Kind == plan.Resolve:
@@ -239,9 +249,8 @@ func (n *nodeRun) output(line string) {
 	n.emit(event.Output, line)
 }
 
-func (n *nodeRun) note(text string)  { n.emit(event.Note, text) }
-func (n *nodeRun) still(text string) { n.emit(event.Still, text) }
-func (n *nodeRun) warn(text string)  { n.emit(event.Warn, text) }
+func (n *nodeRun) note(text string) { n.emit(event.Note, text) }
+func (n *nodeRun) warn(text string) { n.emit(event.Warn, text) }
 
 func (n *nodeRun) emit(kind event.Kind, text string) { n.send(event.Event{Kind: kind, Text: text}) }
 

@@ -28,23 +28,31 @@ func (n *nodeRun) connect(ctx context.Context) (err error) {
 // ours to replace.
 func (n *nodeRun) inspect(ctx context.Context) error {
 	n.quietly("asking the host what it runs")
-	has, err := activation.Inspect(ctx, n.host)
+	has, err := n.ask(ctx)
 	n.had = has
 	if n.node.Toplevel == nil {
 		return err
+	}
+	if err == nil {
+		err = n.agreed(has)
 	}
 	if err == nil && n.opts.Goal.Activates() && !n.node.ReplaceUnknownProfiles && !n.opts.ForceReplaceUnknownProfiles {
 		err = n.refuseUnknown(ctx, has)
 	}
 	n.known.Has = has.Has(n.node.Toplevel.OutPath)
+	if err == nil && n.outlook != nil {
+		n.outlook.There = n.known.Has
+		err = n.seeForeign(ctx)
+	}
 	return err
 }
 
-// replaced reports whether the goal gives the host another system than it had.
-func (n *nodeRun) replaced() bool {
-	goal, system := n.opts.Goal, n.result.Toplevel
-	runs := (goal == hive.Switch || goal == hive.Test) && n.had.Current != system
-	return runs || goal.SetsProfile() && n.had.Profile != system
+// ask asks the host for its systems, and for a dry run more.
+func (n *nodeRun) ask(ctx context.Context) (activation.State, error) {
+	if n.outlook != nil {
+		return n.foresee(ctx)
+	}
+	return activation.Inspect(ctx, n.host)
 }
 
 // refuseUnknown stops when the host runs or boots a system that this machine does
@@ -78,7 +86,7 @@ func (n *nodeRun) beginBuild(text string) {
 	n.begin(text)
 	if n.tools.BuildWaitsFor != nil {
 		n.stopWaiting()
-		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.still)
+		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
 	}
 }
 

@@ -49,9 +49,7 @@ func (b *Builder) build(requests []*request, jobs int) {
 		}
 		b.mu.Unlock()
 		r.someoneLeft() // before it could be told
-		over := b.watch.begin(&b.all, r)
 		requests = r.run()
-		over()
 		r.cancel()
 	}
 }

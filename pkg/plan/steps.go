@@ -18,7 +18,8 @@ const (
 	Build    StepKind = "build"
 	Cache    StepKind = "cache" // copying the closure to a store that hosts fetch from
 	Push     StepKind = "push"
-	Resolve  StepKind = "keys" // getting their content on this machine
+	Compare  StepKind = "compare" // what the host has with what it is to get
+	Resolve  StepKind = "keys"    // getting their content on this machine
 	Upload   StepKind = "upload"
 	Activate StepKind = "activate"
 	Reboot   StepKind = "reboot"
@@ -32,6 +33,7 @@ type Step struct {
 	Look    bool          // of Resolve: only see whether the keys can have content; of Reboot: whether it is needed
 	OnHost  bool          // of Build: realised there, so that no result is pushed
 	Recipe  bool          // of Push: the derivation, for a Build OnHost
+	Of      StepKind      // of Compare: the step whose effect is found out
 	To      string        // of Cache: the store's URL, without a login
 	Phase   hive.UploadAt // of Upload; "" for all keys at once
 	Booted  bool          // of Resolve and Upload: once more, after a reboot
@@ -62,6 +64,7 @@ const (
 type Want struct {
 	Goal        hive.Goal
 	NoKeys      bool
+	DryRun      bool // only find out what would be done to hosts: they are asked, and not changed
 	AlwaysBuild bool // even what the host has already, for --keep-result
 	BuildOn     Where
 	Local       bool   // the host is this machine, whose store has what is built here
@@ -97,6 +100,7 @@ type Facts struct {
 	Failed   bool   // the activation ended badly: keys may follow, and no reboot
 	Current  bool   // the host runs what it would boot, and needs no reboot for it
 	NoEffect bool   // the activation ended, but the system that wants the late keys is not the host's
+	Same     bool   // of a dry run: what the goal does with the system has been done before
 }
 
 // Learn records that a step went well.
@@ -109,7 +113,11 @@ func Steps(n hive.Node, w Want, f Facts) []Step {
 	if w.Skips(n) {
 		return nil
 	}
-	return slices.DeleteFunc(allSteps(n, w, f), func(s Step) bool { return slices.Contains(f.Done, s) })
+	all := allSteps
+	if w.DryRun {
+		all = drySteps
+	}
+	return slices.DeleteFunc(all(n, w, f), func(s Step) bool { return slices.Contains(f.Done, s) })
 }
 
 // allSteps are the steps that the goal takes, those that are done among them.
@@ -152,6 +160,28 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	return append(all, rebootSteps(w, f, keys)...)
 }
 
+// drySteps are those of a dry run, none of which changes a host. What a host itself is to
+// build is not there to be looked at, and what switch-to-configuration would do is known
+// only to a system that the host has already.
+func drySteps(n hive.Node, w Want, f Facts) (all []Step) {
+	add := func(due bool, s Step) {
+		if due {
+			all = append(all, s)
+		}
+	}
+	system, keys := w.Goal.NeedsToplevel(), w.UploadsKeys(n)
+	add(keys, Step{Kind: Resolve, Look: true})
+	add(true, Step{Kind: Connect})
+	add(system || w.Goal == hive.Reboot, Step{Kind: Inspect})
+	add(system && !f.Has && !w.BuildsOnHost(n), Step{Kind: Build})
+	add(system && !f.Same, Step{Kind: Compare, Of: Push})
+	add(keys, Step{Kind: Resolve})
+	add(keys, Step{Kind: Compare, Of: Upload})
+	add(w.Goal.Activates() && f.Has && !f.Same, Step{Kind: Compare, Of: Activate})
+	add(w.Goal.SetsProfile() || w.Reboot == IfNeeded, Step{Kind: Compare, Of: Reboot})
+	return all
+}
+
 // rebootSteps are those of a reboot, which takes keys in memory with it: they are
 // resolved and sent anew, as nothing keeps their content so long; before, it is seen
 // that they can be.
@@ -180,6 +210,8 @@ func rebootSteps(w Want, f Facts, keys bool) (all []Step) {
 func (s Step) String() string {
 	word := string(s.Kind)
 	switch {
+	case s.Of != "":
+		word = string(s.Of) + "?"
 	case s.Look:
 		word += "?"
 	case s.Booted:

@@ -79,6 +79,14 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"unless it is told otherwise", there, Want{Goal: hive.Push, BuildOn: Here}, Facts{}, "connect inspect build push"},
 		{"for all nodes", web(), Want{Goal: hive.Push, BuildOn: OnHost}, Facts{}, "connect inspect push:drv build@host"},
 		{"through a cache", web(), Want{Goal: hive.Push, Cache: "s3://a"}, Facts{}, "connect inspect build cache>s3://a push"},
+		{"a dry run of a switch", web(), Want{Goal: hive.Switch, DryRun: true}, Facts{}, "keys? connect inspect build push? keys upload? reboot?"},
+		{"of a system that is there", web(), Want{Goal: hive.Switch, DryRun: true}, Facts{Has: true}, "keys? connect inspect push? keys upload? activate? reboot?"},
+		{"and does already all that it is to", web(), Want{Goal: hive.Boot, DryRun: true}, Facts{Has: true, Same: true}, "keys? connect inspect keys upload? reboot?"},
+		{"of a test, which no reboot follows", web(), Want{Goal: hive.Test, DryRun: true, NoKeys: true}, Facts{}, "connect inspect build push?"},
+		{"of a push", web(), Want{Goal: hive.Push, DryRun: true, Cache: "s3://a"}, Facts{}, "connect inspect build push?"},
+		{"of keys alone", web(), Want{Goal: hive.Keys, DryRun: true}, Facts{}, "keys? connect keys upload?"},
+		{"of what the host is to build", there, Want{Goal: hive.Push, DryRun: true}, Facts{}, "connect inspect push?"},
+		{"of a node without a host", none, Want{Goal: hive.Switch, DryRun: true}, Facts{}, ""},
 		{"which build has no use for", web(), Want{Goal: hive.Build, Cache: "s3://a"}, Facts{}, "build"},
 	} {
 		if got := Render(Steps(c.node, c.want, c.know)); got != c.plan {
@@ -91,7 +99,7 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 func TestAPlanThatGoesWellIsFollowedToItsEnd(t *testing.T) {
 	for _, goal := range hive.Goals {
 		for _, on := range []Where{AsSet, Here, OnHost} {
-			for _, w := range []Want{{}, {NoKeys: true}, {Reboot: Always}, {Reboot: IfNeeded}} {
+			for _, w := range []Want{{}, {NoKeys: true}, {Reboot: Always}, {Reboot: IfNeeded}, {DryRun: true}} {
 				w.Goal, w.BuildOn, w.Cache = goal, on, "s3://a"
 				var know Facts
 				for left := Steps(web(), w, know); len(left) > 0; {

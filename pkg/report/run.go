@@ -13,7 +13,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/record"
-	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // Run is one deployment as it is shown: a [event.Sink] that also records it, so that
@@ -22,20 +21,11 @@ type Run struct {
 	event.Sink
 	view View
 	told sync.Once // how it ended
+	dry  bool
 
 	mu     sync.Mutex
 	record *record.Record
 	begin  time.Time // when the nodes were known
-	meter  view.Meter
-	drawn  drawn
-}
-
-// drawn is the picture that was drawn last.
-type drawn struct {
-	lines  []string
-	window view.Size
-	second int64 // of the run
-	old    bool  // something happened since
 }
 
 // View is how a Run is shown.
@@ -43,8 +33,6 @@ type View struct {
 	Screen  *Terminal
 	Style   Style
 	Verbose bool // show what programs print
-	Live    bool // show how far all is, below the lines; see [Terminal.CanShow]
-	ASCII   bool // the terminal shows nothing but that
 	// Again is the command line that does only these nodes again; nil leaves it out.
 	Again func(nodes []string) string
 }
@@ -52,7 +40,7 @@ type View struct {
 // doing says what a node that has not ended is at.
 var doing = map[plan.StepKind]string{
 	plan.Evaluate: "being evaluated", plan.Connect: "connecting", plan.Inspect: "asking the host", plan.Build: "building",
-	plan.Cache: "copying to the store", plan.Push: "copying", plan.Resolve: "getting keys", plan.Upload: "uploading keys",
+	plan.Cache: "copying to the store", plan.Compare: "comparing", plan.Push: "copying", plan.Resolve: "getting keys", plan.Upload: "uploading keys",
 	plan.Activate: "activating", plan.Reboot: "rebooting", plan.Await: "rebooting", plan.Exec: "running the command",
 }
 
@@ -60,19 +48,20 @@ var doing = map[plan.StepKind]string{
 const left = record.Left
 
 // NewRun returns a Run of what is recorded so.
-func NewRun(v View, r *record.Record) *Run {
-	return &Run{Sink: NewSink(v), view: v, record: r}
+func NewRun(view View, r *record.Record) *Run {
+	return &Run{Sink: NewSink(view), view: view, record: r}
 }
 
 // NewSink returns what shows events as they come.
-func NewSink(v View) event.Sink {
-	if v.Screen.InJSON() {
-		return NewLog(v.Screen, v.Verbose)
+func NewSink(view View) event.Sink {
+	if view.Screen.InJSON() {
+		return NewLog(view.Screen, view.Verbose)
 	}
-	plain := NewPlain(v.Screen, v.Verbose, v.Style)
-	plain.live = v.Live
-	return plain
+	return NewPlain(view.Screen, view.Verbose, view.Style)
 }
+
+// Foresees says that hosts are only asked: what came of it is told in another form.
+func (r *Run) Foresees() { r.dry = true }
 
 // Expect tells which nodes are to be deployed to. None of them needs to be
 // evaluated yet.
@@ -96,32 +85,6 @@ func (r *Run) add(e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock() // a panic must not keep the end from being told
 	r.record.Add(e)
-	r.meter.Add(e)
-	r.drawn.old = true
-}
-
-// Show shows how far all is, until [Run.End] or hide.
-func (r *Run) Show() (hide func()) {
-	if !r.view.Live {
-		return func() {}
-	}
-	r.view.Screen.Show(r)
-	return func() { r.view.Screen.Show(nil) }
-}
-
-// Live reports whether that is shown.
-func (r *Run) Live() bool { return r.view.Live }
-
-// Lines implements [Picture].
-func (r *Run) Lines(window view.Size, now time.Time) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	d, second := &r.drawn, int64(now.Sub(r.record.Begin)/time.Second)
-	if d.old || window != d.window || second != d.second {
-		look := view.Look{Colour: bool(r.view.Style), ASCII: r.view.ASCII}
-		*d = drawn{r.meter.Lines(r.record, window, look, now), window, second, false}
-	}
-	return d.lines
 }
 
 // Record is what is known by now.
@@ -171,7 +134,9 @@ func at(n *record.Node) string {
 }
 
 // ReachesHosts reports whether the deployment may change hosts.
-func (r *Run) ReachesHosts() bool { return r.record.Goal.NeedsHost() && r.record.Goal != hive.Exec }
+func (r *Run) ReachesHosts() bool {
+	return !r.dry && r.record.Goal.NeedsHost() && r.record.Goal != hive.Exec
+}
 
 // Activating reports whether an activation runs on any host.
 func (r *Run) Activating() bool {
@@ -205,9 +170,11 @@ func (r *Run) Leave() {
 }
 
 func (r *Run) tell(results []event.Result, heading string) {
-	r.view.Screen.Show(nil)
 	if log, ok := r.Sink.(*Log); ok {
 		log.Summary(results, time.Since(r.begin))
+		return
+	}
+	if r.dry && heading == "" {
 		return
 	}
 	text := "\n" + heading + table(results, r.view)

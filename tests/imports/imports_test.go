@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"pkg/secret":     {},
 	"pkg/crash":      {},
 	"pkg/hive":       {"pkg/secret"},
-	"pkg/plan":       {"pkg/hive", "pkg/secret"},
+	"pkg/plan":       {"pkg/closure", "pkg/hive", "pkg/secret"},
 	"pkg/event":      {"pkg/hive", "pkg/plan"},
 	"pkg/nix":        {"pkg/child", "pkg/crash"},
 	"pkg/nixbuild":   {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/nix"},
@@ -46,12 +46,10 @@ var allowed = map[string][]string{
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/closure":    {},
 	"pkg/status":     {"pkg/closure", "pkg/hostscript"},
-	"pkg/deploy":     {"pkg/activation", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/upload"},
-	"pkg/report":     {"pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record", "pkg/view"},
-	"pkg/view":       {"pkg/event", "pkg/hostscript", "pkg/plan", "pkg/record"},
-	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/record", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshauth", "pkg/sshconfig", "pkg/status", "pkg/version"},
+	"pkg/deploy":     {"pkg/activation", "pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/status", "pkg/upload"},
+	"pkg/report":     {"pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record"},
+	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/record", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshauth", "pkg/sshconfig", "pkg/status"},
 	"pkg/record":     {"pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan"},
-	"pkg/version":    {},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }
@@ -65,9 +63,8 @@ var alone = map[string][]string{
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive"},
-	"golang.org/x/sys/unix":              {"pkg/ask", "pkg/child", "pkg/report"},
-	"golang.org/x/term":                  {"pkg/cli", "pkg/keysource", "pkg/report"},
-	"golang.org/x/text/width":            {"pkg/view"},
+	"golang.org/x/sys/unix":              {"pkg/ask", "pkg/child"},
+	"golang.org/x/term":                  {"pkg/cli", "pkg/keysource"},
 }
 
 // vague are names that say nothing about what is in a package.

@@ -1,6 +1,5 @@
 # A stand-in for nixpkgs, as far as flake.nix here needs one: its buildGoModule
-# really builds the program, with this machine's Go and its module cache, and
-# its buildLayeredImage builds nothing: it hands back what it is called with.
+# really builds the program, with this machine's Go and its module cache.
 {
   outputs =
     { self }:
@@ -27,7 +26,7 @@
               inherit system;
               name = "${args.pname}-${args.version}";
               builder = "/bin/sh";
-              inherit (args) src ldflags;
+              src = args.src;
               args = [
                 "-euc"
                 ''
@@ -36,17 +35,10 @@
                   cp -R "$src" src
                   chmod -R u+w src
                   cd src
-                  go build -ldflags "$ldflags" -o "$out/bin/colmena-go" .
+                  go build -o "$out/bin/colmena-go" .
                 ''
               ];
-            }
-            // {
-              inherit (args) version env;
             };
-          dockerTools = {
-            fakeNss = "fakeNss";
-            buildLayeredImage = args: args;
-          };
           writeShellScript =
             name: text:
             derivation {
@@ -59,18 +51,7 @@
               ];
             };
           pkgs = {
-            inherit
-              lib
-              buildGoModule
-              writeShellScript
-              dockerTools
-              ;
-            bashInteractive = "bash";
-            cacert = "cacert";
-            coreutils = "coreutils";
-            gitMinimal = "git";
-            nix = "nix";
-            openssh = "openssh";
+            inherit lib buildGoModule writeShellScript;
             callPackage =
               file: args:
               let

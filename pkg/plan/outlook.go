@@ -1,0 +1,192 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/closure"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// Outlook is what a deployment would do to a node's host, as far as that is known without
+// doing it.
+type Outlook struct {
+	Goal   hive.Goal
+	Brings string // the system's store path; "" where the goal is about none
+	Same   bool   // what the goal does with the system has been done before
+	There  bool   // the host has the system with its closure
+
+	Runs, Boots, New closure.System // as far as they are known
+	Copy             *Copy          // what the host lacks of the closure; nil: not known
+	Packages         *closure.Diff  // against what it runs or, with boot, boots; nil: not known, or the same system
+	Units            *Units         // nil: not known, or none are touched
+	Keys             []KeyOutlook
+	Foreign          []Foreign
+	Due              string // why the host wants a reboot, after the deployment; "" where it does not
+	Reboots          bool   // the deployment reboots it
+
+	Unknown []string // what cannot be told before it is done, and why
+}
+
+// Copy is what is to be copied to a host, or fetched by it.
+type Copy struct {
+	Paths int
+	Bytes int64
+}
+
+// Units are those that switch-to-configuration says it would touch.
+type Units struct {
+	Stop, Start, Restart, Reload []string
+	Keep                         []string // that differ and are left as they run
+}
+
+// Foreign is a system of the host's that this machine does not know: somebody else has
+// deployed it.
+type Foreign struct {
+	Path        string
+	Runs, Boots bool
+}
+
+// KeyOutlook is what would become of a key. Of its content it has the digest alone.
+type KeyOutlook struct {
+	Name    string // attribute name
+	Path    string
+	Change  Change
+	New     bool     // nothing is at its path yet
+	Differs []string // of one that is there: content, owner, group, mode, access list
+	Note    string
+	Digest  secret.Digest // of the wanted content
+}
+
+// Changes reports whether anything would be done to the host that changes it.
+func (o *Outlook) Changes() bool {
+	return o.ChangesSystem() || o.Reboots || slices.ContainsFunc(o.Keys, KeyOutlook.changes)
+}
+
+// ChangesSystem reports whether the goal does something with the system that has not been done.
+func (o *Outlook) ChangesSystem() bool { return o.Brings != "" && !o.Same }
+
+func (k KeyOutlook) changes() bool { return k.Change == Changed || k.Change == Mended }
+
+// WantsReboot reports whether the host is to be rebooted, or waits for that then.
+func (o *Outlook) WantsReboot() bool { return o.Reboots || o.ChangesSystem() && o.Due != "" }
+
+// Old is the system that the new one takes the place of.
+func (o *Outlook) Old() closure.System {
+	if o.Goal == hive.Boot {
+		return o.Boots
+	}
+	return o.Runs
+}
+
+// Done reports whether what a goal does with a system has been done on a host that runs
+// and boots these.
+func Done(goal hive.Goal, system, runs, boots string) bool {
+	switch goal {
+	case hive.Switch:
+		return runs == system && boots == system
+	case hive.Boot:
+		return boots == system
+	case hive.Test:
+		return runs == system
+	case hive.Push:
+		return runs == system || boots == system
+	}
+	return false
+}
+
+// Outlook is what a plan means for the keys. An owner that is yet to be made by an
+// activation is no obstacle to keys that come after it.
+func (p KeyPlan) Outlook() []KeyOutlook {
+	list := make([]KeyOutlook, len(p))
+	for i, step := range p {
+		list[i] = KeyOutlook{
+			Name: step.Key.Attr, Path: step.Key.Path(), Change: step.Change, New: step.Change == Changed && !step.Was.Present,
+			Differs: step.differs(), Note: step.Note, Digest: step.Digest,
+		}
+		if step.OwnerPending && step.Key.UploadAt == hive.PostActivation {
+			list[i].Note = "its owner does not exist yet: the activation has to make it"
+		}
+	}
+	return list
+}
+
+// differs says in what a file that is there is another one than is wanted.
+func (s KeyStep) differs() (list []string) {
+	if !s.Was.Present || s.Change != Changed && s.Change != Mended {
+		return nil
+	}
+	for _, part := range []struct {
+		name    string
+		differs bool
+	}{
+		{"content", s.Change == Changed},
+		{"owner", s.Was.UID != s.UID},
+		{"group", s.Was.GID != s.GID},
+		{"mode", s.Was.Mode != s.Mode},
+		{"access list", s.Was.ACL},
+	} {
+		if part.differs {
+			list = append(list, part.name)
+		}
+	}
+	return list
+}
+
+// SameKeys looks whether a plan does no more to keys than was shown. Its error names the
+// first of which that is not so.
+func (o *Outlook) SameKeys(steps KeyPlan) error {
+	for _, step := range steps {
+		if step.Change != Changed && step.Change != Mended {
+			continue
+		}
+		if i := o.key(step.Key.Attr); i < 0 || !o.Keys[i].changes() {
+			return &DriftError{"key " + step.Key.Attr + " would be " + string(step.Change) + " now: the host has another one than it had"}
+		}
+	}
+	return nil
+}
+
+// SameContent looks whether a key that was shown as unchanged has its content still.
+func (o *Outlook) SameContent(key string, digest secret.Digest) error {
+	i := o.key(key)
+	if i >= 0 && !o.Keys[i].changes() && o.Keys[i].Change != Skipped && !o.Keys[i].Digest.Equal(digest) {
+		return &DriftError{"the content of key " + key + " is another one than it was"}
+	}
+	return nil
+}
+
+func (o *Outlook) key(name string) int {
+	return slices.IndexFunc(o.Keys, func(k KeyOutlook) bool { return k.Name == name })
+}
+
+// SameSystems looks whether the host runs and boots what was shown.
+func (o *Outlook) SameSystems(runs, boots string) error {
+	var now []string
+	if runs != o.Runs.Path {
+		now = append(now, "runs "+orNone(runs))
+	}
+	if boots != o.Boots.Path {
+		now = append(now, "boots "+orNone(boots))
+	}
+	if len(now) > 0 {
+		return &DriftError{"the host " + strings.Join(now, " and ") + " now"}
+	}
+	return nil
+}
+
+func orNone(system string) string {
+	if system == "" {
+		return "no NixOS system"
+	}
+	return system
+}
+
+// DriftError: something is not as it was shown, so that what was agreed to would not be
+// what is done.
+type DriftError struct{ What string }
+
+func (e *DriftError) Error() string {
+	return "not as it was shown: " + e.What + "; nothing was changed: run again to see the new plan"
+}
