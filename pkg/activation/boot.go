@@ -22,7 +22,7 @@ const bootQuestion = `cat /proc/sys/kernel/random/boot_id && { readlink -e /run/
 // Booted asks the host for its current Boot.
 func Booted(ctx context.Context, host hostscript.Runner) (Boot, error) {
 	const what = "asking the host what it booted"
-	text, err := ask(ctx, host, what, bootQuestion)
+	text, err := asking(hostscript.Run).ask(ctx, host, what, bootQuestion)
 	if err != nil {
 		return Boot{}, err
 	}
@@ -33,12 +33,15 @@ func Booted(ctx context.Context, host hostscript.Runner) (Boot, error) {
 	return Boot{ID: hostscript.Said(lines[0], 64), System: systemPath(lines[1])}, nil
 }
 
+// asking is [hostscript.Run], or [hostscript.Ask] where a script follows.
+type asking func(context.Context, hostscript.Runner, hostscript.Call) error
+
 // ask has a host run a question, and returns its answer.
-func ask(ctx context.Context, host hostscript.Runner, what, question string) (string, error) {
+func (run asking) ask(ctx context.Context, host hostscript.Runner, what, question string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, askLimit, errNoAnswer)
 	defer cancel()
 	var out answer
-	if err := hostscript.Run(ctx, host, hostscript.Call{Program: question, Stdout: &out}); err != nil {
+	if err := run(ctx, host, hostscript.Call{Program: question, Stdout: &out}); err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	return out.String(), nil
@@ -64,7 +67,7 @@ func Outdated(ctx context.Context, host hostscript.Runner, toplevel string) ([]s
 	if !safePath.MatchString(toplevel) {
 		return nil, fmt.Errorf("%s: it boots %q, which is not the path of a system in the Nix store", what, toplevel)
 	}
-	text, err := ask(ctx, host, what, fmt.Sprintf(comparison, toplevel, strings.Join(bootParts, " ")))
+	text, err := asking(hostscript.Run).ask(ctx, host, what, fmt.Sprintf(comparison, toplevel, strings.Join(bootParts, " ")))
 	if err != nil {
 		return nil, err
 	}

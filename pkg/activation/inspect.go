@@ -29,7 +29,7 @@ const question = `for link in /run/current-system /nix/var/nix/profiles/system; 
 // the host from answering.
 func Inspect(ctx context.Context, host hostscript.Runner) (State, error) {
 	const what = "asking the host what it runs"
-	text, err := ask(ctx, host, what, question)
+	text, err := asking(hostscript.Ask).ask(ctx, host, what, question)
 	if err != nil {
 		return State{}, err
 	}

@@ -85,6 +85,14 @@ func newGate(id string, cancel context.CancelCauseFunc) *gate {
 // command is run.
 func (g *gate) expect(proof string) { g.proof = &proof }
 
+// settle is told that the end of the command's part that is waited for has come.
+func (g *gate) settle() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.proven, g.out = true, nil
+	g.timer.Stop()
+}
+
 // errLate is the cause that ends a command whose host does not get to it.
 var errLate = errors.New("no answer in time")
 

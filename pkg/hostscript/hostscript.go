@@ -47,8 +47,9 @@ func Proving(word string, script []byte) []byte {
 	return append([]byte("echo "+word+"\n"), script...)
 }
 
-// proving puts the call's script before its input, and returns the script's word.
-func (c *Call) proving() (word string) {
+// proving puts the call's script before its input, and returns the script's word and
+// size.
+func (c *Call) proving() (word string, size int) {
 	word = ID()
 	script := Proving(word, c.Script)
 	input := io.Reader(bytes.NewReader(script))
@@ -56,7 +57,7 @@ func (c *Call) proving() (word string) {
 		input = io.MultiReader(input, c.Stdin)
 	}
 	c.Program, c.Script, c.Stdin = Eval(script), nil, input
-	return word
+	return word, len(script)
 }
 
 // Join makes one script of all files of a pattern, in the order of their names. The
@@ -79,18 +80,24 @@ func Join(files fs.FS, pattern string) []byte {
 }
 
 // Run runs the call's program. What the login shell says before it is passed on
-// to nobody. It fails with [ErrShell] when the host does not get as far as to
-// run the program, with [ErrMute] when it only says so, and otherwise as the host's
-// Run does.
+// to nobody. A script runs in the [Shell] that the host keeps, if it does. Run fails
+// with [ErrShell] when the host does not get as far as to run the program, with
+// [ErrMute] when it only says so, and otherwise as the host's Run does.
 func Run(ctx context.Context, host Runner, call Call) (err error) {
 	defer crash.Recover(&err)
+	if keeper, ok := host.(Keeper); ok && call.Script != nil {
+		if shell := keeper.TakeShell(); shell != nil && shell.waits() {
+			return shell.run(ctx, call)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g := newGate(ID(), cancel)
 	defer g.end()
 	switch {
 	case call.Script != nil:
-		g.expect(call.proving())
+		word, _ := call.proving()
+		g.expect(word)
 	case call.Stdin == nil:
 		g.expect("")
 	}
@@ -100,15 +107,18 @@ func Run(ctx context.Context, host Runner, call Call) (err error) {
 
 // command means the same to every login shell: single quotes, no variable
 // outside them. The mark is written in two halves, so that a shell which shows
-// what it runs is not taken for one that has run it. Limits are in whole seconds
-// and at least one: for timeout(1) zero means none.
+// what it runs is not taken for one that has run it.
 func command(call Call, first, second string) string {
 	text := fmt.Sprintf(`sh -c 'echo %s""%s; %s'`, first, second, call.Program)
 	if call.Limit > 0 {
-		text = fmt.Sprintf("timeout %d %s", int(math.Ceil(call.Limit.Seconds())), text)
+		text = fmt.Sprintf("timeout %d %s", seconds(call.Limit), text)
 	}
 	return text
 }
+
+// seconds are whole ones, at least one where there is a limit: for timeout(1) zero
+// means none.
+func seconds(limit time.Duration) int { return int(math.Ceil(limit.Seconds())) }
 
 // List writes words for a script to read, none of which may hold a newline: a
 // line with the list's length in bytes, then a word a line, the number of all

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/melbahja/goph"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
@@ -76,7 +78,8 @@ type Host struct {
 	passwords *escalation.Passwords
 	channels  chan struct{} // sshd opens only so many at once
 	sessions  sessions
-	cfg       *Config // for another connection; nil: there is none
+	shell     atomic.Pointer[hostscript.Shell] // that is kept for the next script; nil: none
+	cfg       *Config                          // for another connection; nil: there is none
 	log       zerolog.Logger
 
 	traffic traffic       // that of its Stores
@@ -261,6 +264,9 @@ func (h *Host) Close() error {
 	h.close.Do(func() {
 		err = h.conn.Close()
 		h.tasks.Wait()
+		if shell := h.TakeShell(); shell != nil {
+			<-shell.Ended()
+		}
 		if h.jumps != nil {
 			h.jumps.close()
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // Sessions of one host share its connection, and sshd opens only so many on each at
@@ -86,6 +87,9 @@ func (h *Host) session(ctx context.Context, command string) (place, error) {
 			h.sessions.count(1)
 			return place{session, h.conn, func() { session.Close(); h.sessions.count(-1) }}, nil
 		}
+		if errors.Is(err, errRefused) { // what nobody uses makes room
+			h.KeepShell(nil)
+		}
 		still, others := h.sessions.still(begin)
 		switch {
 		case !errors.Is(err, errRefused):
@@ -135,3 +139,13 @@ func (h *Host) apart(ctx context.Context, command string) (place, error) {
 	})
 	return place{session, other.conn, func() { session.Close(); close(over) }}, nil
 }
+
+// KeepShell implements [hostscript.Keeper].
+func (h *Host) KeepShell(shell *hostscript.Shell) {
+	if before := h.shell.Swap(shell); before != nil {
+		before.Close()
+	}
+}
+
+// TakeShell implements [hostscript.Keeper].
+func (h *Host) TakeShell() *hostscript.Shell { return h.shell.Swap(nil) }
