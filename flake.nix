@@ -6,24 +6,49 @@
   outputs =
     { self, nixpkgs }:
     let
-      forAllSystems = nixpkgs.lib.genAttrs [
+      linux = [
         "x86_64-linux"
         "aarch64-linux"
+      ];
+      darwin = [
         "x86_64-darwin"
         "aarch64-darwin"
       ];
+      forAllSystems = nixpkgs.lib.genAttrs (linux ++ darwin);
+
+      # For `colmena-go version`.
+      commit = self.rev or self.dirtyRev or "";
+      package = pkgs: args: pkgs.callPackage ./nix/package.nix ({ inherit commit; } // args);
     in
     {
-      packages = forAllSystems (system: {
-        default = nixpkgs.legacyPackages.${system}.callPackage ./nix/package.nix { };
-      });
+      packages = forAllSystems (
+        system:
+        let
+          pkgs = nixpkgs.legacyPackages.${system};
+          static = package pkgs { static = true; };
+        in
+        {
+          default = package pkgs { };
+        }
+        // (
+          if builtins.elem system linux then
+            {
+              inherit static;
+              image = pkgs.callPackage ./nix/image.nix { colmena-go = static; };
+            }
+          else
+            { }
+        )
+      );
+
+      overlays.default = final: _: { colmena-go = package final { }; };
 
       apps = forAllSystems (
         system:
         let
-          package = self.packages.${system}.default;
+          colmena-go = self.packages.${system}.default;
           deploy = nixpkgs.legacyPackages.${system}.callPackage ./nix/deploy-app.nix {
-            colmena-go = package;
+            inherit colmena-go;
           };
           app = program: {
             type = "app";
@@ -31,7 +56,7 @@
           };
         in
         {
-          default = app "${package}/bin/colmena-go";
+          default = app "${colmena-go}/bin/colmena-go";
           deploy = app "${deploy}";
         }
       );
@@ -44,6 +69,12 @@
         deployApp = system: self.apps.${system}.deploy;
       };
 
-      nixosModules.default = ./nix/module.nix;
+      nixosModules = {
+        # For a machine that is deployed to: deployment.* and the units of keys.
+        default = ./nix/module.nix;
+
+        # For one that deploys: programs.colmena-go.enable.
+        colmena-go = ./nix/program.nix;
+      };
     };
 }

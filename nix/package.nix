@@ -1,5 +1,13 @@
 # The program, as nixpkgs builds it: pkgs.callPackage ./nix/package.nix { }
-{ lib, buildGoModule }:
+{
+  lib,
+  buildGoModule,
+  # What `colmena-go version` tells: a hash, and "-dirty" after it where the tree differs.
+  commit ? "",
+  # Whether the binary is to need no library of the system's. Names of hosts are
+  # looked up without NSS modules then.
+  static ? false,
+}:
 buildGoModule {
   pname = "colmena-go";
   version = "0.1.0";
@@ -7,11 +15,18 @@ buildGoModule {
   src = lib.cleanSource ../.;
 
   # The NAR hash of what `go mod vendor` makes; tests/flake checks it.
-  vendorHash = "sha256-NIZ4TPd40zHMrmkMEU6lp8NrAPGON+zMN2CJW1O9zWE=";
+  vendorHash = "sha256-vv3E88M2ibLn0yGYNJY2kSFhvN3ZKg+ZqpVlSFSMhj4=";
 
   # Only the program; the tests boot hosts, which no build sandbox allows.
   subPackages = [ "." ];
   doCheck = false;
+
+  env = if static then { CGO_ENABLED = "0"; } else { };
+  ldflags = [
+    "-s"
+    "-w"
+    "-X github.com/colmena-go/colmena-go/pkg/version.commit=${commit}"
+  ];
 
   meta = {
     description = "Deploys NixOS to many hosts in parallel and delivers their secrets out of band";

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
@@ -73,6 +74,7 @@ type Asker struct {
 	getenv func(string) string
 	open   func() (*os.File, error) // the terminal
 	turn   chan struct{}
+	typed  atomic.Bool // a question is on the terminal
 
 	lifetime context.Context
 	end      context.CancelCauseFunc

@@ -38,6 +38,8 @@ func (a *Asker) askTerminal(ctx context.Context, q Question) (answer secret.Secr
 	t := &terminal{file: file}
 	signals := make(chan os.Signal, 4)
 	defer signal.Stop(signals)
+	a.typed.Store(true)
+	defer a.typed.Store(false)
 	for {
 		if err := t.awaitForeground(ctx, a.note); err != nil {
 			return answer, err
@@ -122,6 +124,18 @@ func readLine(file io.Reader) (answer secret.Secret, err error) {
 		return answer, ErrNoAnswer
 	}
 	return answer, fmt.Errorf("%w: the terminal cannot be read: %w", ErrNoAnswer, err)
+}
+
+// Suspend stops the process as SIGTSTP does where nobody hears of it, and returns when it
+// is continued. It does nothing while a question is asked on the terminal, which does
+// that itself.
+func (a *Asker) Suspend() {
+	if a.typed.Load() {
+		return
+	}
+	signals := make(chan os.Signal, 4)
+	stop(signals)
+	signal.Stop(signals)
 }
 
 // stop stops the process as SIGTSTP does where nobody hears of it, and returns when

@@ -20,10 +20,8 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/report"
+	"github.com/colmena-go/colmena-go/pkg/version"
 )
-
-// Version is the program's.
-const Version = "0.1.0"
 
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
@@ -75,12 +73,12 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Usage:       "deploy NixOS to many hosts and deliver their secrets",
 		UsageText:   "colmena-go [flags] COMMAND [arguments]",
 		Description: description,
-		Version:     Version,
+		Version:     version.Get().Short(),
 		Writer:      stdout,
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: append([]*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), versionCommand(),
 		}, unsupportedCommands()...),
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },

@@ -29,6 +29,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
+	"github.com/colmena-go/colmena-go/pkg/version"
 )
 
 // deployment is what apply, build and upload-keys have in common: argv is read,
@@ -58,6 +59,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	defer d.forget()
 	defer d.hosts.Close()
+	defer d.show(c)()
 	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {
 			return err
@@ -69,7 +71,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return d.here.explain(err)
 	}
 	builder := nixbuild.New(d.tool, nixbuild.BuilderOptions{
-		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note,
+		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note, Watch: d.watchBuilds(),
 	})
 	defer builder.Close()
 	via, err := d.via(c, evaluated.Meta)
@@ -167,7 +169,13 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.evaluation, err = newEvaluation(c, log); err == nil && d.here != nil {
+	d.evaluation, err = newEvaluation(c, log)
+	d.still = func(text string) {
+		if !d.report.Live() {
+			d.note(text)
+		}
+	}
+	if err == nil && d.here != nil {
 		d.Local = true
 		d.on, err = d.here.selector()
 	}
@@ -224,14 +232,15 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
+		Live: d.lively(c), ASCII: asciiOnly(os.Getenv),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: Version, Begin: time.Now()})
+	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: time.Now()})
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
 // secrets: a terminal shows it, and no log has it.
 func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
-	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors")}
+	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors"), Working: d.working}
 	if asker(c.App).CanAttend() == nil {
 		r.Terminal = asker(c.App)
 	}

@@ -25,6 +25,7 @@ type evaluation struct {
 	tool   nix.Tool
 	on     hive.Selector
 	limits evaluate.Limits
+	still  func(text string) // told what takes long, for who sees no live view; nil: note
 }
 
 // newEvaluation reads the flags.
@@ -109,7 +110,11 @@ func (e *evaluation) start(c *cli.Context, request nixeval.Request, announced fu
 	evaluator := nixeval.New(e.tool, e.source)
 	ctx, leave := context.WithCancel(c.Context)
 	run := evaluate.Start(ctx, e.cached(c, evaluator), request, e.limits, announced, e.tool.Log)
-	stop := deploy.Remind(run.Progress, e.note)
+	still := e.still
+	if still == nil {
+		still = e.note
+	}
+	stop := deploy.Remind(run.Progress, still)
 	end := func() { stop(); evaluator.Warn(); leave() }
 	h, err := run.Hive()
 	if err != nil {

@@ -95,6 +95,7 @@ func (x *execution) run(c *cli.Context) error {
 	if err := x.seeOpenSSH(); err != nil {
 		return err
 	}
+	defer x.deployment.show(c)()
 	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
 	evaluated, err := x.begin(c, x.request(), nil)
 	if err != nil {

@@ -42,8 +42,8 @@ func schedule(c *cli.Context) (deploy.Schedule, error) {
 	if err != nil {
 		return deploy.Schedule{}, err
 	}
-	atWork := deploy.NewLimit(parallel, "--parallel")
-	s := deploy.Schedule{Push: atWork, Build: deploy.NewLimit(parallel, "--parallel"), Change: atWork}
+	atWork := deploy.NewLimit(parallel, "-p")
+	s := deploy.Schedule{Push: atWork, Build: deploy.NewLimit(parallel, "-p"), Change: atWork}
 	if c.IsSet("push-parallel") {
 		var pushes int
 		pushes, err = count(c, "push-parallel")

@@ -262,7 +262,7 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 type notes struct{ texts chan string }
 
 func (n notes) Emit(e event.Event) {
-	if e.Kind == event.Note {
+	if e.Kind == event.Still {
 		n.texts <- e.Text
 	}
 }

@@ -75,6 +75,7 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 		n.run(ctx)
 	}
 	n.judge(ctx)
+	n.result.Replaced = n.result.Status == event.Succeeded && n.replaced()
 	if n.result.Status == event.Succeeded {
 		n.result.Outlook = n.outlook
 	}
@@ -249,8 +250,9 @@ func (n *nodeRun) output(line string) {
 	n.emit(event.Output, line)
 }
 
-func (n *nodeRun) note(text string) { n.emit(event.Note, text) }
-func (n *nodeRun) warn(text string) { n.emit(event.Warn, text) }
+func (n *nodeRun) note(text string)  { n.emit(event.Note, text) }
+func (n *nodeRun) still(text string) { n.emit(event.Still, text) }
+func (n *nodeRun) warn(text string)  { n.emit(event.Warn, text) }
 
 func (n *nodeRun) emit(kind event.Kind, text string) { n.send(event.Event{Kind: kind, Text: text}) }
 

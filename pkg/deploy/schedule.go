@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -9,8 +10,8 @@ import (
 
 // Limit lets only so many nodes at once into the steps that it is for. nil is none.
 type Limit struct {
-	free   chan struct{}
-	option string
+	free chan struct{}
+	slot string // what those wait for who are not let in
 }
 
 // NewLimit returns a Limit; most is 0 for none. option is what people raise it
@@ -19,7 +20,7 @@ func NewLimit(most int, option string) *Limit {
 	if most <= 0 {
 		return nil
 	}
-	return &Limit{make(chan struct{}, most), option}
+	return &Limit{make(chan struct{}, most), fmt.Sprintf("a slot (%s %d)", option, most)}
 }
 
 // Schedule is how many nodes may be in which steps at once. A node that waits to be
@@ -79,9 +80,8 @@ func (n *nodeRun) hold(ctx context.Context, step plan.Step) error {
 		return nil
 	}
 	if !limit.enter() {
-		slot := "a free slot (" + limit.option + ")"
-		n.send(event.Event{Step: step.Kind, Kind: event.Wait, Text: slot})
-		n.waitFor("waiting for " + slot)
+		n.send(event.Event{Step: step.Kind, Kind: event.Wait, Text: limit.slot})
+		n.waitFor("waiting for " + limit.slot)
 		defer n.stopWaiting()
 		if err := limit.take(ctx); err != nil {
 			return err

@@ -47,6 +47,13 @@ func (n *nodeRun) inspect(ctx context.Context) error {
 	return err
 }
 
+// replaced reports whether the goal gives the host another system than it had.
+func (n *nodeRun) replaced() bool {
+	goal, system := n.opts.Goal, n.result.Toplevel
+	runs := (goal == hive.Switch || goal == hive.Test) && n.had.Current != system
+	return runs || goal.SetsProfile() && n.had.Profile != system
+}
+
 // ask asks the host for its systems, and for a dry run more.
 func (n *nodeRun) ask(ctx context.Context) (activation.State, error) {
 	if n.outlook != nil {
@@ -86,7 +93,7 @@ func (n *nodeRun) beginBuild(text string) {
 	n.begin(text)
 	if n.tools.BuildWaitsFor != nil {
 		n.stopWaiting()
-		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.note)
+		n.waiting = Remind(func() string { return joined(text, n.tools.BuildWaitsFor(n.node)) }, n.still)
 	}
 }
 

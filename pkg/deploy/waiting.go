@@ -43,7 +43,7 @@ func Remind(text func() string, note func(text string)) (stop func()) {
 // waitFor starts the clock of a step, which is told as text.
 func (n *nodeRun) waitFor(text string) {
 	n.stopWaiting()
-	n.waiting = Remind(func() string { return text }, n.note)
+	n.waiting = Remind(func() string { return text }, n.still)
 }
 
 // stopWaiting ends the clock; nothing is said any more when it returns.

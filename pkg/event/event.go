@@ -24,12 +24,27 @@ type Event struct {
 	Err error
 	// Result is how the node ended; nil unless Kind is End.
 	Result *Result
+	// Builds is how far all builds are; nil unless Kind is Building.
+	Builds *Builds
+}
+
+// Builds is how far the builds of all nodes are.
+type Builds struct {
+	Done, Failed int
+	Expected     int    // as far as is known, those that are done or failed among them
+	Running      []Work // the oldest first
+}
+
+// Work is something that is being built.
+type Work struct {
+	Name  string
+	Since time.Time
 }
 
 // Silent reports whether nothing is to be shown of the event.
 func (e Event) Silent() bool {
 	switch e.Kind {
-	case Wait, Over, Progress:
+	case Wait, Over, Progress, Building:
 		return true
 	case Begin, End:
 		return e.Text == ""
@@ -48,9 +63,11 @@ const (
 	Note                   // worth telling even without --verbose
 	Warn                   // a warning
 	End                    // the node is finished; Text says how
-	Progress               // a copy or a build goes on; Done and Total say how far it is
+	Progress               // a step goes on; Done and Total say how far it is, or Text what it does now
+	Still                  // a step takes long, for who sees no live view
 	Wait                   // a step is to begin, and waits; Text says for what
 	Over                   // a step ended; Err says why if it failed
+	Building               // builds go on; Builds says how far they are
 	Diagnostic             // what concerns the run: an entry of a log, as zerolog writes it
 	Debug                  // the same for who looks for a fault: it may be lost
 )

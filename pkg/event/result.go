@@ -31,6 +31,7 @@ type Result struct {
 	Host         string        // deployment.targetHost, "" for none
 	Toplevel     string        // out path, "" when none was evaluated
 	Keys         []KeyResult   // one per key of the node that the goal touches
+	Replaced     bool          // the host runs or boots another system than before
 	Outlook      *plan.Outlook // what would be done, after a dry run that succeeded
 	RebootNeeded bool          // switch-to-configuration ended with 100
 	Rebooted     bool          // the host was rebooted, and is back with the system it was to boot

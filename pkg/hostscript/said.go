@@ -1,6 +1,7 @@
 package hostscript
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -22,6 +23,18 @@ func Seen(r rune) bool {
 
 // blankBraille counts as a symbol.
 const blankBraille = '\u2800'
+
+// escapes are the sequences of ECMA-48: CSI; OSC, DCS and other strings, which
+// end with BEL or ST; and the short ones.
+var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-OQ-WYZ\\\x60-~])`)
+
+// WithoutEscapes is a text without the sequences that a terminal obeys.
+func WithoutEscapes(text string) string {
+	if strings.IndexByte(text, '\x1b') < 0 {
+		return text
+	}
+	return escapes.ReplaceAllString(text, "")
+}
 
 // Said makes what a host says fit for one line of a message: of characters that are
 // [Seen], and of a text longer than size bytes only the beginning and the end.

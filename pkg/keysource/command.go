@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -28,7 +29,7 @@ const pipeGrace = 2 * time.Second
 // Where there is a terminal it runs behind that, one of many, and may ask there when
 // its turn has come; otherwise asking for a passphrase fails at once rather than
 // waiting in the background.
-func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secret.Secret, error) {
+func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller, works *working) (secret.Secret, error) {
 	if err := findProgram(key.Command); err != nil {
 		return secret.Secret{}, err
 	}
@@ -39,6 +40,7 @@ func (r *Resolver) command(ctx context.Context, key hive.Key, tell teller) (secr
 	defer release()
 	name := program(key.Command)
 	defer tell.slow("the keyCommand " + name)()
+	defer works.begin(fmt.Sprintf("%s: %s", key.Attr, path.Base(name)))()
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -54,6 +54,9 @@ type Resolver struct {
 	// Said is given each line that commands print on stderr while they run, for a
 	// terminal and nothing else: it may be a secret. nil: they go nowhere.
 	Said func(node, key, line string)
+	// Working is told which keyCommand a node waits for, once it changes, and "" for none
+	// any more: the key and the program, and none of its arguments. It may be nil.
+	Working func(node, what string)
 	// Terminal lends it to commands that ask there; nil: they have none.
 	Terminal Terminal
 
@@ -86,13 +89,17 @@ func (r *Resolver) Resolve(ctx context.Context, node hive.Node, warn func(text s
 	keys := node.Keys
 	contents := make([]secret.Secret, len(keys))
 	errs := make([]error, len(keys))
+	var works *working
+	if r.Working != nil {
+		works = &working{tell: func(what string) { r.Working(node.Name, what) }}
+	}
 	var all sync.WaitGroup
 	for i, key := range keys {
 		if key.Text != nil {
 			contents[i] = *key.Text
 			continue
 		}
-		all.Go(crash.Guarded(func() { contents[i], errs[i] = r.fetch(ctx, key, r.teller(node, key, warn)) }))
+		all.Go(crash.Guarded(func() { contents[i], errs[i] = r.fetch(ctx, key, r.teller(node, key, warn), works) }))
 	}
 	all.Wait()
 	if ctx.Err() != nil {
@@ -112,10 +119,10 @@ func (r *Resolver) Resolve(ctx context.Context, node hive.Node, warn func(text s
 }
 
 // fetch resolves what does not lie in memory.
-func (r *Resolver) fetch(ctx context.Context, key hive.Key, tell teller) (secret.Secret, error) {
+func (r *Resolver) fetch(ctx context.Context, key hive.Key, tell teller, works *working) (secret.Secret, error) {
 	switch {
 	case len(key.Command) > 0:
-		return r.command(ctx, key, tell)
+		return r.command(ctx, key, tell, works)
 	case key.File != "":
 		return r.file(ctx, key.File, tell)
 	}

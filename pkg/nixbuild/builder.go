@@ -21,6 +21,9 @@ type BuilderOptions struct {
 	MachinesFile string            // for Nix's `builders`, "" to leave them
 	Jobs         string            // for Nix's `max-jobs`, "" to leave it
 	Note         func(text string) // told what is worth telling of all builds; may be nil
+	// Watch is told how far all builds are, a few times a second while that changes; it
+	// may be nil.
+	Watch func(Building)
 }
 
 // Build is one node's system.
@@ -44,6 +47,7 @@ type Builder struct {
 	more  chan struct{}  // another build waits for the next process
 	store *keeper
 	jobs  *jobs
+	watch watch
 
 	unseen together[*request] // their validity is not known yet
 
@@ -66,6 +70,7 @@ func New(tool nix.Tool, opts BuilderOptions) *Builder {
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.store = &keeper{tool: tool, ctx: b.ctx, all: &b.all}
 	b.jobs = newJobs()
+	b.watch = watch{tell: opts.Watch, rest: b.queued}
 	return b
 }
 

@@ -35,11 +35,12 @@ func (b *Builder) BuildOnHost(ctx context.Context, host hostscript.Runner, build
 	if !build.Substitute {
 		words = append(words, "--option", "substitute", "false")
 	}
-	h := &hostLog{output: build.Output}
+	h := &hostLog{node: build.Node, drv: build.DrvPath, output: build.Output}
 	b.mu.Lock()
 	b.there[build.Node] = h
 	b.mu.Unlock()
 	b.want(nil, 1) // nobody here need wait for it
+	defer b.watch.begin(&b.all, h)()
 	return h.run(ctx, host, words)
 }
 
@@ -93,6 +94,7 @@ const mostFromHost = 64 << 10
 
 // hostLog is what a host says of a build or a fetch.
 type hostLog struct {
+	node, drv string // of a build
 	output    func(line string)
 	heard     func() // of each line; may be nil
 	untrusted bool   // Nix there refused a signature

@@ -49,7 +49,9 @@ func (b *Builder) build(requests []*request, jobs int) {
 		}
 		b.mu.Unlock()
 		r.someoneLeft() // before it could be told
+		over := b.watch.begin(&b.all, r)
 		requests = r.run()
+		over()
 		r.cancel()
 	}
 }

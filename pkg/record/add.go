@@ -12,9 +12,7 @@ import (
 // happened.
 func (r *Record) Add(e event.Event) {
 	if e.Node == "" {
-		if e.Kind == event.Diagnostic {
-			r.Said = said(r.Said, e)
-		}
+		r.addOfRun(e)
 		return
 	}
 	n := r.node(e.Node)
@@ -29,14 +27,25 @@ func (r *Record) Add(e event.Event) {
 	case event.Over:
 		n.over(e)
 	case event.Output:
-		n.Last = hostscript.Said(e.Text, lineSize)
+		n.Last = hostscript.Said(hostscript.WithoutEscapes(e.Text), lineSize)
 	case event.Note, event.Warn:
 		n.Said = said(n.Said, e)
 		n.count(e)
 	case event.Progress:
 		n.count(e)
+		n.at(e)
 	case event.End:
 		n.end(e)
+	}
+}
+
+// addOfRun adds what is of no single node.
+func (r *Record) addOfRun(e event.Event) {
+	switch e.Kind {
+	case event.Diagnostic:
+		r.Said = said(r.Said, e)
+	case event.Building:
+		r.Builds = e.Builds
 	}
 }
 
@@ -98,6 +107,13 @@ func (n *Node) begin(e event.Event) {
 func (n *Node) over(e event.Event) {
 	if s := n.open(e.Step); s != nil {
 		s.close(e.Time, e.Err)
+	}
+}
+
+// at keeps what a step does.
+func (n *Node) at(e event.Event) {
+	if s := n.open(e.Step); s != nil {
+		s.At = e.Text
 	}
 }
 

@@ -20,10 +20,11 @@ type Record struct {
 	Goal    hive.Goal
 	Version string // of the program
 	Begin   time.Time
-	End     time.Time // zero before the run ended
-	Error   string    // why the run as a whole failed, "" unless it did
-	Nodes   []*Node   // in the order in which they were announced
-	Said    []Line    // of the run as a whole, as [event.Diagnostic] has it: the last of them
+	End     time.Time     // zero before the run ended
+	Error   string        // why the run as a whole failed, "" unless it did
+	Nodes   []*Node       // in the order in which they were announced
+	Builds  *event.Builds // how far builds are; nil before the first
+	Said    []Line        // of the run as a whole, as [event.Diagnostic] has it: the last of them
 
 	byName map[string]*Node
 }
@@ -68,6 +69,7 @@ type Step struct {
 	Kind   plan.StepKind
 	State  State
 	Text   string        // what is done, or waited for; "" if nobody said
+	At     string        // what it does or waits for at the moment, as far as it tells
 	Queued time.Time     // when it began to wait; zero if it did not
 	Begin  time.Time     // zero if it only waited
 	End    time.Time     // zero before it ended

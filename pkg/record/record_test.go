@@ -124,7 +124,7 @@ func TestWhatIsSaidIsKeptWithItsBounds(t *testing.T) {
 			t.Errorf("%d %s, want %d", got, what, mostSaid)
 		}
 	}
-	if web.Said[mostSaid-1].Text != "199" || len(web.Last) > lineSize+10 || !strings.HasSuffix(web.Last, "[31mend") || strings.Contains(web.Last, "\x1b") {
+	if web.Said[mostSaid-1].Text != "199" || len(web.Last) > lineSize+10 || !strings.HasSuffix(web.Last, "éend") || strings.Contains(web.Last, "\x1b") {
 		t.Errorf("%q, %q", web.Said[mostSaid-1].Text, web.Last)
 	}
 	if len(web.Steps) != mostSteps || web.Dropped != 100 {

@@ -23,7 +23,7 @@ func NewLog(t *Terminal, verbose bool) *Log {
 
 // kinds are the values of the field "event".
 var kinds = map[event.Kind]string{
-	event.Begin: "begin", event.Output: "output", event.Note: "note",
+	event.Begin: "begin", event.Output: "output", event.Note: "note", event.Still: "note",
 	event.Warn: "warning", event.End: "end",
 }
 

@@ -17,6 +17,7 @@ type Plain struct {
 	output  io.Writer    // may lose lines
 	width   atomic.Int64 // of the longest node name
 	verbose bool
+	live    bool // a picture says what goes on
 	style   Style
 }
 
@@ -34,7 +35,7 @@ func (p *Plain) Expect(nodes []string) {
 
 // Emit implements [event.Sink].
 func (p *Plain) Emit(e event.Event) {
-	if e.Silent() {
+	if e.Silent() || p.live && (e.Kind == event.Begin || e.Kind == event.Still) {
 		return
 	}
 	text, color, out := printable(e.Text), none, io.Writer(p.t)

@@ -11,10 +11,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
-// escapes are the sequences of ECMA-48: CSI; OSC, DCS and other strings, which
-// end with BEL or ST; and the short ones.
-var escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-OQ-WYZ\\\x60-~])`)
-
 // printable takes the power over the terminal from a text that comes from a
 // host or a hive: control characters, and those that are not seen or turn the
 // direction of what is around them.
@@ -31,7 +27,7 @@ func printable(text string) string {
 			return r
 		}
 		return -1
-	}, escapes.ReplaceAllString(text, ""))
+	}, hostscript.WithoutEscapes(text))
 }
 
 func plainASCII(text string) bool {

@@ -13,6 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/record"
+	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // Run is one deployment as it is shown: a [event.Sink] that also records it, so that
@@ -26,6 +27,16 @@ type Run struct {
 	mu     sync.Mutex
 	record *record.Record
 	begin  time.Time // when the nodes were known
+	meter  view.Meter
+	drawn  drawn
+}
+
+// drawn is the picture that was drawn last.
+type drawn struct {
+	lines  []string
+	window view.Size
+	second int64 // of the run
+	old    bool  // something happened since
 }
 
 // View is how a Run is shown.
@@ -33,6 +44,8 @@ type View struct {
 	Screen  *Terminal
 	Style   Style
 	Verbose bool // show what programs print
+	Live    bool // show how far all is, below the lines; see [Terminal.CanShow]
+	ASCII   bool // the terminal shows nothing but that
 	// Again is the command line that does only these nodes again; nil leaves it out.
 	Again func(nodes []string) string
 }
@@ -48,16 +61,18 @@ var doing = map[plan.StepKind]string{
 const left = record.Left
 
 // NewRun returns a Run of what is recorded so.
-func NewRun(view View, r *record.Record) *Run {
-	return &Run{Sink: NewSink(view), view: view, record: r}
+func NewRun(v View, r *record.Record) *Run {
+	return &Run{Sink: NewSink(v), view: v, record: r}
 }
 
 // NewSink returns what shows events as they come.
-func NewSink(view View) event.Sink {
-	if view.Screen.InJSON() {
-		return NewLog(view.Screen, view.Verbose)
+func NewSink(v View) event.Sink {
+	if v.Screen.InJSON() {
+		return NewLog(v.Screen, v.Verbose)
 	}
-	return NewPlain(view.Screen, view.Verbose, view.Style)
+	plain := NewPlain(v.Screen, v.Verbose, v.Style)
+	plain.live = v.Live
+	return plain
 }
 
 // Foresees says that hosts are only asked: what came of it is told in another form.
@@ -85,6 +100,32 @@ func (r *Run) add(e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock() // a panic must not keep the end from being told
 	r.record.Add(e)
+	r.meter.Add(e)
+	r.drawn.old = true
+}
+
+// Show shows how far all is, until [Run.End] or hide.
+func (r *Run) Show() (hide func()) {
+	if !r.view.Live {
+		return func() {}
+	}
+	r.view.Screen.Show(r)
+	return func() { r.view.Screen.Show(nil) }
+}
+
+// Live reports whether that is shown.
+func (r *Run) Live() bool { return r.view.Live }
+
+// Lines implements [Picture].
+func (r *Run) Lines(window view.Size, now time.Time) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, second := &r.drawn, int64(now.Sub(r.record.Begin)/time.Second)
+	if d.old || window != d.window || second != d.second {
+		look := view.Look{Colour: bool(r.view.Style), ASCII: r.view.ASCII}
+		*d = drawn{r.meter.Lines(r.record, window, look, now), window, second, false}
+	}
+	return d.lines
 }
 
 // Record is what is known by now.
@@ -170,6 +211,7 @@ func (r *Run) Leave() {
 }
 
 func (r *Run) tell(results []event.Result, heading string) {
+	r.view.Screen.Show(nil)
 	if log, ok := r.Sink.(*Log); ok {
 		log.Summary(results, time.Since(r.begin))
 		return

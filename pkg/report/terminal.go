@@ -8,8 +8,10 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // Terminal is the one way to what people read, or the program that reads it for
@@ -17,11 +19,19 @@ import (
 // a terminal would obey is taken out on the way.
 type Terminal struct {
 	out  io.Writer
+	size func() (window view.Size, ours bool)
 	json atomic.Bool
 
+	area  area      // of who writes alone
+	drawn time.Time // when a picture was drawn last
+
 	mu      sync.Mutex
+	picture Picture       // that stands below the lines; nil for none
+	shown   bool          // one does
+	anew    bool          // what stands there is not to be touched
+	hurry   int           // so many wait for the lines
 	queue   []byte        // whole lines
-	busy    bool          // some of it is being written
+	busy    bool          // something is being written
 	missing int           // lines that were dropped and not told of yet
 	held    int           // so many keep it from being written
 	over    bool          // nothing is taken any more
@@ -41,6 +51,7 @@ const (
 // NewTerminal returns a Terminal for text. Close ends its goroutine.
 func NewTerminal(out io.Writer) *Terminal {
 	t := &Terminal{out: out, moved: make(chan struct{}), wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	t.size = t.window
 	go crash.Guarded(t.print)()
 	return t
 }
@@ -112,27 +123,50 @@ func (t *Terminal) signal() {
 	}
 }
 
-// print writes what is put until Close.
+// print writes what is put until Close, and the picture below it.
 func (t *Terminal) print() {
 	defer close(t.ended)
 	for {
-		t.mu.Lock()
-		var batch []byte
-		over := t.over
-		if t.held == 0 || over {
-			batch, t.queue = t.queue, nil
-		}
-		t.busy = len(batch) > 0
-		t.mu.Unlock()
+		todo := t.next()
 		switch {
-		case len(batch) > 0:
-			t.write(batch)
-		case over:
+		case len(todo.text) > 0:
+			t.write(t.lifted(todo.text))
+		case todo.draw:
+			t.frame(todo.picture)
+		case todo.over:
 			return
 		default:
-			<-t.wake
+			t.await(todo.picture)
 		}
 	}
+}
+
+// todo is what is to be written next.
+type todo struct {
+	text    []byte
+	draw    bool // the picture, or nothing in its place
+	picture Picture
+	over    bool
+}
+
+// next decides what that is.
+func (t *Terminal) next() (do todo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.anew {
+		t.anew, t.shown, t.area = false, false, area{}
+	}
+	do.over = t.over
+	if do.picture = t.picture; t.held > 0 || t.over {
+		do.picture = nil
+	}
+	due := do.picture == nil || t.hurry > 0 || time.Since(t.drawn) >= frameGap
+	if due && (t.held == 0 || t.over) {
+		do.text, t.queue = t.queue, nil
+	}
+	do.draw = len(do.text) == 0 && (t.shown && do.picture == nil || do.picture != nil && time.Since(t.drawn) >= frameGap)
+	t.busy = len(do.text) > 0 || do.draw
+	return do
 }
 
 // write writes a batch in pieces that end with a line, if they can. What is left
@@ -149,7 +183,7 @@ func (t *Terminal) write(batch []byte) {
 		if t.held > 0 && !t.over {
 			t.queue, batch = append(batch, t.queue...), nil
 		}
-		t.busy = len(batch) > 0
+		t.shown, t.busy = len(t.area.lines) > 0, len(batch) > 0
 		close(t.moved)
 		t.moved = make(chan struct{})
 		t.mu.Unlock()
@@ -163,9 +197,10 @@ func (t *Terminal) Hold(ctx context.Context) (release func()) {
 	t.mu.Lock()
 	t.held++
 	t.mu.Unlock()
+	t.signal()
 	for {
 		t.mu.Lock()
-		busy, moved := t.busy, t.moved
+		busy, moved := t.busy || t.shown, t.moved
 		t.mu.Unlock()
 		if busy {
 			select {
@@ -209,11 +244,13 @@ func (w beside) Write(p []byte) (int, error) {
 // Settle waits until everything is written and reports whether it is. It gives
 // up when ctx is done.
 func (t *Terminal) Settle(ctx context.Context) bool {
+	t.hurried(1)
+	defer t.hurried(-1)
 	for {
 		t.mu.Lock()
 		t.tellMissing()
 		t.signal()
-		empty, moved := len(t.queue) == 0 && !t.busy, t.moved
+		empty, moved := len(t.queue) == 0 && !t.busy && (t.picture != nil || !t.shown), t.moved
 		t.mu.Unlock()
 		if empty {
 			return true
@@ -224,6 +261,13 @@ func (t *Terminal) Settle(ctx context.Context) bool {
 			return false
 		}
 	}
+}
+
+// hurried has lines not wait for the next picture while somebody waits for them.
+func (t *Terminal) hurried(more int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hurry += more
 }
 
 // Close settles, takes nothing any more and ends the goroutine, as soon as the

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/colmena-go/colmena-go/pkg/version"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
@@ -61,7 +62,7 @@ func TestNixRunDeploy(t *testing.T) {
 	if out := run("#deploy", "upload-keys", "--on", "alone"); !strings.Contains(out, "skipped") {
 		t.Errorf("deploy upload-keys: %s", out)
 	}
-	if out := run("", "--version"); !strings.Contains(out, "colmena-go") {
+	if out := run("", "--version"); !strings.Contains(out, "colmena-go version "+version.Number) {
 		t.Errorf("default: %s", out)
 	}
 }
@@ -71,10 +72,16 @@ func TestNixRunDeploy(t *testing.T) {
 func userFlake(t *testing.T, outputs string) string {
 	t.Helper()
 	project, nixpkgs := setUp(t)
+	return flakeUsing(t, "path:"+project, nixpkgs, outputs)
+}
+
+// flakeUsing is the same with the URL of the project.
+func flakeUsing(t *testing.T, project, nixpkgs, outputs string) string {
+	t.Helper()
 	dir := t.TempDir()
 	text := `{
   inputs.nixpkgs.url = "path:` + nixenv.Nixpkgs(t) + `";
-  inputs.colmena-go = { url = "path:` + project + `"; inputs.nixpkgs.url = "path:` + nixpkgs + `"; };
+  inputs.colmena-go = { url = "` + project + `"; inputs.nixpkgs.url = "path:` + nixpkgs + `"; };
   outputs = { self, nixpkgs, colmena-go }: {
     apps.x86_64-linux.deploy = colmena-go.lib.deployApp "x86_64-linux";
 ` + outputs + ` }; }`
@@ -140,6 +147,70 @@ func TestAConfigurationOfAFlakeUsesTheModule(t *testing.T) {
 		"c: [ c.deployment.targetHost c.deployment.keys.token.path (c.systemd.services ? colmena-go-keys) ]")
 	if err != nil || !strings.Contains(out, `["database","/run/keys/token",true]`) {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestAMachineThatDeploysHasTheProgram(t *testing.T) {
+	dir := userFlake(t, `
+    nixosConfigurations = nixpkgs.lib.genAttrs [ "own" "overlay" "given" ] (how: nixpkgs.lib.nixosSystem {
+      system = "x86_64-linux";
+      modules = [
+        colmena-go.nixosModules.colmena-go
+        { programs.colmena-go.enable = true; }
+        {
+          own.nixpkgs.overlays = [ (final: _: { inherit (colmena-go.inputs.nixpkgs.legacyPackages.x86_64-linux) buildGoModule; }) ];
+          overlay.nixpkgs.overlays = [ (final: _: { inherit (colmena-go.inputs.nixpkgs.legacyPackages.x86_64-linux) buildGoModule; }) colmena-go.overlays.default ];
+          given.programs.colmena-go.package = colmena-go.packages.x86_64-linux.default;
+        }.${how}
+      ];
+    });
+    found = builtins.mapAttrs (_: c: map (p: p.version or "") (builtins.filter (p: p ? outPath && nixpkgs.lib.hasInfix "-colmena-go-" p.outPath) c.config.environment.systemPackages)) self.nixosConfigurations;`)
+	out, err := nix(t, dir, "eval", "--json", ".#found")
+	want := `{"given":["` + version.Number + `"],"overlay":["` + version.Number + `"],"own":["` + version.Number + `"]}`
+	if err != nil || !strings.Contains(out, want) {
+		t.Errorf("%v\n%s\nhas not %s", err, out, want)
+	}
+}
+
+func TestThePackageKnowsItsCommit(t *testing.T) {
+	project, nixpkgs := setUp(t)
+	for what, script := range map[string]string{
+		"a commit":         `git init -q && git add -A && git -c user.name=test -c user.email=test@example.org commit -q -m test`,
+		"no commit at all": `rm -rf .git`,
+	} {
+		commit := exec.Command("sh", "-euc", script+"; git rev-parse HEAD 2>/dev/null || :")
+		commit.Dir = project
+		rev, err := commit.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		url := "path:" + project
+		if len(rev) > 0 {
+			url = "git+file://" + project
+		}
+		dir := flakeUsing(t, url, nixpkgs, `flags = toString colmena-go.packages.x86_64-linux.default.ldflags;`)
+		out, err := nix(t, dir, "eval", "--raw", ".#flags")
+		if want := "-X github.com/colmena-go/colmena-go/pkg/version.commit=" + strings.TrimSpace(string(rev)); err != nil || !strings.HasSuffix(out, want) {
+			t.Errorf("%s: %v\n%s\ndoes not end with %s", what, err, out, want)
+		}
+	}
+}
+
+// dockerTools itself is nixpkgs' own and not to be had here: what is looked at is
+// what it is called with.
+func TestTheImageHasWhatTheProgramRuns(t *testing.T) {
+	dir := userFlake(t, `
+    static = { inherit (colmena-go.packages.x86_64-linux.static) version env; };
+    image = let i = colmena-go.packages.aarch64-linux.image; in { inherit (i) tag includeNixDB; inherit (i.config) Entrypoint; contents = builtins.tail i.contents; };
+    darwin = colmena-go.packages.x86_64-darwin ? image;`)
+	for attr, want := range map[string]string{
+		"static": `{"env":{"CGO_ENABLED":"0"},"version":"` + version.Number + `"}`,
+		"image":  `{"Entrypoint":["/bin/colmena-go"],"contents":["nix","openssh","git","bash","coreutils","cacert","fakeNss"],"includeNixDB":true,"tag":"` + version.Number + `"}`,
+		"darwin": "false",
+	} {
+		if out, err := nix(t, dir, "eval", "--json", ".#"+attr); err != nil || !strings.Contains(out, want) {
+			t.Errorf("%v\n%s\nhas not %s", err, out, want)
+		}
 	}
 }
 

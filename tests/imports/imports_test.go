@@ -47,9 +47,11 @@ var allowed = map[string][]string{
 	"pkg/closure":    {},
 	"pkg/status":     {"pkg/closure", "pkg/hostscript"},
 	"pkg/deploy":     {"pkg/activation", "pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/status", "pkg/upload"},
-	"pkg/report":     {"pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record"},
-	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/record", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshauth", "pkg/sshconfig", "pkg/status"},
+	"pkg/report":     {"pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record", "pkg/view"},
+	"pkg/view":       {"pkg/event", "pkg/hostscript", "pkg/plan", "pkg/record"},
+	"pkg/cli":        {"pkg/ask", "pkg/child", "pkg/closure", "pkg/crash", "pkg/deploy", "pkg/escalation", "pkg/evalcache", "pkg/evaluate", "pkg/event", "pkg/hive", "pkg/keysource", "pkg/local", "pkg/nix", "pkg/nixbuild", "pkg/nixeval", "pkg/plan", "pkg/record", "pkg/remote", "pkg/report", "pkg/scratch", "pkg/secret", "pkg/shell", "pkg/sshauth", "pkg/sshconfig", "pkg/status", "pkg/version"},
 	"pkg/record":     {"pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan"},
+	"pkg/version":    {},
 	"nix":            {},
 	"":               {"pkg/cli"},
 }
@@ -63,8 +65,9 @@ var alone = map[string][]string{
 	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
 	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},
 	"github.com/xrash/smetrics":          {"pkg/hive"},
-	"golang.org/x/sys/unix":              {"pkg/ask", "pkg/child"},
-	"golang.org/x/term":                  {"pkg/cli", "pkg/keysource"},
+	"golang.org/x/sys/unix":              {"pkg/ask", "pkg/child", "pkg/report"},
+	"golang.org/x/term":                  {"pkg/cli", "pkg/keysource", "pkg/report"},
+	"golang.org/x/text/width":            {"pkg/view"},
 }
 
 // vague are names that say nothing about what is in a package.

@@ -1,5 +1,6 @@
 # A stand-in for nixpkgs, as far as flake.nix here needs one: its buildGoModule
-# really builds the program, with this machine's Go and its module cache.
+# really builds the program, with this machine's Go and its module cache, and
+# its buildLayeredImage builds nothing: it hands back what it is called with.
 {
   outputs =
     { self }:
@@ -26,7 +27,7 @@
               inherit system;
               name = "${args.pname}-${args.version}";
               builder = "/bin/sh";
-              src = args.src;
+              inherit (args) src ldflags;
               args = [
                 "-euc"
                 ''
@@ -35,10 +36,17 @@
                   cp -R "$src" src
                   chmod -R u+w src
                   cd src
-                  go build -o "$out/bin/colmena-go" .
+                  go build -ldflags "$ldflags" -o "$out/bin/colmena-go" .
                 ''
               ];
+            }
+            // {
+              inherit (args) version env;
             };
+          dockerTools = {
+            fakeNss = "fakeNss";
+            buildLayeredImage = args: args;
+          };
           writeShellScript =
             name: text:
             derivation {
@@ -51,7 +59,18 @@
               ];
             };
           pkgs = {
-            inherit lib buildGoModule writeShellScript;
+            inherit
+              lib
+              buildGoModule
+              writeShellScript
+              dockerTools
+              ;
+            bashInteractive = "bash";
+            cacert = "cacert";
+            coreutils = "coreutils";
+            gitMinimal = "git";
+            nix = "nix";
+            openssh = "openssh";
             callPackage =
               file: args:
               let

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// lively reports whether a picture of the run is shown below the lines: to a person, on
+// a terminal that has nothing else to show.
+func (d *deployment) lively(c *cli.Context) bool {
+	outputs := d.Goal == hive.Exec && stdoutIsTerminal(c) && !c.Bool("json") && !c.Bool("group")
+	return !outputs && onTerminal(c) && screen(c.App).CanShow() && moves(os.Getenv)
+}
+
+// ciVariables are those that tell of machines which keep what they see in a log.
+var ciVariables = []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"}
+
+// moves reports whether a terminal can move its cursor, and somebody looks on.
+func moves(getenv func(string) string) bool {
+	for _, name := range ciVariables {
+		if value := getenv(name); value != "" && value != "0" && value != "false" {
+			return false
+		}
+	}
+	return getenv("TERM") != "" && getenv("TERM") != "dumb"
+}
+
+// asciiOnly reports whether the locale says that the terminal shows no UTF-8.
+func asciiOnly(getenv func(string) string) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := strings.ToLower(getenv(name)); value != "" {
+			return !strings.Contains(value, "utf-8") && !strings.Contains(value, "utf8")
+		}
+	}
+	return false
+}
+
+// show shows how far all is, until hide. To stop the program (^Z) takes that away, and to
+// continue it brings it back.
+func (d *deployment) show(c *cli.Context) (hide func()) {
+	hidePicture := d.report.Show()
+	if !d.report.Live() {
+		return hidePicture
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
+	done := make(chan struct{})
+	go func() {
+		defer crash.Guard()
+		var continued time.Time
+		for {
+			select {
+			case s := <-signals:
+				switch {
+				case s == syscall.SIGTSTP:
+					d.suspend(c)
+					continued = time.Now()
+				case time.Since(continued) > oneSignal: // stopped in another way
+					screen(c.App).Redraw()
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		hidePicture()
+	}
+}
+
+// suspend stops the program, without a picture that its shell would write into.
+func (d *deployment) suspend(c *cli.Context) {
+	ctx, cancel := context.WithTimeout(context.Background(), atOnce) // or nobody reads
+	defer cancel()
+	defer screen(c.App).Hold(ctx)()
+	asker(c.App).Suspend()
+}

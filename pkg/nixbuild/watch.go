@@ -1,0 +1,221 @@
+package nixbuild
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+)
+
+// Building is how far the builds of all nodes are, here and on their hosts.
+type Building struct {
+	Done, Failed, Expected int // Expected are all that are known of, those among them
+	Running                []Work
+	// Nodes says for people what the build of each node is at, or waits for; one that
+	// neither builds nor waits is not in it.
+	Nodes map[string]string
+}
+
+// Work is a derivation that is being built.
+type Work struct {
+	Name  string
+	Since time.Time // when it was first seen
+}
+
+// same reports whether two say the same.
+func (b Building) same(other Building) bool {
+	return b.Done == other.Done && b.Failed == other.Failed && b.Expected == other.Expected &&
+		slices.Equal(b.Running, other.Running) && maps.Equal(b.Nodes, other.Nodes)
+}
+
+// observed is what one Nix builds, here or on a host.
+type observed interface {
+	counts() buildCounts
+	running() []string                // paths of derivations, oldest first
+	nodes(tell func(node, at string)) // those that wait for it, and for what
+}
+
+// watch puts together how far all builds are, and tells that now and then. The zero
+// value tells nobody.
+type watch struct {
+	tell func(Building)
+	rest func() map[string]string // what nodes wait for whose builds have not begun
+
+	mu    sync.Mutex
+	busy  bool // somebody looks
+	begun []observed
+	past  buildCounts // of those that are over
+	since map[string]time.Time
+	ended chan struct{} // one of them was over
+}
+
+// watchEvery is how often is looked, at most.
+const watchEvery = 250 * time.Millisecond
+
+// begin has what is built be told of until over is called. Goroutines are of all.
+func (w *watch) begin(all *sync.WaitGroup, one observed) (over func()) {
+	if w.tell == nil {
+		return func() {}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun = append(w.begun, one)
+	if !w.busy {
+		w.busy, w.ended = true, make(chan struct{}, 1)
+		all.Go(crash.Guarded(w.look))
+	}
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.begun = slices.DeleteFunc(w.begun, func(other observed) bool { return other == one })
+		c := one.counts()
+		w.past.done, w.past.failed = w.past.done+c.done, w.past.failed+c.failed
+		select {
+		case w.ended <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// look tells what has changed until nothing is built any more.
+func (w *watch) look() {
+	var last Building
+	for {
+		now, over := w.now(time.Now())
+		if !now.same(last) {
+			w.tell(now)
+			last = now
+		}
+		if over {
+			return
+		}
+		select {
+		case <-w.ended:
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// now is how far all is, and whether nothing is built any more: who looks is to end then.
+func (w *watch) now(at time.Time) (b Building, over bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b = Building{Done: w.past.done, Failed: w.past.failed, Expected: w.past.done + w.past.failed, Nodes: w.rest()}
+	since := map[string]time.Time{}
+	for _, one := range w.begun {
+		c := one.counts()
+		b.Done, b.Failed, b.Expected = b.Done+c.done, b.Failed+c.failed, b.Expected+max(c.expected, c.done+c.failed)
+		for _, path := range one.running() {
+			begun, known := w.since[path]
+			if !known {
+				begun = at
+			}
+			since[path] = begun
+			b.Running = append(b.Running, Work{storeName(path), begun})
+		}
+		one.nodes(func(node, doing string) { b.Nodes[node] = doing })
+	}
+	w.since = since
+	slices.SortStableFunc(b.Running, func(x, y Work) int { return x.Since.Compare(y.Since) })
+	w.busy = len(w.begun) > 0
+	return b, !w.busy
+}
+
+// queued are the nodes whose builds wait for the next process.
+func (b *Builder) queued() map[string]string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	nodes := map[string]string{}
+	for _, r := range b.wanted {
+		if r.waits() {
+			nodes[r.Node] = "waits for builds of other nodes"
+		}
+	}
+	return nodes
+}
+
+// --- by a process here ---------------------------------------------------------
+
+func (r *round) counts() buildCounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.counts
+}
+
+func (r *round) running() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.building()
+}
+
+func (r *round) nodes(tell func(node, at string)) {
+	waiting := r.waiting()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.asked {
+		return // whom what concerns
+	}
+	at := map[*request][]*work{}
+	for _, w := range r.log.atWork() {
+		concerned := r.concerned(w.path)
+		if concerned == nil {
+			concerned = r.requests
+		}
+		for _, request := range concerned {
+			at[request] = append(at[request], w)
+		}
+	}
+	for _, request := range waiting {
+		tell(request.Node, doing(at[request], request.DrvPath, request.OutPath))
+	}
+}
+
+// doing says what somebody is at who waits for some work, or does it himself.
+func doing(list []*work, own ...string) string {
+	if len(list) == 0 {
+		return "waits for other builds"
+	}
+	var names []string
+	for _, w := range list {
+		if slices.Contains(own, w.path) {
+			return storeName(w.path)
+		}
+		names = append(names, storeName(w.path))
+	}
+	return "waits for " + hive.FirstFew(names)
+}
+
+// building are the derivations that are being built, oldest first.
+func (l *buildLog) building() (paths []string) {
+	for _, w := range l.atWork() {
+		if w.kind == actBuild {
+			paths = append(paths, w.path)
+		}
+	}
+	return paths
+}
+
+// --- by a host -----------------------------------------------------------------
+
+func (h *hostLog) counts() buildCounts {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.counts
+}
+
+func (h *hostLog) running() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.building()
+}
+
+func (h *hostLog) nodes(tell func(node, at string)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if list := h.log.atWork(); len(list) > 0 {
+		tell(h.node, doing(list, h.drv))
+	}
+}

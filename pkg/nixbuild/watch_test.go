@@ -1,0 +1,45 @@
+package nixbuild
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestHowFarBuildsAreIsToldWhileItChanges(t *testing.T) {
+	b := building(t, nil, `let s = drv "shared" "read x <${DIR}/gate; : >$out" [ ]; in { a = drv "a" ": >$out" [ s ]; b = drv "b" ": >$out" [ s ]; }`)
+	told := make(chan Building, 100)
+	b.watch.tell = func(now Building) { told <- now }
+	open := b.gate("gate")
+	results := []<-chan error{b.start(t.Context(), "a"), b.start(t.Context(), "b")}
+	await := func(want Building) {
+		t.Helper()
+		late := time.After(20 * time.Second)
+		for {
+			select {
+			case got := <-told:
+				if got.Done == want.Done && got.Expected == want.Expected && slices.Equal(workNames(got), workNames(want)) && maps.Equal(got.Nodes, want.Nodes) {
+					return
+				}
+			case <-late:
+				t.Fatalf("never told: %+v", want)
+			}
+		}
+	}
+	await(Building{Expected: 3, Running: []Work{{Name: "shared"}}, Nodes: map[string]string{"a": "waits for shared", "b": "waits for shared"}})
+	open()
+	for _, result := range results {
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	}
+	await(Building{Done: 3, Expected: 3})
+}
+
+func workNames(b Building) (names []string) {
+	for _, w := range b.Running {
+		names = append(names, w.Name)
+	}
+	return names
+}

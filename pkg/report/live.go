@@ -1,0 +1,89 @@
+package report
+
+import (
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/view"
+)
+
+// Picture is what stands below the lines while something goes on.
+type Picture interface {
+	// Lines are those of the picture at a time. They fit the window.
+	Lines(window view.Size, now time.Time) []string
+}
+
+// frameGap is how long a picture stands at least before another is drawn. Lines that
+// come meanwhile wait for that, too, so that both are one movement to the eye.
+const frameGap = 100 * time.Millisecond
+
+// Show has a picture stand below the lines; nil takes it away. It is drawn by the one who
+// writes the lines, and only while the terminal is ours.
+func (t *Terminal) Show(p Picture) {
+	t.mu.Lock()
+	t.picture = p
+	t.mu.Unlock()
+	t.signal()
+}
+
+// Redraw has the picture be drawn where the cursor is now: what stood before it is
+// somebody else's, as after the program was stopped and continued.
+func (t *Terminal) Redraw() {
+	t.mu.Lock()
+	t.anew = true
+	t.mu.Unlock()
+	t.signal()
+}
+
+// frame draws the picture as it is now, or takes away the one that stands there.
+func (t *Terminal) frame(p Picture) {
+	size, ours := t.size()
+	var lines []string
+	if ours && p != nil {
+		lines = p.Lines(size, time.Now())
+	}
+	if !ours {
+		t.area = area{} // who is in the foreground has written over it
+	}
+	t.drawn = time.Now()
+	if text := t.area.draw(lines, size.Columns); text != "" {
+		t.out.Write([]byte(text))
+	}
+	t.settleArea()
+}
+
+// lift takes the picture away, and is told what is printed next.
+func (t *Terminal) lifted(text []byte) []byte {
+	if len(t.area.lines) == 0 {
+		return text
+	}
+	size, ours := t.size()
+	if !ours {
+		t.area = area{}
+		return text
+	}
+	return append([]byte(t.area.erase(size.Columns)), text...)
+}
+
+// settleArea tells those who wait that nothing is being drawn any more, and whether a
+// picture stands there.
+func (t *Terminal) settleArea() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shown, t.busy = len(t.area.lines) > 0, false
+	close(t.moved)
+	t.moved = make(chan struct{})
+}
+
+// await waits for something to do: with a picture, until that is to be drawn again.
+func (t *Terminal) await(p Picture) {
+	if p == nil {
+		<-t.wake
+		return
+	}
+	timer := time.NewTimer(max(time.Millisecond, frameGap-time.Since(t.drawn)))
+	defer timer.Stop()
+	select {
+	case <-t.wake:
+	case <-timer.C:
+	}
+}

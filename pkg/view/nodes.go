@@ -1,0 +1,255 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/record"
+)
+
+// nodes are the lines of nodes, so many at most: what failed, what takes longest, what
+// waits, and what is done.
+func (p *picture) nodes(rows int) []string {
+	if rows < 1 {
+		return nil
+	}
+	last := p.last()
+	if len(last) > rows {
+		return last[:rows]
+	}
+	rows -= len(last)
+	failed := p.failed
+	if most := max(1, rows/2); len(failed) > most && len(failed)+len(p.lines) > rows {
+		failed = failed[:max(0, most-1)]
+	}
+	rest := rows - len(failed)
+	if len(failed) < len(p.failed) {
+		rest--
+	}
+	shown := p.lines
+	others := len(p.waiting) > 0
+	if len(shown) > rest || others {
+		shown = shown[:max(0, min(len(shown), rest-1))]
+	}
+	p.fitNames(append(append([]*record.Node{}, failed...), shown...))
+
+	var lines []string
+	for _, n := range failed {
+		lines = append(lines, p.failure(n))
+	}
+	if more := p.failed[len(failed):]; len(more) > 0 {
+		lines = append(lines, p.list("✗", fmt.Sprintf("%d more failed", len(more)), more, red))
+	}
+	for _, n := range shown {
+		lines = append(lines, p.work(n))
+	}
+	if more := p.more(p.hidden(shown)); more != "" {
+		lines = append(lines, more)
+	}
+	lines = append(lines, last...)
+	return lines[:min(len(lines), rows+len(last))]
+}
+
+// gather leaves one line for all nodes that wait for the same builds.
+func (p *picture) gather() {
+	first := map[string]*record.Node{}
+	p.alike = map[*record.Node]int{}
+	for _, n := range p.working {
+		s := n.Step()
+		same := s.Kind == plan.Build && !s.Ended() && strings.HasPrefix(s.At, "waits ")
+		switch {
+		case same && first[s.At] != nil:
+			p.alike[first[s.At]]++
+			continue
+		case same:
+			first[s.At] = n
+		}
+		p.lines = append(p.lines, n)
+	}
+	slices.SortStableFunc(p.lines, func(a, b *record.Node) int { return cmp.Compare(p.alike[a], p.alike[b]) })
+}
+
+// hidden is how many nodes are at work that have no line, nor are counted in one.
+func (p *picture) hidden(shown []*record.Node) int {
+	hidden := len(p.working)
+	for _, n := range shown {
+		hidden -= 1 + p.alike[n]
+	}
+	return hidden
+}
+
+// name is how a node is called in its line, with those that are in it, too.
+func (p *picture) name(n *record.Node) string {
+	name := clean(n.Name)
+	if others := p.alike[n]; others > 0 {
+		name += fmt.Sprintf(" +%d", others)
+	}
+	return name
+}
+
+// last is the line of those that are done.
+func (p *picture) last() []string {
+	if len(p.done) == 0 {
+		return nil
+	}
+	return []string{p.list("✓", fmt.Sprintf("%d done", len(p.done)), p.done, green)}
+}
+
+// list names as many nodes as fit.
+func (p *picture) list(mark, text string, nodes []*record.Node, c colourCode) string {
+	line, left := mark+" "+text, p.Columns-Width(mark+" "+text)
+	for i, n := range nodes {
+		name := clean(n.Name)
+		sep := " "
+		if i == 0 {
+			sep = ": "
+		}
+		end := 0
+		if i < len(nodes)-1 {
+			end = 2 // for what says that there are more
+		}
+		if left -= Width(sep + name); left < end {
+			if i > 0 && left+Width(sep+name) >= 2 {
+				line += " …"
+			}
+			break
+		}
+		line += sep + name
+	}
+	line = fit(line, p.Columns)
+	if strings.HasPrefix(line, mark) {
+		return p.paint(c, mark) + line[len(mark):]
+	}
+	return line
+}
+
+// more is the line of those that are not shown, "" for none.
+func (p *picture) more(working int) string {
+	var parts []string
+	if working > 0 {
+		parts = append(parts, fmt.Sprintf("%d more working", working))
+	}
+	var texts []string
+	waiting := map[string]int{}
+	for _, n := range p.waiting {
+		text := n.Step().Text
+		if waiting[text] == 0 {
+			texts = append(texts, text)
+		}
+		waiting[text]++
+	}
+	for _, text := range texts {
+		parts = append(parts, fmt.Sprintf("%d waiting for %s", waiting[text], clean(text)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fit("  … "+strings.Join(parts, ", "), p.Columns)
+}
+
+// fitNames gives the names of nodes a column.
+func (p *picture) fitNames(nodes []*record.Node) {
+	for _, n := range nodes {
+		p.names = max(p.names, Width(p.name(n)))
+	}
+	p.names = min(p.names, max(4, p.Columns/4))
+}
+
+// Columns of a node's line, besides the name.
+const (
+	stepColumns = 8
+	timeColumns = 5
+)
+
+// line is one about a node: what it is at, what that does, and since when.
+func (p *picture) line(mark string, c colourCode, n *record.Node, step, text, time string) string {
+	line := p.paint(c, mark) + " " + padded(p.name(n), min(p.names, max(0, p.Columns-2)))
+	if p.Columns < 2 {
+		return p.paint(c, mark)
+	}
+	if rest := p.Columns - Width(line) - 2; rest >= stepColumns {
+		line += "  " + padded(step, stepColumns)
+	}
+	rest := p.Columns - Width(line) - 2
+	if time != "" {
+		rest -= timeColumns + 1
+	}
+	if rest >= 4 {
+		line += "  " + padded(text, rest)
+	}
+	if gap := p.Columns - Width(line) - timeColumns; time != "" && gap >= 1 {
+		line += strings.Repeat(" ", gap+max(0, timeColumns-len(time))) + time
+	}
+	return strings.TrimRight(line, " ")
+}
+
+// failure is the line of a node that failed.
+func (p *picture) failure(n *record.Node) string {
+	why := ""
+	if n.Result.Err != nil {
+		why, _, _ = strings.Cut(n.Result.Err.Error(), "\n")
+	}
+	return p.line("✗", red, n, stepName(n.Result.Step), clean(why), "")
+}
+
+// work is the line of a node that is at work.
+func (p *picture) work(n *record.Node) string {
+	s := n.Step()
+	return p.line("▸", cyan, n, stepName(s.Kind), p.does(n), clock(p.now.Sub(since(n))))
+}
+
+// does says what a node does in its step.
+func (p *picture) does(n *record.Node) string {
+	s := n.Step()
+	switch {
+	case s.Kind == plan.Push && s.Total > 0 && !s.Ended():
+		return bar(s.Done, s.Total, max(0, min(12, p.Columns-60))) + sizes(s.Done, s.Total)
+	case s.At != "":
+		return clean(s.At)
+	case s.Kind == plan.Connect:
+		return clean(strings.TrimPrefix(s.Text, "connecting to "))
+	case n.Last != "" && !s.Ended():
+		return clean(n.Last)
+	}
+	return clean(short(s.Text))
+}
+
+// stepName is what people call a step.
+func stepName(kind plan.StepKind) string {
+	switch kind {
+	case plan.Push, plan.Cache:
+		return "copy"
+	case plan.Await:
+		return "reboot"
+	}
+	return string(kind)
+}
+
+// short is what a step said that it does, with the name of a store path alone.
+func short(text string) string {
+	before, name, found := strings.Cut(text, "/nix/store/")
+	if !found {
+		return text
+	}
+	if name = path.Base(name); len(name) > 33 && name[32] == '-' {
+		name = name[33:]
+	}
+	return before + name
+}
+
+// sizes says how much of how much, in the unit of the whole.
+func sizes(done, total int64) string {
+	all := event.Size(total)
+	number, unit, _ := strings.Cut(all, " ")
+	scale := map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit]
+	form := "%.0f"
+	if strings.Contains(number, ".") {
+		form = "%.1f"
+	}
+	return fmt.Sprintf(form+"/%s", float64(done)/scale, all)
+}

@@ -1,0 +1,252 @@
+// Package view draws a run that goes on: what it is at as a whole, and the nodes that
+// matter most, within a window. It is pure: what is drawn follows from the record, the
+// size and the time, and nothing here reads a clock or writes anywhere.
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/record"
+)
+
+// Size is a window's, in characters.
+type Size struct{ Columns, Rows int }
+
+// Look is what a terminal can show.
+type Look struct {
+	Colour bool
+	ASCII  bool // nothing but that
+}
+
+// widest is how many columns are used at most: eyes have to find the line's end.
+const widest = 120
+
+// Room is how much of a window a picture may take. Its last column stays free, since
+// terminals do not agree on what happens behind it; and some of its rows, for what was
+// told before.
+func Room(window Size) Size {
+	rows := window.Rows * 2 / 3
+	if window.Rows <= 12 {
+		rows = window.Rows - 2
+	}
+	return Size{Columns: min(window.Columns-1, widest), Rows: max(0, rows)}
+}
+
+// Lines is the picture of a run: no more lines than the window has room for, and none
+// that is wider. Where there is no room, there are none.
+func (m *Meter) Lines(r *record.Record, window Size, look Look, now time.Time) []string {
+	room := Room(window)
+	if room.Columns < 1 || room.Rows < 1 {
+		return nil
+	}
+	p := &picture{record: r, meter: m, look: look, now: now, Size: room}
+	p.sort()
+	lines := []string{p.header()}
+	for _, line := range []string{p.fleet(), p.counts()} {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > room.Rows {
+		return lines[:room.Rows]
+	}
+	if nodes := p.nodes(room.Rows - len(lines) - 1); len(nodes) > 0 {
+		lines = append(append(lines, ""), nodes...)
+	}
+	if look.ASCII {
+		for i, line := range lines {
+			lines[i] = inASCII.Replace(line)
+		}
+	}
+	return lines
+}
+
+// inASCII has a sign of one column for each of ours.
+var inASCII = strings.NewReplacer("█", "#", "░", ".", "✗", "x", "▸", ">", "✓", "+", "·", "-", "…", "~")
+
+// picture is one that is being drawn.
+type picture struct {
+	record *record.Record
+	meter  *Meter
+	look   Look
+	now    time.Time
+	Size
+
+	evaluating, working, waiting, failed, cancelled, done []*record.Node
+
+	lines []*record.Node       // those at work that have a line
+	alike map[*record.Node]int // how many others wait for the same build, and have no line
+	names int                  // columns of names
+}
+
+// sort puts every node where it belongs, those first that are to be shown first.
+func (p *picture) sort() {
+	for _, n := range p.record.Nodes {
+		list := &p.working
+		switch s := n.Step(); {
+		case n.Ended() && n.Result.Status == event.Failed:
+			list = &p.failed
+		case n.Ended() && n.Result.Status == event.Cancelled:
+			list = &p.cancelled
+		case n.Ended():
+			list = &p.done
+		case s == nil, s.Kind == plan.Evaluate:
+			list = &p.evaluating
+		case s.State == record.Waiting:
+			list = &p.waiting
+		}
+		*list = append(*list, n)
+	}
+	slices.SortStableFunc(p.working, func(a, b *record.Node) int { return since(a).Compare(since(b)) })
+	p.gather()
+	slices.SortStableFunc(p.done, func(a, b *record.Node) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// since is when what a node does began.
+func since(n *record.Node) time.Time {
+	s := n.Step()
+	if s.Ended() {
+		return s.End // between two steps
+	}
+	return s.Began()
+}
+
+// --- the run -------------------------------------------------------------------
+
+// header says what runs, for how long, and how long that takes still, if there is
+// something measured to tell that from.
+func (p *picture) header() string {
+	left := "colmena-go " + p.title()
+	if n := len(p.record.Nodes); n > 0 {
+		left += " · " + count(n, "node")
+	}
+	right := clock(p.now.Sub(p.record.Begin))
+	if rest, known := p.meter.left(p.record, p.now); known {
+		right += "   about " + clock(rest) + " left"
+	}
+	return p.ends(left, right, bold)
+}
+
+func (p *picture) title() string {
+	if goal := string(p.record.Goal); goal != "" && p.record.Command != "build" {
+		return clean(goal)
+	}
+	return clean(p.record.Command)
+}
+
+// ends is a line with a text at each end.
+func (p *picture) ends(left, right string, c colourCode) string {
+	if Width(left)+2+Width(right) > p.Columns {
+		right = strings.TrimSpace(strings.Split(right, "   ")[0])
+	}
+	if Width(left)+2+Width(right) > p.Columns {
+		return p.paint(c, fit(left, p.Columns))
+	}
+	return p.paint(c, left) + strings.Repeat(" ", p.Columns-Width(left)-Width(right)) + right
+}
+
+// fleet says how far evaluation, builds and copies are, as much of it as fits.
+func (p *picture) fleet() string {
+	for _, detail := range []detail{{12, 8, true, true}, {8, 6, true, true}, {0, 0, true, true}, {0, 0, false, true}, {0, 0, false, false}} {
+		for _, parts := range [][]string{{p.evaluated(), p.built(detail), p.copied(detail)}, {p.unevaluated(), p.built(detail), p.copied(detail)}} {
+			parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+			if line := "  " + strings.Join(parts, "   "); len(parts) > 0 && Width(line) <= p.Columns {
+				return line
+			}
+		}
+	}
+	if p.evaluated() == "" {
+		return ""
+	}
+	return fit("  "+p.evaluated(), p.Columns)
+}
+
+// detail is how much is said of builds and copies.
+type detail struct {
+	buildBar, copyBar int // columns of the bars, 0 for none
+	name, rate        bool
+}
+
+func (p *picture) evaluated() string {
+	all := len(p.record.Nodes)
+	if all == 0 {
+		return "evaluating the hive"
+	}
+	return fmt.Sprintf("evaluate %d/%d", all-len(p.evaluating), all)
+}
+
+// unevaluated is evaluated where that is not over.
+func (p *picture) unevaluated() string {
+	if len(p.evaluating) == 0 {
+		return ""
+	}
+	return p.evaluated()
+}
+
+func (p *picture) built(d detail) string {
+	b := p.record.Builds
+	if b == nil || b.Expected == 0 {
+		return ""
+	}
+	text := "build " + bar(int64(b.Done), int64(b.Expected), d.buildBar) + fmt.Sprintf("%d/%d", b.Done, b.Expected)
+	if d.name && len(b.Running) > 0 {
+		text += fmt.Sprintf("  %s (%s)", fit(clean(b.Running[0].Name), 30), clock(p.now.Sub(b.Running[0].Since)))
+	}
+	return text
+}
+
+func (p *picture) copied(d detail) string {
+	done, total := copied(p.record)
+	if total == 0 {
+		return ""
+	}
+	text := "copy " + bar(done, total, d.copyBar) + sizes(done, total)
+	if rate := p.meter.rate(p.now); d.rate && rate > 0 && done < total {
+		text += "  " + event.Size(int64(rate)) + "/s"
+	}
+	return text
+}
+
+// copied is how much of all closures that are known was sent.
+func copied(r *record.Record) (done, total int64) {
+	for _, n := range r.Nodes {
+		for _, s := range n.Steps {
+			if s.Kind == plan.Push && s.State != record.Failed && s.State != record.Cancelled {
+				done, total = done+s.Done, total+s.Total
+			}
+		}
+	}
+	return done, total
+}
+
+// counts says how many nodes are how far.
+func (p *picture) counts() string {
+	if len(p.record.Nodes) == 0 {
+		return ""
+	}
+	var parts []string
+	add := func(what string, n int, c colourCode) {
+		if n > 0 {
+			parts = append(parts, p.paint(c, fmt.Sprintf("%s %d", what, n)))
+		}
+	}
+	add("done", len(p.done), green)
+	add("working", len(p.working), cyan)
+	add("waiting", len(p.waiting), none)
+	add("cancelled", len(p.cancelled), yellow)
+	add("failed", len(p.failed), red)
+	for ; len(parts) > 0; parts = parts[1:] {
+		for _, between := range []string{" · ", " "} {
+			if line := "  " + strings.Join(parts, between); Width(line) <= p.Columns {
+				return line
+			}
+		}
+	}
+	return ""
+}
