@@ -44,11 +44,12 @@ let
 
   # All of a value of a node's. Errors name the node, and two traces tell whose
   # the warnings between them are.
-  at =
+  at = name: value: from name (builtins.deepSeq value (trace "at" null value));
+
+  # The same, where something of another node follows, and that alone.
+  from =
     name: value:
-    addErrorContext "colmena-go: while evaluating node ${builtins.toJSON name}" (
-      trace "at" name (builtins.deepSeq value (trace "at" null value))
-    );
+    addErrorContext "colmena-go: while evaluating node ${builtins.toJSON name}" (trace "at" name value);
 
   trace = what: value: builtins.trace "colmena-go ${token} ${what}: ${builtins.toJSON value}";
 
@@ -274,7 +275,7 @@ let
         [ ];
   };
 
-  line = later: name: at name (builtins.toJSON (nodeData later name));
+  line = later: name: from name (builtins.toJSON (nodeData later name));
 in
 {
   # One attribute each, in an order that can be asked for: the hive's, then that

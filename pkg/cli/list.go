@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"runtime"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -29,6 +30,8 @@ func listCommand() *cli.Command {
 }
 
 func list(c *cli.Context) error {
+	// Nix has the processors: to wake a second thread for each node costs more than it does.
+	runtime.GOMAXPROCS(1)
 	log := plainLog(c)
 	e, err := newEvaluation(c, log)
 	if err != nil {

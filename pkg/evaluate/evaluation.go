@@ -57,14 +57,18 @@ type Evaluation struct {
 	crowded   bool  // a process had to make room for one that evaluates texts
 }
 
+// atOnce is how many messages, and nodes, wait for their reader without waking it again:
+// those of a light hive come in bursts.
+const atOnce = 64
+
 // Start begins an evaluation; it ends with ctx, or when all its nodes were taken.
 // announced, which may be nil, is told how to reach each node before its system is
 // evaluated: a text for [hive.DecodeTarget].
 func Start(ctx context.Context, evaluator Evaluator, request nixeval.Request, limits Limits, announced func(text []byte), log zerolog.Logger) *Evaluation {
 	e := &Evaluation{
 		evaluator: evaluator, request: request, limits: limits.found(), announced: announced, log: log,
-		head: make(chan struct{}), nodes: make(chan Node),
-		processes: map[int]*process{}, messages: make(chan message), told: map[string]bool{}, reasons: map[string]string{},
+		head: make(chan struct{}), nodes: make(chan Node, atOnce),
+		processes: map[int]*process{}, messages: make(chan message, atOnce), told: map[string]bool{}, reasons: map[string]string{},
 	}
 	e.request.Announce = announced != nil
 	e.schedule = newSchedule(e.limits.Workers, e.limits.PerNodes)

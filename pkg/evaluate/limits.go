@@ -52,9 +52,16 @@ func (e *Evaluation) heap() int64 {
 // alone, in bytes; 0 if that is not known.
 func HeapAlone() int64 { return min(PartOfFree(ofFree)*6/10, bestHeap) }
 
-// lookAgain is how long what a process takes is taken for what it took before, while
-// that is far from its share: a look costs more than telling of a light node.
-const lookAgain = 20 * time.Millisecond
+// lookAgain is how long what a process takes is taken for what it took before: a look
+// costs more than telling of a light node. Nix takes a byte in a nanosecond at most, and
+// may take half of the share unseen.
+func (e *Evaluation) lookAgain(p *process) time.Duration {
+	const longest = 100 * time.Millisecond
+	if e.share == 0 {
+		return longest
+	}
+	return min(longest, time.Duration(e.share/2-p.memory-p.growth))
+}
 
 // measure learns of a node that is done.
 func (e *Evaluation) measure(p *process) {
@@ -67,7 +74,7 @@ func (e *Evaluation) measure(p *process) {
 		}
 	}
 	p.at = time.Time{}
-	if p.any && time.Since(p.looked) < lookAgain && (e.share == 0 || p.memory+p.growth < e.share/2) {
+	if p.any && time.Since(p.looked) < e.lookAgain(p) {
 		return
 	}
 	now := residentMemory(p.pid)

@@ -61,7 +61,7 @@ func (e *Evaluation) loop(user context.Context) {
 	for len(e.processes) > 0 || !e.schedule.over() || len(e.pending) > 0 {
 		var out chan Node
 		var next Node
-		if len(e.pending) > 0 {
+		if len(e.pending) > 0 && len(e.messages) == 0 { // many at once wake their reader once
 			out, next = e.nodes, e.pending[0]
 		}
 		select {
