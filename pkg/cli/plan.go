@@ -136,6 +136,7 @@ func (d *deployment) confirm(c *cli.Context, nodes int) error {
 	if nodes > 1 {
 		text = fmt.Sprintf("do this to %d nodes (yes or no)?", nodes)
 	}
+	screen(c.App).Settle(c.Context) // what it is about stands before the question
 	for range agreeTries {
 		answer, err := asker(c.App).Ask(c.Context, ask.Question{Kind: ask.Agreement, Text: text, Echo: true})
 		if err != nil {
