@@ -63,8 +63,8 @@ const description = `Hives and flakes written for Colmena work as they are. With
 hive is the flake.nix or hive.nix of the working directory or of the nearest
 one above it. Flags may stand anywhere, but before exec's command.
 
-Exit codes: 0 all done, 1 something failed, 2 wrong usage, 70 a bug of
-colmena-go, 130 interrupted.`
+Exit codes: 0 all done, 1 something failed, 2 wrong usage, 3 (of diff) hosts
+differ from their configuration, 70 a bug of colmena-go, 130 interrupted.`
 
 func newApp(stdout, stderr io.Writer) *cli.App {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version"} // -v is --verbose
@@ -78,7 +78,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: append([]*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), versionCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), versionCommand(),
 		}, unsupportedCommands()...),
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },

@@ -48,7 +48,7 @@ func (s *seen) node(node *hive.Node) error {
 
 // twin: of nodes with one target, the last to be activated wins.
 func (s *seen) twin(node *hive.Node) {
-	if !s.Goal.NeedsHost() || s.Goal == hive.Exec || s.Goal == hive.Reboot || node.Target == nil {
+	if !s.Goal.NeedsHost() || s.Goal.Asks() || s.Goal == hive.Reboot || node.Target == nil {
 		return
 	}
 	place := fmt.Sprintf("%s %d", node.Target.Host, node.Target.Port)

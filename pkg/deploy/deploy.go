@@ -67,6 +67,8 @@ type Tools struct {
 	// Exec runs the user's own command on the host and returns the status with which it
 	// ended. It may be nil where there is none.
 	Exec func(ctx context.Context, host Host, node hive.Node) (status int, err error)
+	// Look asks the host what the goals diff and status are about. It may be nil for others.
+	Look func(ctx context.Context, host Host, node hive.Node) error
 	// Known reports whether a store path is valid on this machine.
 	Known func(ctx context.Context, path string) (bool, error)
 	// CheckSources tells which keys of the node can have no content, and runs nothing.
@@ -150,7 +152,7 @@ func summary(r event.Result) string {
 		}
 		text := string(r.Goal) + " done"
 		switch {
-		case r.Goal == hive.Exec:
+		case r.Goal.Asks():
 			return "" // what it prints tells enough
 		case r.Goal == hive.Reboot && !r.Rebooted:
 			return "no reboot is needed"

@@ -185,6 +185,8 @@ func (n *nodeRun) begun(ctx context.Context, step plan.Step) error {
 		return n.await(ctx)
 	case step.Kind == plan.Exec:
 		return n.exec(ctx)
+	case step.Kind == plan.Compare, step.Kind == plan.Status:
+		return n.look(ctx)
 	}
 	return fmt.Errorf("the step %s is not supported yet", step)
 }

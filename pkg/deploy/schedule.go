@@ -30,7 +30,7 @@ type Schedule struct {
 	Push  *Limit // copying closures from here
 	Build *Limit // building on the nodes' own hosts
 	// Change is from getting the contents of keys to the last change of a host, and so for
-	// how many are down at once; and for the user's own command.
+	// how many are down at once; and for the user's own command, and questions.
 	Change *Limit
 }
 
@@ -41,7 +41,7 @@ func (s Schedule) of(step plan.Step) *Limit {
 		return s.Push
 	case step.OnHost:
 		return s.Build
-	case step.Kind == plan.Resolve && !step.Look, step.Kind == plan.Reboot, step.Changes, step.Kind == plan.Exec:
+	case step.Kind == plan.Resolve && !step.Look, step.Kind == plan.Reboot, step.Changes, step.Kind == plan.Exec, step.Kind == plan.Compare, step.Kind == plan.Status:
 		return s.Change
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 
 func (n *nodeRun) connect(ctx context.Context) (err error) {
 	text := "connecting to " + n.node.Target.String()
-	if n.opts.Goal == hive.Exec {
+	if n.opts.Goal.Asks() {
 		n.quietly(text)
 	} else {
 		n.begin(text)
@@ -118,6 +118,12 @@ func (n *nodeRun) activate(ctx context.Context) error {
 		n.fail(err)
 	}
 	return nil
+}
+
+// look asks the host what the command wants to know.
+func (n *nodeRun) look(ctx context.Context) error {
+	n.quietly("asking the host")
+	return n.tools.Look(ctx, n.host, n.node)
 }
 
 // exec runs the user's own command, whose output is not a deployment's.

@@ -25,6 +25,8 @@ const (
 const (
 	Exec   Goal = "exec"   // a user's own command is run on the host
 	Reboot Goal = "reboot" // the host boots what it is set to boot
+	Diff   Goal = "diff"   // what the host runs is compared with the node's system
+	Status Goal = "status" // the host is asked what it is like
 )
 
 // Goals lists every goal that apply knows.
@@ -53,11 +55,15 @@ func GoalNames() []string {
 	return append(names, uploadKeys)
 }
 
+// Asks reports whether the goal is run for what a command prints: a deployment's table
+// has nothing to add, and nothing of ours changes a host.
+func (g Goal) Asks() bool { return g == Exec || g == Diff || g == Status }
+
 // NeedsHost reports whether the goal touches the node's host at all.
 func (g Goal) NeedsHost() bool { return g != Build }
 
 // NeedsToplevel reports whether the node's system closure is evaluated and built.
-func (g Goal) NeedsToplevel() bool { return g != Keys && g != Exec && g != Reboot }
+func (g Goal) NeedsToplevel() bool { return g != Keys && g != Exec && g != Reboot && g != Status }
 
 // Activates reports whether switch-to-configuration runs.
 func (g Goal) Activates() bool {

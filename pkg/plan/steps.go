@@ -25,6 +25,7 @@ const (
 	Reboot   StepKind = "reboot"
 	Await    StepKind = "await" // the host's return
 	Exec     StepKind = "exec"  // the user's own command
+	Status   StepKind = "status"
 )
 
 // Step is one thing to do for a node.
@@ -137,7 +138,16 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 		add(true, Step{Kind: Exec})
 		return all
 	}
+	if w.Goal == hive.Status {
+		add(true, Step{Kind: Status})
+		return all
+	}
 	add(host && (system || w.Goal == hive.Reboot), Step{Kind: Inspect})
+	if w.Goal == hive.Diff { // which sends nothing, not even for a host to build
+		add(build && !onHost, Step{Kind: Build})
+		add(true, Step{Kind: Compare})
+		return all
+	}
 	add(build && onHost, Step{Kind: Push, Recipe: true})
 	add(build, Step{Kind: Build, OnHost: onHost})
 	push := host && system && !f.Has && !onHost && !w.Local

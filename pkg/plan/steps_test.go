@@ -58,6 +58,10 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"without keys", web(), Want{Goal: hive.Boot, Reboot: Always, NoKeys: true}, Facts{}, "connect inspect build push activate! reboot! await!"},
 		{"an activation that failed is not rebooted into", web(), Want{Goal: hive.Switch, Reboot: Always}, Facts{Done: activated, Has: true, Failed: true}, "upload:post!"},
 		{"one that wants a reboot gets it", web(), Want{Goal: hive.Switch, Reboot: Always}, Facts{Done: activated, Has: true, NoEffect: true}, "reboot! await! keys:booted upload:booted!"},
+		{"what differs", web(), Want{Goal: hive.Diff}, Facts{}, "connect inspect build compare"},
+		{"from a system that the host has", web(), Want{Goal: hive.Diff}, Facts{Has: true}, "connect inspect compare"},
+		{"from one that the host is to build", there, Want{Goal: hive.Diff}, Facts{}, "connect inspect compare"},
+		{"how a host is", web(), Want{Goal: hive.Status}, Facts{}, "connect status"},
 		{"a command", web(), Want{Goal: hive.Exec}, Facts{}, "connect exec"},
 		{"no target", none, Want{Goal: hive.Switch}, Facts{}, ""},
 

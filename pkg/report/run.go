@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
-	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/record"
 	"github.com/colmena-go/colmena-go/pkg/view"
@@ -55,6 +54,7 @@ var doing = map[plan.StepKind]string{
 	plan.Evaluate: "being evaluated", plan.Connect: "connecting", plan.Inspect: "asking the host", plan.Build: "building",
 	plan.Cache: "copying to the store", plan.Compare: "comparing", plan.Push: "copying", plan.Resolve: "getting keys", plan.Upload: "uploading keys",
 	plan.Activate: "activating", plan.Reboot: "rebooting", plan.Await: "rebooting", plan.Exec: "running the command",
+	plan.Status: "asking the host",
 }
 
 // left is the status of a node that was being changed when the user left.
@@ -176,7 +176,7 @@ func at(n *record.Node) string {
 
 // ReachesHosts reports whether the deployment may change hosts.
 func (r *Run) ReachesHosts() bool {
-	return !r.dry && r.record.Goal.NeedsHost() && r.record.Goal != hive.Exec
+	return !r.dry && r.record.Goal.NeedsHost() && !r.record.Goal.Asks()
 }
 
 // Activating reports whether an activation runs on any host.
@@ -220,7 +220,7 @@ func (r *Run) tell(results []event.Result, heading string) {
 		return
 	}
 	text := "\n" + heading + table(results, r.view)
-	if r.record.Goal == hive.Exec {
+	if r.record.Goal.Asks() {
 		text = heading + ending(results, r.view)
 	}
 	r.view.Screen.Print(text)
