@@ -126,16 +126,24 @@ func (n *nodeRun) judgeStore(answer StoreAnswer, old closure.System) {
 		old.Sizes = answer.Closures[old.Path]
 	}
 	n.known.Has = n.known.Has || len(answer.Lacks) == 0
+	o.There = n.known.Has
+	if n.opts.Goal == hive.Push {
+		o.Same = o.There
+		n.known.Same = o.There
+	}
+	builds := n.opts.BuildsOnHost(n.node) && !o.There
 	switch {
-	case n.known.Has:
+	case o.There:
 		o.Copy = &plan.Copy{}
+	case builds:
+		o.Unknown = append(o.Unknown, "the host builds the system itself: what is copied to it is known only then")
 	case o.New.Known():
 		o.Copy = &plan.Copy{Paths: len(answer.Lacks), Bytes: sum(o.New.Sizes, answer.Lacks)}
 	}
-	o.There = n.known.Has
 	switch {
-	case !o.New.Known() && n.opts.BuildsOnHost(n.node):
-		o.Unknown = append(o.Unknown, "the host builds the system itself: what is copied, and how it differs, is known only then")
+	case o.Same:
+	case builds && !o.New.Known():
+		o.Unknown = append(o.Unknown, "packages: the system is not built yet")
 	case old.Path == "" || old.Path == o.Brings:
 	case old.Known() && o.New.Known():
 		diff := closure.Compare(old, o.New)
@@ -222,9 +230,12 @@ func (n *nodeRun) foreseeReboot() {
 	case n.booted.Path == "":
 		o.Unknown = append(o.Unknown, "reboot: the host has not booted a NixOS system")
 	case boots.Boot == nil:
-		o.Unknown = append(o.Unknown, "reboot: the kernel of the new system is not known yet")
+		o.Unknown = append(o.Unknown, "reboot: the kernel of the system is not known yet")
 	default:
 		o.Due = closure.RebootReason(n.booted, boots)
+	}
+	if n.opts.Reboot == plan.Always || n.opts.Reboot == plan.IfNeeded && o.Due != "" {
+		o.Reboot()
 	}
 }
 

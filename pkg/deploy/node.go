@@ -60,7 +60,7 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 		n.result.Host = node.Target.Host
 	}
 	if d.opts.DryRun {
-		n.outlook = &plan.Outlook{Goal: d.opts.Goal, Reboots: d.opts.Reboot == plan.Always}
+		n.outlook = &plan.Outlook{Goal: d.opts.Goal}
 	}
 	for _, warning := range node.Warnings {
 		n.warn(warning)

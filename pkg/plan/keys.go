@@ -79,6 +79,7 @@ type KeyStep struct {
 	Was      FileState
 	// OwnerPending: the user or group is absent, so root stands in for it.
 	OwnerPending bool
+	Volatile     bool // it is in memory, which a reboot empties; known to dry runs and where the policy needs it
 	Note         string
 }
 
@@ -141,7 +142,7 @@ func Keys(wanted []WantedKey, seen Observed, policy Policy, earlier Places) (Key
 func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 	key := want.Key
 	dir, file := seen.Dirs[key.DestDir], seen.Files[key.Path()]
-	step := KeyStep{WantedKey: want, Mode: key.Mode, Was: file}
+	step := KeyStep{WantedKey: want, Mode: key.Mode, Was: file, Volatile: dir.Volatile}
 	if policy.SkipVolatile && dir.Volatile {
 		step.Change = Skipped
 		step.Note = key.DestDir + " does not survive the reboot; run upload-keys after it"

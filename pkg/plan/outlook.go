@@ -50,13 +50,14 @@ type Foreign struct {
 
 // KeyOutlook is what would become of a key. Of its content it has the digest alone.
 type KeyOutlook struct {
-	Name    string // attribute name
-	Path    string
-	Change  Change
-	New     bool     // nothing is at its path yet
-	Differs []string // of one that is there: content, owner, group, mode, access list
-	Note    string
-	Digest  secret.Digest // of the wanted content
+	Name     string // attribute name
+	Path     string
+	Change   Change
+	New      bool     // nothing is at its path yet
+	Differs  []string // of one that is there: content, owner, group, mode, access list
+	Note     string
+	InMemory bool          // which a reboot empties
+	Digest   secret.Digest // of the wanted content
 }
 
 // Changes reports whether anything would be done to the host that changes it.
@@ -103,13 +104,24 @@ func (p KeyPlan) Outlook() []KeyOutlook {
 	for i, step := range p {
 		list[i] = KeyOutlook{
 			Name: step.Key.Attr, Path: step.Key.Path(), Change: step.Change, New: step.Change == Changed && !step.Was.Present,
-			Differs: step.differs(), Note: step.Note, Digest: step.Digest,
+			Differs: step.differs(), Note: step.Note, InMemory: step.Volatile, Digest: step.Digest,
 		}
 		if step.OwnerPending && step.Key.UploadAt == hive.PostActivation {
 			list[i].Note = "its owner does not exist yet: the activation has to make it"
 		}
 	}
 	return list
+}
+
+// Reboot adds to the outlook that the host is rebooted: keys in memory go with it, and are
+// sent again.
+func (o *Outlook) Reboot() {
+	o.Reboots = true
+	for i := range o.Keys {
+		if k := &o.Keys[i]; k.InMemory {
+			k.Change, k.New, k.Differs, k.Note = Changed, true, nil, "after the reboot"
+		}
+	}
 }
 
 // differs says in what a file that is there is another one than is wanted.

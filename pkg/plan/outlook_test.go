@@ -120,3 +120,15 @@ func TestWhatWasShownIsHeldAgainstWhatIs(t *testing.T) {
 		}
 	}
 }
+
+func TestARebootTakesKeysInMemoryAlong(t *testing.T) {
+	o := Outlook{Keys: []KeyOutlook{{Name: "kept", Change: Unchanged}, {Name: "gone", Change: Unchanged, InMemory: true}, {Name: "left", Change: Skipped, InMemory: true, Note: "run upload-keys"}}}
+	o.Reboot()
+	var got []string
+	for _, k := range o.Keys {
+		got = append(got, string(k.Change)+" "+k.Note)
+	}
+	if want := []string{"unchanged ", "changed after the reboot", "changed after the reboot"}; !slices.Equal(got, want) || !o.Changes() || !o.WantsReboot() {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

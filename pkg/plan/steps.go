@@ -188,7 +188,7 @@ func drySteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(keys, Step{Kind: Resolve})
 	add(keys, Step{Kind: Compare, Of: Upload})
 	add(w.Goal.Activates() && f.Has && !f.Same, Step{Kind: Compare, Of: Activate})
-	add(w.Goal.SetsProfile() || w.Reboot == IfNeeded, Step{Kind: Compare, Of: Reboot})
+	add(w.Goal.SetsProfile() || w.Reboot != Never, Step{Kind: Compare, Of: Reboot})
 	return all
 }
 

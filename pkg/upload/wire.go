@@ -68,7 +68,7 @@ func lookList(req Request, stage string, dirs []directory) words {
 	list.add(oneLine(req.Who))
 	list.addInt(int(req.LockWait.Seconds()))
 	list.add(stage)
-	if req.Policy.SkipVolatile {
+	if req.Policy.SkipVolatile || stage == noStage {
 		list.add("1")
 	} else {
 		list.add("0")

@@ -249,7 +249,12 @@ func TestWhatAPlanSaysIsWhatApplyThenDoes(t *testing.T) {
 		{"boot", func() { p.packages["nano"], p.keys["kept"] = "7.2", `text = "k"; destDir = "/srv/k";` }, "boot", "changed, +nano, not acme, new kept, not extra, not late"},
 		{"boot again", func() {}, "boot", "same, not acme, not extra, not late"},
 		{"and switch to it", func() {}, "switch", "changed, +nano"},
-		{"what the host builds", func() { p.packages["vim"] = "9"; p.more += " deployment.buildOnTarget = true;" }, "switch", "changed"},
+		{"push", func() { p.packages["tree"] = "2.1" }, "push", "changed, +tree"},
+		{"push again", func() {}, "push", "same"},
+		{"what the host builds", func() {
+			p.packages["vim"], p.packages["tree"] = "9", "2.2"
+			p.more += " deployment.buildOnTarget = true;"
+		}, "switch", "changed"},
 		{"again", func() {}, "switch", "same"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -277,7 +282,7 @@ func TestWhatAPlanSaysIsWhatApplyThenDoes(t *testing.T) {
 			d.didCopy(said, o)
 			if s := said.System; s != nil {
 				now := strings.Fields(d.on("host1", "readlink -e /run/current-system /nix/var/nix/profiles/system"))
-				want := map[string][]string{"switch": {s.New, s.New}, "test": {s.New, s.Boots}, "boot": {s.Runs, s.New}}[c.goal]
+				want := map[string][]string{"switch": {s.New, s.New}, "test": {s.New, s.Boots}, "boot": {s.Runs, s.New}, "push": {s.Runs, s.Boots}}[c.goal]
 				if !slices.Equal(now, want) {
 					t.Errorf("it runs and boots %v, want %v", now, want)
 				}

@@ -61,6 +61,10 @@ func TestAHostThatIsRebootedHasItsSystemAndItsKeys(t *testing.T) {
 
 	before := d.bootID("host1")
 	d.hive(fmt.Sprintf(text, "/bin/sh", "p1", "two", ran))
+	said := d.foresees(3, "plan", "--reboot")["host1"]
+	if !said.Reboot.Now || d.bootID("host1") != before {
+		t.Errorf("a plan of it says %+v", said)
+	}
 	begin := time.Now()
 	o := d.must("apply", "--reboot") // boot, as in Colmena
 	t.Logf("apply --reboot: %v", time.Since(begin))
@@ -73,6 +77,11 @@ func TestAHostThatIsRebootedHasItsSystemAndItsKeys(t *testing.T) {
 	}
 	if r := o.results["host1"]; !r.Rebooted || r.change("early") != "changed" || r.change("kept") == "skipped" {
 		t.Errorf("%+v", r)
+	}
+	for _, k := range said.Keys {
+		if got := o.results["host1"].change(k.Name); got != k.Change {
+			t.Errorf("%s was to be %s and is %s", k.Name, k.Change, got)
+		}
 	}
 	if strings.Contains(o.stderr, "run upload-keys") {
 		t.Errorf("what the reboot brings is left to the user:\n%s", o.stderr)

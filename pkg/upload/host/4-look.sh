@@ -54,7 +54,10 @@ peek_at() {
     elif fixed; then
       echo "blocked $1 $unlinkable"
     elif stat=$(stat -c '%f %u %g %s' "$name" 2>/dev/null) && line=$(ls -dnU "$name" 2>/dev/null); then
-      told "$1" "$2" "$stat" "${line%% *}"
+      case $stat in
+        8???' '*) told "$1" "$2" "$stat" "${line%% *}" ;;
+        *) echo "blocked $1 no longer a regular file" ;;
+      esac
     fi
     shift 2
   done
