@@ -1,0 +1,91 @@
+package manual
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sources is all that the program may print is in: its code, and what runs in Nix
+// and on hosts.
+func sources(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, dir := range []string{"../../pkg", "../../nix"} {
+		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || strings.HasSuffix(path, "_test.go") || !slices.Contains([]string{".go", ".nix", ".sh"}, filepath.Ext(path)) {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return strings.NewReplacer(`\"`, `"`, "%%", "%").Replace(all.String())
+}
+
+var code = regexp.MustCompile("`([^`]+)`")
+
+// entries are the messages that the page's tables begin with.
+func entries(page string) (messages []string) {
+	for line := range strings.Lines(page) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		for _, m := range code.FindAllStringSubmatch(cells[1], -1) {
+			messages = append(messages, m[1])
+		}
+	}
+	return messages
+}
+
+func TestWhatTroubleshootingQuotesIsSaid(t *testing.T) {
+	page, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := sources(t)
+	messages := entries(string(page))
+	if len(messages) < 60 {
+		t.Fatalf("%d messages", len(messages))
+	}
+	for _, message := range messages {
+		if strings.Contains(message, "-key.service") {
+			continue
+		}
+		for _, part := range strings.Split(message, anything) {
+			if part = strings.Trim(part, " :,"); part != "" && !strings.Contains(said, part) {
+				t.Errorf("%q: nothing says %q any more", message, part)
+			}
+		}
+	}
+}
+
+// within are kinds of errors that nobody sees by themselves: another one says more.
+var within = []string{"a secret cannot be marshalled", "what Nix does is not needed any more"}
+
+var kind = regexp.MustCompile(`\bErr[A-Z][A-Za-z]*\s*=\s*errors\.New\("([^"]+)"\)`)
+
+func TestEveryKindOfErrorHasItsCure(t *testing.T) {
+	page, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := kind.FindAllStringSubmatch(sources(t), -1)
+	if len(kinds) < 30 {
+		t.Fatalf("%d kinds", len(kinds))
+	}
+	for _, m := range kinds {
+		if !slices.Contains(within, m[1]) && !strings.Contains(string(page), m[1]) {
+			t.Errorf("docs/troubleshooting.md says nothing of %q", m[1])
+		}
+	}
+}
