@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -17,22 +18,30 @@ var ErrRefused = errors.New("the password was refused")
 // Call is one command that a program makes root's with a password. Nothing is sent
 // before the program has asked, in words that only it can have made of what it was
 // called with; and the command's own input not before the command runs. A second
-// question is a refusal: there is no second try.
+// question is a refusal: there is no second try. A program that asks on a terminal has
+// no words of ours to ask with: there, what looks like a question behind a mark is one.
 type Call struct {
 	// Words are to stand before the words of the command.
 	Words []string
 
 	password []byte
-	prompt   []byte // what it asks with
+	prompt   []byte // what it asks with; of one that asks on a terminal, what is shown there before
 	granted  []byte // what is printed as root before the command runs
+	typed    bool   // it asks on a terminal
+	silent   []byte // the last that is shown there
+	user     string // that becomes root, if it may have to be told
 
-	mu      sync.Mutex
-	asked   int
-	sent    int // bytes of the password
-	open    bool
-	changed chan struct{} // closed, and made anew, with each change of these
-	over    chan struct{}
-	streams []*stream
+	mu       sync.Mutex
+	ended    bool
+	asked    int
+	hopeless bool   // what it asks cannot be answered
+	queue    []byte // what goes in before the input
+	root     bool   // granted was printed
+	quiet    bool   // silent was shown
+	open     bool
+	changed  chan struct{} // closed, and made anew, with each change of these
+	over     chan struct{}
+	streams  []*stream
 }
 
 // Call returns a call for a program that takes a password. Close it when the command
@@ -42,21 +51,40 @@ func (p Program) Call(password secret.Secret) *Call {
 	rand.Read(id[:]) // never fails (crypto/rand)
 	a, b := hex.EncodeToString(id[:8]), hex.EncodeToString(id[8:])
 	c := &Call{
-		password: append(bytes.Clone(password.Reveal()), '\n'),
-		// sudo makes one % of two (sudo(8), -p), so that a shell which shows what it
-		// runs has not asked; and the two halves of the other become one.
-		prompt: []byte("colmena-go-asks-" + a + "%" + b), granted: []byte("colmena-go-root-" + a + b + "\n"),
+		password: bytes.Clone(password.Reveal()), typed: p.kind != sudo, user: p.user,
+		// sudo makes one % of two (sudo(8), -p), and so does printf(1), so that a shell
+		// which shows what it runs has not asked; and the two halves of the others become one.
+		prompt: []byte("colmena-go-asks-" + a + "%" + b), granted: []byte("colmena-go-root-" + a + b + "\n"), silent: []byte("colmena-go-then-" + a + b),
 		changed: make(chan struct{}), over: make(chan struct{}),
 	}
-	c.Words = append(p.with("-S", "-p", "colmena-go-asks-"+a+"%%"+b), "sh", "-c", `echo colmena-go-root-`+a+`""`+b+`; exec "$@"`, "sh")
+	mark, root := "colmena-go-asks-"+a+"%%"+b, "echo colmena-go-root-"+a+`""`+b+"; "
+	switch p.kind {
+	case doas:
+		c.Words = onTerminal(mark, p.words)
+	case run0:
+		c.Words = onTerminal(mark, slices.Concat([]string{"sh", "-c", withAgent, "sh", "env", "LC_ALL=C"}, p.words))
+	default:
+		c.Words = append(p.with("-S", "-p", mark), "sh", "-c", root+`exec "$@"`, "sh")
+		return c
+	}
+	root = "printf colmena-go-then-" + a + `""` + b + ` >"$1"; shift; ` + root
+	c.Words = append(c.Words, "sh", "-c", root+`exec "$@"`, "sh", terminalWord)
 	return c
+}
+
+// Ended is to be called when the program has ended by itself, with a status.
+func (c *Call) Ended() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
 }
 
 // Refused reports whether the password was.
 func (c *Call) Refused() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.asked > 1 && !c.open
+	once := c.typed && c.ended && c.asked == 1 // doas(1) does not ask again
+	return (c.asked > 1 || once) && !c.open
 }
 
 // Close hands on what was held back of the output, ends a Read that waits, and
@@ -66,8 +94,11 @@ func (c *Call) Close() {
 	defer c.mu.Unlock()
 	close(c.over)
 	clear(c.password)
+	clear(c.queue)
 	for _, s := range c.streams {
-		s.next.Write(s.held)
+		if !s.shown || !c.open {
+			s.next.Write(s.held)
+		}
 		s.held = nil
 	}
 }
@@ -75,6 +106,36 @@ func (c *Call) Close() {
 func (c *Call) change() {
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// send has something go in ahead of the input. It and those below are called with mu.
+func (c *Call) send(parts ...[]byte) {
+	before := c.queue
+	c.queue = slices.Concat(append([][]byte{before}, parts...)...)
+	clear(before)
+	c.change()
+}
+
+// question is told that the password is asked for. It is given once.
+func (c *Call) question() {
+	c.asked++
+	switch {
+	case c.asked > 1:
+		c.change()
+	case c.typed:
+		c.send([]byte(typedLine), c.password, []byte("\n"))
+	default:
+		c.send(c.password, []byte("\n"))
+	}
+}
+
+// begins is told that the command does.
+func (c *Call) begins() {
+	c.open = true
+	if c.typed {
+		c.send([]byte(typedEnd))
+	}
+	c.change()
 }
 
 // Stdin is the password, if it is asked for, and then next, which may be nil.
@@ -88,15 +149,14 @@ type input struct {
 func (in *input) Read(p []byte) (int, error) {
 	for {
 		in.mu.Lock()
-		open, refused, changed := in.open, in.asked > 1, in.changed
-		if !open && in.asked == 1 && in.sent < len(in.password) {
-			n := copy(p, in.password[in.sent:])
-			in.sent += n
-			in.mu.Unlock()
-			return n, nil
-		}
+		open, refused, changed := in.open, in.asked > 1 || in.hopeless, in.changed
+		n := copy(p, in.queue)
+		clear(in.queue[:n])
+		in.queue = in.queue[n:]
 		in.mu.Unlock()
 		switch {
+		case n > 0:
+			return n, nil
 		case open && in.next == nil:
 			return 0, io.EOF
 		case open:
@@ -133,6 +193,9 @@ type stream struct {
 	next   io.Writer
 	grants bool   // here it is said that the command runs
 	held   []byte // what may be the beginning of a mark
+
+	shown    bool // the mark of a terminal
+	answered int  // how much of held was before the last answer
 }
 
 func (s *stream) Write(p []byte) (int, error) {
@@ -151,7 +214,12 @@ func (s *stream) Write(p []byte) (int, error) {
 // sift takes marks out. It is called with mu.
 func (s *stream) sift(p []byte) []byte {
 	c := s.call
-	if c.open && len(s.held) == 0 {
+	switch {
+	case c.typed && !c.open:
+		return s.siftTyped(p)
+	case s.shown: // what is held is the terminal's
+		return p
+	case c.open && len(s.held) == 0:
 		return p
 	}
 	text := append(s.held, p...)
@@ -165,12 +233,10 @@ func (s *stream) sift(p []byte) []byte {
 		switch {
 		case granted >= 0 && (asked < 0 || granted < asked):
 			pass, text = append(pass, text[:granted]...), text[granted+len(c.granted):]
-			c.open = true
-			c.change()
+			c.begins()
 		case asked >= 0:
 			pass, text = append(pass, text[:asked]...), text[asked+len(c.prompt):]
-			c.asked++
-			c.change()
+			c.question()
 		default:
 			keep := max(begun(text, c.prompt), begun(text, c.granted))
 			s.held = bytes.Clone(text[len(text)-keep:])

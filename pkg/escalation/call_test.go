@@ -62,7 +62,9 @@ func run(t *testing.T, p Program, password, first string, stdin io.Reader) (stdo
 		io.Copy(in, call.Stdin(stdin))
 		in.Close()
 	}()
-	err = cmd.Wait()
+	if err = cmd.Wait(); err != nil {
+		call.Ended()
+	}
 	refused = call.Refused()
 	call.Close()
 	return out.String(), errs.String(), refused, err
@@ -160,8 +162,9 @@ func TestHowAProgramIsCalled(t *testing.T) {
 		"sudo -n --":                     {"sudo -n --", false},
 		"sudo --askpass":                 {"sudo --askpass", false},
 		"sudo -p Password:":              {"sudo -p Password:", false},
-		"doas":                           {"doas -n", false},
-		"run0 --":                        {"run0 --no-ask-password --", false},
+		"doas":                           {"doas -n", true},
+		"sudo-rs":                        {"sudo-rs -n", true},
+		"run0 --":                        {"run0 --no-ask-password --", true},
 		"please":                         {"please", false},
 		"":                               {"", false},
 	} {

@@ -15,6 +15,7 @@ type Program struct {
 	words []string
 	at    int // of the program among them
 	kind  kind
+	user  string // who becomes root with it; "" where that is not known
 }
 
 type kind int
@@ -26,7 +27,7 @@ const (
 	run0
 )
 
-var kinds = map[string]kind{"sudo": sudo, "doas": doas, "run0": run0}
+var kinds = map[string]kind{"sudo": sudo, "sudo-rs": sudo, "doas": doas, "run0": run0}
 
 // Of returns the program that the words call.
 func Of(words []string) Program {
@@ -40,6 +41,12 @@ func Of(words []string) Program {
 	if p.kind == sudo && slices.ContainsFunc(words[p.at+1:], decides) {
 		p.kind = other
 	}
+	return p
+}
+
+// By is the program for a user, which some ask for.
+func (p Program) By(user string) Program {
+	p.user = user
 	return p
 }
 
@@ -103,18 +110,7 @@ func (p Program) Probe() []string {
 }
 
 // TakesPassword reports whether [Program.Call] can hand it a password.
-func (p Program) TakesPassword() bool { return p.kind == sudo }
-
-// Advice is what to do where it asks and cannot be answered; "" if it can.
-func (p Program) Advice() string {
-	switch p.kind {
-	case doas:
-		return "doas takes a password on a terminal alone: allow it without one (nopass in doas.conf), or use sudo"
-	case run0:
-		return "run0 takes a password on a terminal alone: allow it without one (a rule of polkit), or use sudo"
-	}
-	return ""
-}
+func (p Program) TakesPassword() bool { return p.kind != other }
 
 // Want is what a program lacks that does not run a command.
 type Want int
@@ -131,10 +127,10 @@ var (
 	wantsTerminal = regexp.MustCompile(`(?i)must have a tty`)
 )
 
-var refusal = regexp.MustCompile(`(?i)incorrect (password|authentication) attempt`)
+var refusal = regexp.MustCompile(`(?i)incorrect (password|authentication) attempt|authentication (failed|failure)`)
 
 // Refuses reads whether a program that ended took a password for a wrong one.
-func (p Program) Refuses(said string) bool { return p.kind == sudo && refusal.MatchString(said) }
+func (p Program) Refuses(said string) bool { return p.TakesPassword() && refusal.MatchString(said) }
 
 // Wants reads what a [Program.Probe] that failed has said.
 func (p Program) Wants(said string) Want {

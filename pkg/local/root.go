@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,8 @@ type Config struct {
 	Escalate  []string // put before every command; nil: root is what we are, or not needed
 	Node      string   // as people know this machine
 	Passwords *escalation.Passwords
-	// Lend lends the terminal to an Escalate that asks there itself, as all but sudo
-	// do; nil: it must not ask.
+	// Lend lends the terminal to an Escalate that asks there itself, as those do of which
+	// nothing is known; nil: it must not ask.
 	Lend func(ctx context.Context, use func(ctx context.Context, tty *os.File) error) error
 }
 
@@ -46,7 +47,7 @@ var (
 
 // Open sees that commands can be run as root. It fails with [ErrEscalation].
 func Open(ctx context.Context, cfg Config) (*Host, error) {
-	h := &Host{program: escalation.Of(cfg.Escalate)}
+	h := &Host{program: escalation.Of(cfg.Escalate).By(me())}
 	switch {
 	case cfg.Escalate == nil:
 		return h, nil
@@ -63,11 +64,7 @@ func (h *Host) findPassword(ctx context.Context, cfg Config) error {
 	if err == nil || h.program.Wants(said) != escalation.Password {
 		return err
 	}
-	me := "this user"
-	if u, err := user.Current(); err == nil {
-		me = u.Username
-	}
-	of := escalation.Host{Node: cfg.Node, Login: me + " on this machine", Program: h.program.Name()}
+	of := escalation.Host{Node: cfg.Node, Login: cmp.Or(me(), "this user") + " on this machine", Program: h.program.Name()}
 	_, err = cfg.Passwords.Find(ctx, of, func(ctx context.Context, password secret.Secret) error {
 		h.password = &password
 		limited, cancel := context.WithTimeoutCause(ctx, passwordLimit, fmt.Errorf("no answer within %s", passwordLimit))
@@ -86,6 +83,14 @@ func (h *Host) findPassword(ctx context.Context, cfg Config) error {
 		return err
 	}
 	return fmt.Errorf("%w: %s asks for a password: %w", ErrEscalation, h.program, err)
+}
+
+// me is who we are, "" if that has no name.
+func me() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
 }
 
 // asking has whoever makes us root ask for a password where somebody can type it:

@@ -50,9 +50,7 @@ func (h probe) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 // tryPassword makes us root with a password; without is why it does not work without.
 func (h *Host) tryPassword(ctx context.Context, without error) error {
 	switch {
-	case !h.program.TakesPassword():
-		return fmt.Errorf("%w; %s", without, h.program.Advice())
-	case h.passwords == nil:
+	case !h.program.TakesPassword(), h.passwords == nil:
 		return without
 	}
 	of := escalation.Host{Node: h.node, Login: h.login, Program: h.program.Name(), Note: h.cfg.Note}
@@ -72,8 +70,8 @@ func (h *Host) tryPassword(ctx context.Context, without error) error {
 	if errors.Is(err, ask.ErrNobody) {
 		enter = "give the right one (--sudo-password-fd, or a program that SUDO_ASKPASS names)"
 	}
-	return fmt.Errorf("%w: %s asks for a password as %s: %w; %s, allow sudo there without a password, or set deployment.targetUser to \"root\"",
-		ErrEscalation, h.escalation(), h.login, err, enter)
+	return fmt.Errorf("%w: %s asks for a password as %s: %w; %s, allow %s there without a password, or set deployment.targetUser to \"root\"",
+		ErrEscalation, h.escalation(), h.login, err, enter, h.program.Name())
 }
 
 // tryRoot sees who we are for commands that are run so. Where nothing is run, said is

@@ -177,7 +177,7 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 		h.tasks.Go(crash.Guarded(func() { h.keepAlive(s.AliveInterval, s.AliveCount) }))
 	}
 	if s.User != "root" {
-		h.program, h.needsRoot = escalation.Of(cfg.Escalate), cfg.Escalate != nil
+		h.program, h.needsRoot = escalation.Of(cfg.Escalate).By(s.User), cfg.Escalate != nil
 		h.passwords, h.node = cfg.Passwords, cfg.known()
 	}
 	return h, nil

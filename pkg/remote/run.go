@@ -47,6 +47,9 @@ func (h *Host) Run(ctx context.Context, command string, stdin io.Reader, stdout,
 	call := h.program.Call(*h.password)
 	defer call.Close()
 	err := h.runAs(ctx, h.asRoot(call.Words, command), call.Stdin(stdin), call.Stdout(stdout), call.Stderr(stderr))
+	if exit := (*ExitError)(nil); errors.As(err, &exit) {
+		call.Ended()
+	}
 	if err != nil && ctx.Err() == nil && call.Refused() {
 		return escalation.ErrRefused
 	}

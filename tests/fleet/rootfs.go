@@ -19,7 +19,7 @@ import (
 const suite = "trixie"
 
 // packages of a host, over debootstrap's minbase.
-const packages = "systemd,systemd-sysv,dbus,openssh-server,nix-bin,libdbi-perl,iproute2,procps,sudo,fish,inotify-tools"
+const packages = "systemd,systemd-sysv,dbus,openssh-server,nix-bin,libdbi-perl,iproute2,procps,sudo,fish,inotify-tools,opendoas,sudo-rs,libpam-systemd,polkitd"
 
 //go:embed rootfs.sh
 var furnish string

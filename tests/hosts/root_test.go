@@ -20,7 +20,7 @@ func (d *deployer) asksOn(host, password string, lines ...string) {
 	d.t.Helper()
 	const policy, old = "/etc/sudoers.d/deployer", "/root/deployer.sudoers"
 	d.t.Cleanup(func() {
-		d.on(host, "mv "+old+" "+policy+"; usermod -p '*' deployer; usermod -p '*' fishy; rm -f /tmp/sudo.log")
+		d.on(host, "mv "+old+" "+policy+"; usermod -p '*' deployer; usermod -p '*' fishy; gpasswd -M '' sudo; rm -f /tmp/sudo.log /etc/doas.conf")
 	})
 	d.on(host, fmt.Sprintf(`cp -p %s %s; for u in deployer fishy; do echo $u:'%s' | chpasswd; done
 cat >%[1]s <<'SUDOERS'
@@ -29,7 +29,7 @@ fishy ALL=(ALL) ALL
 Defaults logfile=/tmp/sudo.log
 %[4]s
 SUDOERS
-visudo -cq`, policy, old, password, strings.Join(lines, "\n")))
+visudo -cq; gpasswd -M deployer,fishy sudo; printf 'permit deployer\npermit fishy\n' >/etc/doas.conf; chmod 600 /etc/doas.conf`, policy, old, password, strings.Join(lines, "\n")))
 }
 
 // given is the command with a password that it can read from a file descriptor.
@@ -146,19 +146,23 @@ func TestAWrongSudoPasswordIsShownToFewHosts(t *testing.T) {
 
 // However sudo is set up, and whatever the login shell is.
 func TestSudoWithAPasswordInOddPlaces(t *testing.T) {
-	for name, c := range map[string]struct{ user, policy string }{
-		"a restricted shell":    {"deployer", ""},
-		"fish":                  {"fishy", ""},
-		"a terminal for sudo":   {"deployer", "Defaults use_pty"},
-		"no terminal for sudo":  {"deployer", "Defaults !use_pty"},
-		"requiretty":            {"deployer", "Defaults requiretty"},
-		"requiretty and fish":   {"fishy", "Defaults requiretty,use_pty"},
-		"a lecture every time":  {"deployer", "Defaults lecture=always"},
-		"nothing is remembered": {"deployer", "Defaults timestamp_timeout=0"},
-		"all is remembered":     {"deployer", "Defaults timestamp_timeout=-1,timestamp_type=global"},
-		"insults, a prompt":     {"deployer", `Defaults insults,passprompt="Kennwort: "`},
-		"all is recorded":       {"deployer", "Defaults log_input,log_output,!compress_io"},
-		"one try":               {"deployer", "Defaults passwd_tries=1"},
+	for name, c := range map[string]struct{ user, policy, program string }{
+		"a restricted shell":    {"deployer", "", ""},
+		"fish":                  {"fishy", "", ""},
+		"a terminal for sudo":   {"deployer", "Defaults use_pty", ""},
+		"no terminal for sudo":  {"deployer", "Defaults !use_pty", ""},
+		"requiretty":            {"deployer", "Defaults requiretty", ""},
+		"requiretty and fish":   {"fishy", "Defaults requiretty,use_pty", ""},
+		"a lecture every time":  {"deployer", "Defaults lecture=always", ""},
+		"nothing is remembered": {"deployer", "Defaults timestamp_timeout=0", ""},
+		"all is remembered":     {"deployer", "Defaults timestamp_timeout=-1,timestamp_type=global", ""},
+		"insults, a prompt":     {"deployer", `Defaults insults,passprompt="Kennwort: "`, ""},
+		"all is recorded":       {"deployer", "Defaults log_input,log_output,!compress_io", ""},
+		"one try":               {"deployer", "Defaults passwd_tries=1", ""},
+		"sudo-rs":               {"deployer", "", "sudo-rs"},
+		"doas":                  {"deployer", "", "doas"},
+		"doas and fish":         {"fishy", "", "doas"},
+		"run0":                  {"deployer", "", "run0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := deploying(t, 1)
@@ -167,7 +171,11 @@ func TestSudoWithAPasswordInOddPlaces(t *testing.T) {
 				d.on("host1", "usermod -s /bin/rbash deployer")
 				defer d.on("host1", "usermod -s /bin/bash deployer")
 			}
-			d.hive("{" + nodes(three[:1], c.user, `deployment.keys.k.text = "`+strings.Repeat("long ", 30000)+`"; environment.etc.root.text = "`+name+`";`) + "}")
+			program := ""
+			if c.program != "" {
+				program = `deployment.privilegeEscalationCommand = [ "` + c.program + `" ]; `
+			}
+			d.hive("{" + nodes(three[:1], c.user, program+`deployment.keys.k.text = "`+strings.Repeat("long ", 30000)+`"; environment.etc.root.text = "`+name+`";`) + "}")
 			if code, said := d.with("open sesame", "apply"); code != 0 {
 				t.Fatalf("exit %d: %s", code, said)
 			}
@@ -178,7 +186,7 @@ func TestSudoWithAPasswordInOddPlaces(t *testing.T) {
 			if got := d.on("host1", "cat /tmp/sudo.log; find /var/log/sudo-io -type f -exec cat {} + 2>/dev/null || :; rm -rf /var/log/sudo-io"); strings.Contains(got, "sesame") || name == "all is recorded" && !strings.Contains(got, "long long") {
 				t.Error("sudo recorded the password, or nothing at all")
 			}
-			if name != "one try" && c.user != "fishy" { // each refusal takes sudo seconds
+			if name != "one try" && c.user != "fishy" && c.program == "" { // each refusal takes seconds
 				return
 			}
 			if code, said := d.with("wrong", "upload-keys"); code != 1 || !strings.Contains(said, "the password was refused") {

@@ -1,0 +1,150 @@
+package escalation
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/secret"
+)
+
+// typedStub is a doas of a test's own: it asks on its terminal, with echo on or off, and
+// once. tests/hosts has the real one.
+const typedStub = `#!/bin/sh
+BEFORE
+exec 7<>/dev/tty
+stty -a <&7 | grep -q -e ' -echo ' || echo loud >>"$0.typed"
+printf '\rdoas (ops@here) password: ' >&7
+IFS= read -r typed <&7
+printf '\r\n' >&7
+echo "$typed" >>"$0.typed"
+[ "$typed" = 'open "sesame"' ] || { echo "doas: Authentication failed" >&2; exit 1; }
+exec "$@"
+`
+
+func typedProgram(t *testing.T, before string) (Program, string) {
+	t.Helper()
+	if _, err := exec.LookPath("script"); err != nil {
+		t.Skip(err)
+	}
+	path := filepath.Join(t.TempDir(), "doas")
+	if err := os.WriteFile(path, []byte(strings.Replace(typedStub, "BEFORE", before, 1)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return Of([]string{path}), path + ".typed"
+}
+
+func TestAPasswordIsTypedOnATerminalThatTheCommandDoesNotHave(t *testing.T) {
+	data := strings.Repeat("all the bytes\x00\x03\x04\n", 100000)
+	for name, first := range map[string]string{
+		"plain": "", "noise": "echo welcome; echo who are you: >&2", "one stream": "exec 2>&1",
+		"a trace": "set -v; set -x", "a trace in one stream": "exec 2>&1; set -xv",
+	} {
+		p, typed := typedProgram(t, "echo 'What was your lecture:' >&2")
+		out, errs, refused, err := run(t, p, `open "sesame"`, first, strings.NewReader(data))
+		if err != nil || refused || !strings.HasSuffix(strings.TrimSuffix(out, "end\n"), data) || !strings.HasSuffix(strings.TrimSpace(out+errs), "end") {
+			t.Errorf("%s: %v, refused %v, %d bytes: %.300s", name, err, refused, len(out), errs)
+		}
+		if strings.Contains(out+errs, "sesame") || name == "plain" && (out != data || strings.Contains(errs, "colmena-go")) {
+			t.Errorf("%s: %.300s %.300s", name, out, errs)
+		}
+		if got, _ := os.ReadFile(typed); string(got) != "open \"sesame\"\n" {
+			t.Errorf("%s: asked %q", name, got)
+		}
+	}
+}
+
+func TestAWrongPasswordOnATerminalIsRefusedAtOnce(t *testing.T) {
+	p, typed := typedProgram(t, "")
+	out, errs, refused, err := run(t, p, "mistyped", "", strings.NewReader("data"))
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !refused || out != "" || !strings.Contains(errs, "Authentication failed") {
+		t.Errorf("%q %q %v %v", out, errs, refused, err)
+	}
+	if got, _ := os.ReadFile(typed); string(got) != "mistyped\n" {
+		t.Errorf("asked %q", got)
+	}
+}
+
+// The first line of the input is not taken for an answer.
+func TestWhoAsksForNothingOnATerminalGetsTheInputAlone(t *testing.T) {
+	p, typed := typedProgram(t, `exec "$@"`)
+	out, errs, refused, err := run(t, p, `open "sesame"`, "", strings.NewReader("data\nand more"))
+	if err != nil || refused || out != "data\nand more" || errs != "end\n" {
+		t.Errorf("%q %q %v %v", out, errs, refused, err)
+	}
+	if _, err := os.Stat(typed); err == nil {
+		t.Error("it was told a password")
+	}
+}
+
+func TestQuestionsOfATerminalAreFoundHoweverTheyArrive(t *testing.T) {
+	const before, asks = "before: ", "a message\r\n\rdoas (ops@here) password: "
+	for size := 1; size < 9; size++ {
+		call := Of([]string{"doas"}).Call(secret.New([]byte("x")))
+		var out, errs bytes.Buffer
+		stdout, stderr := call.Stdout(&out), call.Stderr(&errs)
+		feed := func(text string) {
+			for part := range slices.Chunk([]byte(text), size) {
+				stderr.Write(part)
+			}
+		}
+		feed(before + string(call.prompt))
+		if call.asked != 0 {
+			t.Errorf("in pieces of %d: what came before is taken for a question", size)
+		}
+		feed(asks)
+		if call.asked != 1 || string(call.queue) != "+x\n" {
+			t.Errorf("in pieces of %d: asked %d times: %q", size, call.asked, call.queue)
+		}
+		stdout.Write(call.granted)
+		if call.open {
+			t.Errorf("in pieces of %d: the command gets its input while the terminal may show more", size)
+		}
+		feed("\r\nmore\r\n" + string(call.silent))
+		feed("after: ")
+		stdout.Write([]byte("result: "))
+		call.Close()
+		if errs.String() != before+"after: " || out.String() != "result: " || !call.open || call.asked != 1 {
+			t.Errorf("in pieces of %d: %q %q", size, out.String(), errs.String())
+		}
+	}
+}
+
+// What a terminal has shown is told where it came to nothing.
+func TestWhosePasswordIsWantedIsAnswered(t *testing.T) {
+	const list = "Multiple identities can be used for authentication:\r\n 1.  Alice A. (alice)\r\n 2.  deployer\r\nChoose identity to authenticate as (1-2): "
+	for user, want := range map[string]string{"alice": "+1\n+x\n.\n", "deployer": "+2\n+x\n.\n", "bob": "", "": ""} {
+		call := Of([]string{"run0"}).By(user).Call(secret.New([]byte("x")))
+		var errs bytes.Buffer
+		stdout, stderr := call.Stdout(nil), call.Stderr(&errs)
+		stderr.Write(append(call.prompt, list...))
+		got, told := make([]byte, 100), ""
+		if n, _ := call.Stdin(nil).Read(got); n > 0 {
+			stderr.Write([]byte("\r\nPassword: "))
+			told = string(got[:n])
+			n, _ = call.Stdin(nil).Read(got)
+			told += string(got[:n])
+			stdout.Write(call.granted)
+			stderr.Write(call.silent)
+			n, _ = call.Stdin(nil).Read(got)
+			told += string(got[:n])
+		}
+		call.Close()
+		if told != want || want == "" && !strings.HasSuffix(errs.String(), "(1-2): ") {
+			t.Errorf("%s: told %q; %q", user, told, errs.String())
+		}
+	}
+}
+
+// fish and nushell read quotes in other ways.
+func TestTheScriptCanBeQuoted(t *testing.T) {
+	if strings.ContainsAny(typing, "'") || strings.Contains(typing, "\n#") {
+		t.Error(typing)
+	}
+}
