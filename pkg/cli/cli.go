@@ -150,17 +150,21 @@ func prepare(c *cli.Context) error {
 	return nil
 }
 
-// newLog is the log for diagnostics, which go into the sink; verbose makes it tell
-// everything.
-func newLog(sink event.Sink, verbose bool) zerolog.Logger {
-	level := zerolog.InfoLevel
-	if verbose {
-		level = zerolog.DebugLevel
+// newLog is the log for diagnostics from a level on, which go into the sink.
+func newLog(sink event.Sink, level zerolog.Level) zerolog.Logger { return report.Logger(sink, level) }
+
+// levelFor is from where on diagnostics are told.
+func levelFor(c *cli.Context) zerolog.Level {
+	switch {
+	case c.Bool("verbose"):
+		return zerolog.DebugLevel
+	case c.Bool("quiet"):
+		return zerolog.WarnLevel
 	}
-	return report.Logger(sink, level)
+	return zerolog.InfoLevel
 }
 
 // plainLog is the log of a command that deploys nothing.
 func plainLog(c *cli.Context) zerolog.Logger {
-	return newLog(report.NewSink(report.View{Screen: screen(c.App), Style: style(c)}), false)
+	return newLog(report.NewSink(report.View{Screen: screen(c.App), Style: style(c)}), zerolog.InfoLevel)
 }

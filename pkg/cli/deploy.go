@@ -94,6 +94,7 @@ func (d *deployment) run(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools)
 		if nodes, others, err = d.agree(c, nodes, tools); err != nil {
 			return err
 		}
+		d.report.Show()
 	}
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
@@ -141,7 +142,10 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if d.DryRun {
 		d.report.Foresees()
 	}
-	log := newLog(d.report, c.Bool("verbose"))
+	if c.Bool("quiet") && c.Bool("verbose") {
+		return nil, usage("--quiet and --verbose contradict each other")
+	}
+	log := newLog(d.report, levelFor(c))
 	if err := refuse(c); err != nil {
 		return nil, err
 	}
@@ -230,11 +234,12 @@ func (d *deployment) shown(c *cli.Context) *report.Run {
 	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate || d.Goal == hive.Exec
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
+	begin := time.Now()
 	return report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose,
-		Live: d.lively(c), ASCII: asciiOnly(os.Getenv),
+		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: begin,
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: time.Now()})
+	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: begin})
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold

@@ -34,6 +34,7 @@ func execCommand() *cli.Command {
 			&cli.BoolFlag{Name: "group", Usage: "show outputs at the end, those that are equal once for all their nodes"},
 			jsonFlag("outputs and statuses"),
 			&cli.BoolFlag{Name: "no-escalation", Usage: "run as the user who logs in, not as root"},
+			quietFlag(),
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell more of what is done"},
 			sshConfigFlag(),
 		),

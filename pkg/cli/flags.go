@@ -128,12 +128,17 @@ func jsonFlag(what string) cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "print " + what + " as JSON on standard output"}
 }
 
+func quietFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "tell only what went wrong, or may: warnings and failures"}
+}
+
 // deployFlags are those of every command that deploys, with Colmena's meaning.
 func deployFlags() []cli.Flag {
 	return append(append(selectionFlags(), passwordFlags()...),
 		&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "10", DefaultText: "10", Usage: "copy to and change at most `N` hosts at once; 0 means all"},
 		&cli.StringFlag{Name: "push-parallel", DefaultText: "none of its own", Usage: "copy to at most `N` hosts at once, however many are being changed; 0 means all"},
 		&cli.StringFlag{Name: "build-jobs", DefaultText: "what nix.conf says", Usage: "build at most `N` derivations at once here; auto: as many as there are processors"},
+		quietFlag(),
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show everything that programs print, as is done anyway where standard error is no terminal"},
 		jsonFlag("the results"),
 		sshConfigFlag(),

@@ -18,7 +18,7 @@ import (
 // a terminal that has nothing else to show.
 func (d *deployment) lively(c *cli.Context) bool {
 	outputs := d.Goal == hive.Exec && stdoutIsTerminal(c) && !c.Bool("json") && !c.Bool("group")
-	return !outputs && onTerminal(c) && screen(c.App).CanShow() && moves(os.Getenv)
+	return !outputs && !c.Bool("quiet") && onTerminal(c) && screen(c.App).CanShow() && moves(os.Getenv)
 }
 
 // ciVariables are those that tell of machines which keep what they see in a log.

@@ -95,7 +95,9 @@ func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tool
 	shown.Foresees()
 	shown.Expect(nodes.Names)
 	current(c.App).Store(shown)
+	hide := shown.Show()
 	results := deploy.Run(c.Context, kept, opts, tools, shown)
+	hide()
 	screen(c.App).Print("\n" + report.Outlook(results, style(c)) + "\n")
 	d.Shown = map[string]*plan.Outlook{}
 	var others []event.Result

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/view"
@@ -16,13 +17,34 @@ type Picture interface {
 // come meanwhile wait for that, too, so that both are one movement to the eye.
 const frameGap = 100 * time.Millisecond
 
-// Show has a picture stand below the lines; nil takes it away. It is drawn by the one who
+// Show has a picture stand below the lines, until hide returns. It is drawn by the one who
 // writes the lines, and only while the terminal is ours.
-func (t *Terminal) Show(p Picture) {
+func (t *Terminal) Show(p Picture) (hide func()) {
 	t.mu.Lock()
 	t.picture = p
 	t.mu.Unlock()
 	t.signal()
+	return func() {
+		t.mu.Lock()
+		mine := t.picture == p
+		if mine {
+			t.picture = nil
+		}
+		t.mu.Unlock()
+		if mine {
+			t.cleared()
+		}
+	}
+}
+
+// longestLook is how long is waited for a terminal that takes nothing.
+const longestLook = time.Second
+
+// cleared waits until no picture stands there any more.
+func (t *Terminal) cleared() {
+	ctx, cancel := context.WithTimeout(context.Background(), longestLook)
+	defer cancel()
+	t.Hold(ctx)()
 }
 
 // Redraw has the picture be drawn where the cursor is now: what stood before it is

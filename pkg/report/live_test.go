@@ -53,6 +53,7 @@ type counter struct {
 	mu    sync.Mutex
 	text  string
 	drawn int
+	hide  func()
 }
 
 func (c *counter) Lines(window view.Size, _ time.Time) []string {
@@ -75,7 +76,7 @@ func shown(t *testing.T) (*Terminal, *screen, *counter) {
 	terminal := NewTerminal(s)
 	terminal.size = s.window
 	t.Cleanup(func() { terminal.Close(context.Background()) })
-	terminal.Show(c)
+	c.hide = terminal.Show(c)
 	return terminal, s, c
 }
 
@@ -97,7 +98,7 @@ func TestAPictureStandsBelowTheLinesUntilItIsTakenAway(t *testing.T) {
 	s.becomes(t, "web-01 | done", "--- 80 columns", "begins")
 	c.say("goes on")
 	s.becomes(t, "web-01 | done", "--- 80 columns", "goes on")
-	terminal.Show(nil)
+	c.hide()
 	terminal.Print("the end\n")
 	if !terminal.Close(t.Context()) {
 		t.Error("it does not settle")
@@ -176,7 +177,7 @@ func TestOneSecondHasAtMostTenPictures(t *testing.T) {
 	if most := int(took/frameGap) + 2; drawn > most {
 		t.Errorf("%d pictures in %s, want %d at most", drawn, took, most)
 	}
-	terminal.Show(nil)
+	c.hide()
 	terminal.Settle(t.Context())
 	if got := strings.Count(s.String(), "\n"); got != 2999 {
 		t.Errorf("%d lines of 3000", got+1)

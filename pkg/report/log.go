@@ -44,7 +44,7 @@ func (l *Log) Emit(e event.Event) {
 	case e.Silent(), e.Kind == event.Private, e.Kind == event.Output && !l.verbose:
 		return
 	case e.Kind == event.Diagnostic, e.Kind == event.Debug:
-		l.t.diagnose(e, false)
+		l.t.diagnose(e, false, "")
 		return
 	case e.Kind == event.Output:
 		entry = l.output.Info()

@@ -49,7 +49,7 @@ func (w asEvents) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 
 // diagnose prints an entry of a log. What is for finding faults may be dropped when
 // nobody reads it.
-func (t *Terminal) diagnose(e event.Event, style Style) {
+func (t *Terminal) diagnose(e event.Event, style Style, prefix string) {
 	var out io.Writer = t
 	if e.Kind == event.Debug {
 		out = t.Output()
@@ -58,8 +58,9 @@ func (t *Terminal) diagnose(e event.Event, style Style) {
 		io.WriteString(out, e.Text)
 		return
 	}
+	var line bytes.Buffer
 	zerolog.ConsoleWriter{
-		Out: out, NoColor: !bool(style),
+		Out: &line, NoColor: !bool(style),
 		PartsExclude: []string{zerolog.TimestampFieldName},
 		FormatPrepare: func(entry map[string]any) error {
 			if text, ok := entry[zerolog.MessageFieldName].(string); ok {
@@ -68,6 +69,7 @@ func (t *Terminal) diagnose(e event.Event, style Style) {
 			return nil
 		},
 	}.Write([]byte(e.Text))
+	io.WriteString(out, prefix+line.String())
 }
 
 // namesWidth is how many columns the names before a message may take.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
@@ -19,6 +20,7 @@ type Plain struct {
 	verbose bool
 	live    bool // a picture says what goes on
 	style   Style
+	begin   time.Time // zero: lines do not tell when they are
 }
 
 // NewPlain returns a Plain. verbose also prints what programs print.
@@ -33,6 +35,14 @@ func (p *Plain) Expect(nodes []string) {
 	}
 }
 
+// since is how long the run had lasted, as lines begin with.
+func (p *Plain) since(now time.Time) string {
+	if p.begin.IsZero() || p.live {
+		return ""
+	}
+	return p.style.paint(dim, fmt.Sprintf("%-7s", fmt.Sprintf("+%.1fs", now.Sub(p.begin).Seconds()))) + " "
+}
+
 // Emit implements [event.Sink].
 func (p *Plain) Emit(e event.Event) {
 	if e.Silent() || p.live && (e.Kind == event.Begin || e.Kind == event.Still) {
@@ -41,7 +51,7 @@ func (p *Plain) Emit(e event.Event) {
 	text, color, out := printable(e.Text), none, io.Writer(p.t)
 	switch e.Kind {
 	case event.Diagnostic, event.Debug:
-		p.t.diagnose(e, p.style)
+		p.t.diagnose(e, p.style, p.since(e.Time))
 		return
 	case event.Output:
 		if !p.verbose {
@@ -58,7 +68,7 @@ func (p *Plain) Emit(e event.Event) {
 			color = red
 		}
 	}
-	prefix := p.style.paint(cyan, fmt.Sprintf("%*s", p.width.Load(), label(e.Node)))
+	prefix := p.since(e.Time) + p.style.paint(cyan, fmt.Sprintf("%*s", p.width.Load(), label(e.Node)))
 	var lines strings.Builder
 	for _, line := range strings.Split(text, "\n") {
 		fmt.Fprintf(&lines, "%s | %s\n", prefix, p.style.paint(color, line))

@@ -21,6 +21,7 @@ type Run struct {
 	event.Sink
 	view View
 	told sync.Once // how it ended
+	hide func()    // the picture; nil where there is none
 	dry  bool
 
 	mu     sync.Mutex
@@ -45,6 +46,9 @@ type View struct {
 	Verbose bool // show what programs print
 	Live    bool // show how far all is, below the lines; see [Terminal.CanShow]
 	ASCII   bool // the terminal shows nothing but that
+	Quiet   bool // tell only what went wrong, or may
+	// Begin is when the run began, which each line is told the distance from; zero: none is.
+	Begin time.Time
 	// Again is the command line that does only these nodes again; nil leaves it out.
 	Again func(nodes []string) string
 }
@@ -67,11 +71,15 @@ func NewRun(v View, r *record.Record) *Run {
 
 // NewSink returns what shows events as they come.
 func NewSink(v View) event.Sink {
+	if v.Quiet {
+		v.Quiet = false
+		return quiet{NewSink(v)}
+	}
 	if v.Screen.InJSON() {
 		return NewLog(v.Screen, v.Verbose)
 	}
 	plain := NewPlain(v.Screen, v.Verbose, v.Style)
-	plain.live = v.Live
+	plain.live, plain.begin = v.Live, v.Begin
 	return plain
 }
 
@@ -81,8 +89,8 @@ func (r *Run) Foresees() { r.dry = true }
 // Expect tells which nodes are to be deployed to. None of them needs to be
 // evaluated yet.
 func (r *Run) Expect(names []string) {
-	if plain, ok := r.Sink.(*Plain); ok {
-		plain.Expect(names)
+	if sink, ok := r.Sink.(interface{ Expect([]string) }); ok {
+		sink.Expect(names)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,8 +117,8 @@ func (r *Run) Show() (hide func()) {
 	if !r.view.Live {
 		return func() {}
 	}
-	r.view.Screen.Show(r)
-	return func() { r.view.Screen.Show(nil) }
+	r.hide = r.view.Screen.Show(r)
+	return r.hide
 }
 
 // Live reports whether that is shown.
@@ -211,19 +219,29 @@ func (r *Run) Leave() {
 }
 
 func (r *Run) tell(results []event.Result, heading string) {
-	r.view.Screen.Show(nil)
-	if log, ok := r.Sink.(*Log); ok {
+	if r.hide != nil {
+		r.hide()
+	}
+	if log, ok := r.Sink.(interface {
+		Summary([]event.Result, time.Duration)
+	}); ok && r.view.Screen.InJSON() {
 		log.Summary(results, time.Since(r.begin))
 		return
 	}
-	if r.dry && heading == "" {
-		return
+	r.view.Screen.Print(r.closing(results, heading))
+}
+
+// closing is what is told at the end; with a heading it came early.
+func (r *Run) closing(results []event.Result, heading string) string {
+	switch well := !slices.ContainsFunc(results, func(n event.Result) bool { return !done(n.Status) }); {
+	case r.view.Quiet && well, r.dry && heading == "":
+		return ""
+	case r.record.Goal.Asks(), r.view.Quiet:
+		return heading + ending(results, r.view)
+	case r.view.Live && heading == "":
+		return "\n" + closing(results, r.view, time.Since(r.record.Begin))
 	}
-	text := "\n" + heading + table(results, r.view)
-	if r.record.Goal.Asks() {
-		text = heading + ending(results, r.view)
-	}
-	r.view.Screen.Print(text)
+	return "\n" + heading + table(results, r.view)
 }
 
 // soFar is a result for every node, in their order.

@@ -17,6 +17,11 @@ func table(results []event.Result, view View) string {
 	if len(results) == 0 {
 		return summary(results) + "\n"
 	}
+	return tabled(results) + ending(results, view)
+}
+
+// tabled are the results in rows, with a heading.
+func tabled(results []event.Result) string {
 	var b strings.Builder
 	columns := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(columns, "NODE\tRESULT\tKEYS\tTIME")
@@ -24,13 +29,16 @@ func table(results []event.Result, view View) string {
 		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", label(r.Node), outcome(r), keys(r.Keys), r.Elapsed.Round(10*time.Millisecond))
 	}
 	columns.Flush()
-	return b.String() + ending(results, view)
+	return b.String()
 }
 
 // ending is what stands below the table.
 func ending(results []event.Result, view View) string {
 	var b strings.Builder
 	b.WriteString(reasons(results, view.Style))
+	if what := changes(results); what != "" && !view.Live {
+		fmt.Fprintln(&b, what)
+	}
 	fmt.Fprintln(&b, summary(results))
 	var rest []string
 	for _, r := range results {

@@ -59,6 +59,7 @@ db: failed (activate):
   | starting
   | no
 
+1 key changed, 1 key mended, 1 host wants a reboot
 2 of 5 nodes succeeded, 1 failed, 1 skipped, 1 cancelled
 again: colmena-go apply --on db,late
 `
@@ -186,6 +187,7 @@ null  cancelled          -                                 0s
 late  cancelled          -                                 0s
 db    left (activating)  -                                 0s
 gate  left (activating)  -                                 0s
+1 key changed, 1 key mended
 1 of 5 nodes succeeded, 2 cancelled, 2 left
 again: colmena-go apply --on db,gate,late,null
 `
