@@ -78,7 +78,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: append([]*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), versionCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), statusCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), versionCommand(),
 		}, unsupportedCommands()...),
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },

@@ -201,6 +201,11 @@ func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
 	if !d.Goal.NeedsToplevel() || !d.Goal.NeedsHost() || d.here != nil {
 		return nil
 	}
+	return d.announced(ctx)
+}
+
+// announced connects to a host as soon as it is known how to reach it.
+func (d *deployment) announced(ctx context.Context) func(text []byte) {
 	var begin sync.Once
 	return func(text []byte) {
 		// What is wrong with it is told by the evaluation's result.

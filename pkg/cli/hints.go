@@ -25,7 +25,7 @@ var elsewhere = map[string]string{
 	"--use-remote-sudo": "deployment.privilegeEscalationCommand", "--ask-become-pass": "--ask-sudo-password", "--interactive-sudo": "--ask-sudo-password",
 
 	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys", "keys": "upload-keys",
-	"ls": "list", "nodes": "list", "show": "list", "status": "list",
+	"ls": "list", "nodes": "list", "show": "list",
 }
 
 // remotely is what flags of apply-local are called where there are other hosts.

@@ -167,7 +167,7 @@ func (n *nodeRun) begun(ctx context.Context, step plan.Step) error {
 		return n.build(ctx)
 	case step.Kind == plan.Cache:
 		return n.toCache(ctx, step)
-	case step.Kind == plan.Compare:
+	case step.Kind == plan.Compare && n.opts.DryRun:
 		return n.compare(ctx, step)
 	case step.Kind == plan.Push:
 		return n.push(ctx, step)

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"sync"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/deploy"
+	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
+	"github.com/colmena-go/colmena-go/pkg/report"
+	"github.com/colmena-go/colmena-go/pkg/sshconfig"
+	"github.com/colmena-go/colmena-go/pkg/status"
+)
+
+func statusCommand() *cli.Command {
+	flags := selectionFlags()
+	for _, name := range []string{"verbose", "ask-sudo-password", "sudo-password-fd"} {
+		flags = append(flags, named(deployFlags(), name))
+	}
+	return &cli.Command{
+		Name:  "status",
+		Usage: "show what the hosts run, and what is wrong with them",
+		Description: "Asks each host one question that changes nothing there: its systems and generations, failed units, whether it wants a reboot, and whether its keys are in place (their content is not looked at). " +
+			"Nothing is built. Systems are evaluated, to tell whether a host runs its configuration, unless --hosts-only is given.",
+		Flags: append(flags, askParallelFlag(), jsonFlag("the same"), sshConfigFlag(),
+			&cli.BoolFlag{Name: "hosts-only", Usage: "evaluate no system: whether hosts run their configuration is left out"},
+		),
+		OnUsageError: onUsageError,
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return runStatus(c)
+		},
+	}
+}
+
+// surveying is a status on its way.
+type surveying struct {
+	*deployment
+
+	mu    sync.Mutex
+	found map[string]report.Status // by node
+}
+
+func runStatus(c *cli.Context) error {
+	d, err := newDeployment(c, hive.Status)
+	if err != nil {
+		return err
+	}
+	defer d.forget()
+	defer d.hosts.Close()
+	if err := d.seeOpenSSH(); err != nil {
+		return err
+	}
+	hide := sync.OnceFunc(d.show(c))
+	defer hide()
+	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
+	request, announced := nixeval.Request{Toplevel: !c.Bool("hosts-only")}, d.announced(c.Context)
+	if !request.Toplevel {
+		announced = nil
+	}
+	evaluated, err := d.begin(c, request, announced)
+	if err != nil {
+		return err
+	}
+	nodes, err := d.nodes(c, evaluated, func(string) {})
+	if err != nil {
+		return err
+	}
+	x := &surveying{deployment: d, found: map[string]report.Status{}}
+	d.report.Expect(nodes.Names)
+	current(c.App).Store(d.report)
+	tools := d.tools(nil, nil, nil)
+	tools.Look = x.look
+	results := deploy.Run(c.Context, nodes, d.Options, tools, d.report)
+	hide()
+	d.report.End(results)
+	return x.tell(c, results)
+}
+
+// look asks one host.
+func (x *surveying) look(ctx context.Context, host deploy.Host, node hive.Node) error {
+	state, err := status.Ask(ctx, host, status.Paths(node.Keys))
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.found[node.Name] = report.Status{State: &state, Keys: state.Keys(node.Keys)}
+	return nil
+}
+
+// tell prints what was found.
+func (x *surveying) tell(c *cli.Context, results []event.Result) (err error) {
+	list := make([]report.Status, len(results))
+	for i, r := range results {
+		if r.Status == event.Succeeded {
+			list[i] = x.found[r.Node]
+		}
+		list[i].Result = r
+	}
+	if x.json {
+		err = report.StatusesJSON(c.App.Writer, list)
+	} else {
+		err = report.Statuses(c.App.Writer, list, stdoutStyle(c))
+	}
+	if err != nil {
+		return err
+	}
+	return verdict(results)
+}
