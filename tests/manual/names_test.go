@@ -61,6 +61,7 @@ func TestTheManualNamesWhatThereIs(t *testing.T) {
 			} else if others(name) {
 				continue
 			}
+			line = link.ReplaceAllString(line, "]")
 			for _, m := range flagName.FindAllStringSubmatch(line, -1) {
 				if !slices.Contains(flags, m[1]) && !slices.Contains(elsewhere, m[1]) {
 					t.Errorf("%s:%d: there is no flag --%s", name, number+1, m[1])
