@@ -15,7 +15,7 @@ buildGoModule {
   src = lib.cleanSource ../.;
 
   # The NAR hash of what `go mod vendor` makes; tests/flake checks it.
-  vendorHash = "sha256-vv3E88M2ibLn0yGYNJY2kSFhvN3ZKg+ZqpVlSFSMhj4=";
+  vendorHash = "sha256-HH2d29pb+xkZUCAi1HJntXuquh0mxeptV8jkvADknXE=";
 
   # Only the program; the tests boot hosts, which no build sandbox allows.
   subPackages = [ "." ];

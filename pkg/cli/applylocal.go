@@ -21,7 +21,7 @@ const applyLocal = "apply-local"
 
 func applyLocalCommand() *cli.Command {
 	var flags []cli.Flag
-	for _, name := range []string{"verbose", "quiet", "json", "no-keys", "keep-result", "build-jobs", "force-replace-unknown-profiles", "eval-memory", "no-eval-cache"} {
+	for _, name := range []string{"verbose", "quiet", "json", "json-events", "report", "metrics", "trace", "no-keys", "keep-result", "build-jobs", "force-replace-unknown-profiles", "eval-memory", "no-eval-cache"} {
 		flags = append(flags, named(deployFlags(), name))
 	}
 	return &cli.Command{

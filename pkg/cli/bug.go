@@ -31,6 +31,7 @@ func endsWithBugs(app *cli.App, args []string) {
 			run.Leave()
 		}
 		tellBug(app, bug, args)
+		leaveDocuments(app, bug)
 		hurried(screen(app), atOnce)
 		os.Exit(ExitBug)
 	})

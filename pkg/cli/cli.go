@@ -36,6 +36,11 @@ func start(app *cli.App, stdout *output, args []string) int {
 	defer stop()
 	defer giveTerminalBack(app)
 	err := stdout.verdict(run(ctx, app, args))
+	err = writeDocuments(app, err)
+	if events := eventsOf(app); events != nil {
+		finish(ctx, events)
+		err = stdout.verdict(err)
+	}
 	var bug *crash.Error
 	if errors.As(err, &bug) {
 		tellBug(app, bug, args)
@@ -84,7 +89,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
-		Metadata:       map[string]any{running: new(atomic.Pointer[report.Run])},
+		Metadata:       map[string]any{running: new(atomic.Pointer[report.Run]), leaving: new(atomic.Pointer[documents])},
 	}
 	for _, command := range app.Commands {
 		if !command.Hidden {
@@ -121,7 +126,7 @@ func unsupportedCommands() []*cli.Command {
 // show prints an error, unless the table or a note has told it already, or it is
 // no news: a reader that went away, as in `| head`, has seen what it wanted.
 func show(err error, app *cli.App) {
-	told := errors.Is(err, errNodesFailed) || errors.Is(err, errChanges) || errors.Is(err, errInterrupted) || errors.Is(err, errBug)
+	told := errors.Is(err, errNodesFailed) || errors.Is(err, errChanges) || errors.Is(err, errInterrupted) || errors.Is(err, errBug) || errors.Is(err, errUnwritten)
 	gone := errors.Is(err, errOutput) && errors.Is(err, syscall.EPIPE)
 	if err != nil && !told && !gone {
 		screen(app).Tell(zerolog.ErrorLevel, err.Error())

@@ -96,7 +96,10 @@ func (d *deployment) run(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools)
 		}
 		d.report.Show()
 	}
-	d.report.Expect(nodes.Names)
+	d.report.Expect(names)
+	for _, r := range others {
+		d.report.Emit(event.Event{Time: time.Now(), Node: r.Node, Kind: event.End, Result: &r})
+	}
 	current(c.App).Store(d.report)
 	results := append(deploy.Run(c.Context, nodes, d.Options, tools, d.report), others...)
 	byNames(results, names)
@@ -110,7 +113,7 @@ func (d *deployment) run(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools)
 	case d.DryRun:
 		err = d.foresees(c, results)
 	case d.json:
-		err = report.JSON(c.App.Writer, results)
+		err = report.JSON(c.App.Writer, d.report.Record(), results, time.Now())
 	}
 	if err != nil {
 		return err
@@ -138,7 +141,12 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if err := d.dryRun(c); err != nil {
 		return nil, err
 	}
-	d.report = d.shown(c)
+	if c.Bool("json") && c.Bool("json-events") {
+		return nil, usage("--json and --json-events are two forms of one output: choose one")
+	}
+	if err := d.recorded(c); err != nil {
+		return nil, err
+	}
 	if d.DryRun {
 		d.report.Foresees()
 	}
@@ -233,18 +241,31 @@ func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path strin
 	return deploy.Evaluated(nodes), err
 }
 
-// shown is the deployment as people or programs see it.
-func (d *deployment) shown(c *cli.Context) *report.Run {
+// recorded makes the deployment one that people and programs see, and that leaves
+// documents.
+func (d *deployment) recorded(c *cli.Context) error {
+	r := d.record(c)
+	events := newEvents(c, r)
+	d.report = d.shown(c, r, events)
+	return newDocuments(c, d.report, events)
+}
+
+// record is that of a run that begins.
+func (d *deployment) record(c *cli.Context) *record.Record {
+	return &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: time.Now()}
+}
+
+// shown is what is recorded so as people see it; events may be nil.
+func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Events) *report.Run {
 	// Some are run for what they print.
 	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate || d.Goal == hive.Exec
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
-	begin := time.Now()
 	return report.NewRun(report.View{
-		Screen: screen(c.App), Style: style(c), Verbose: verbose,
-		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: begin,
+		Screen: screen(c.App), Style: style(c), Verbose: verbose, Events: events,
+		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: r.Begin,
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: begin})
+	}, r)
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold

@@ -25,7 +25,7 @@ func execCommand() *cli.Command {
 		Usage:       "run a command on the nodes' hosts",
 		ArgsUsage:   "[--] COMMAND [ARGUMENTS]",
 		Description: "The words are joined by spaces and read by the login shell of each host, as with ssh. They run as root: where deployment.targetUser is another user, with deployment.privilegeEscalationCommand. Our own flags go before the command.",
-		Flags: append(append(selectionFlags(), passwordFlags()...),
+		Flags: append(append(append(selectionFlags(), passwordFlags()...),
 			&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "0", DefaultText: "all", Usage: "run on at most `N` hosts at once; 0 means all"},
 			&cli.StringFlag{Name: "timeout", DefaultText: "none", Usage: "end the command where it takes longer than `TIME` (90s, 5m)"},
 			&cli.BoolFlag{Name: "argv", Usage: "run exactly these words: no shell expands anything"},
@@ -37,7 +37,7 @@ func execCommand() *cli.Command {
 			quietFlag(),
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell more of what is done"},
 			sshConfigFlag(),
-		),
+		), fileFlags()...),
 		OnUsageError: onUsageError,
 		Action:       execAction,
 	}
@@ -64,6 +64,8 @@ func execAction(c *cli.Context) error {
 		return usage("exec needs a command, as in `%s exec --on web -- uptime`", c.App.Name)
 	case c.Bool("tty") && (c.Bool("json") || c.Bool("group") || c.Bool("stdin") || c.IsSet("timeout")):
 		return usage("--tty hands the terminal to the command: --json, --group, --stdin and --timeout have no place there")
+	case c.Bool("tty") && (c.IsSet("report") || c.IsSet("metrics") || c.IsSet("trace")):
+		return usage("--tty hands the terminal to the command, and records nothing: --report, --metrics and --trace have no place there")
 	case c.Bool("tty") && !(term.IsTerminal(int(os.Stdin.Fd())) && stdoutIsTerminal(c)):
 		return usage("--tty needs a terminal as standard input and output")
 	case c.Bool("json") && c.Bool("group"):
@@ -117,7 +119,7 @@ func (x *execution) run(c *cli.Context) error {
 	pipe.Close()
 	switch {
 	case x.json:
-		err = kept.JSON(c.App.Writer, results)
+		err = kept.JSON(c.App.Writer, x.report.Record(), results, time.Now())
 	case kept != nil:
 		err = kept.Groups(c.App.Writer, results, stdoutIsTerminal(c))
 	}

@@ -134,7 +134,7 @@ func quietFlag() cli.Flag {
 
 // deployFlags are those of every command that deploys, with Colmena's meaning.
 func deployFlags() []cli.Flag {
-	return append(append(selectionFlags(), passwordFlags()...),
+	return append(append(append(selectionFlags(), passwordFlags()...), append(fileFlags(), eventsFlag())...),
 		&cli.StringFlag{Name: "parallel", Aliases: []string{"p"}, Value: "10", DefaultText: "10", Usage: "copy to and change at most `N` hosts at once; 0 means all"},
 		&cli.StringFlag{Name: "push-parallel", DefaultText: "none of its own", Usage: "copy to at most `N` hosts at once, however many are being changed; 0 means all"},
 		&cli.StringFlag{Name: "build-jobs", DefaultText: "what nix.conf says", Usage: "build at most `N` derivations at once here; auto: as many as there are processors"},

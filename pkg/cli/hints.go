@@ -19,7 +19,7 @@ var elsewhere = map[string]string{
 	"--tag": "--on @TAG", "--tags": "--on @TAG", "--skip": "--exclude", "--all": "--on '*'",
 	"--file": "--config", "--flake": "--config", "--hive": "--config",
 	"--goal": "apply GOAL", "--dry": "plan", "--check": "plan", "--diff": "plan", "--confirm": "--ask", "--build-only": "build", "--keys-only": "upload-keys",
-	"--debug": "--verbose", "--trace": "--show-trace", "--no-color": "--color never", "--no-colour": "--color never",
+	"--debug": "--verbose", "--no-color": "--color never", "--no-colour": "--color never",
 	"--option": "--nix-option", "--max-jobs": "--build-jobs", "--cores": "--nix-option cores N", "--builders": "--nix-option builders VALUE",
 	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config-file": "--ssh-config", "--ssh-option": "deployment.sshOptions",
 	"--use-remote-sudo": "deployment.privilegeEscalationCommand", "--ask-become-pass": "--ask-sudo-password", "--interactive-sudo": "--ask-sudo-password",

@@ -91,7 +91,7 @@ func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tool
 	kept, arrivals := keeping(nodes)
 	opts := d.Options
 	opts.DryRun, opts.AlwaysBuild = true, false
-	shown := d.shown(c)
+	shown := d.shown(c, d.record(c), nil)
 	shown.Foresees()
 	shown.Expect(nodes.Names)
 	current(c.App).Store(shown)

@@ -12,7 +12,7 @@ import (
 
 func rebootCommand() *cli.Command {
 	var flags []cli.Flag
-	for _, name := range []string{"parallel", "verbose", "quiet", "json", "no-keys", "fail-fast", "reboot-timeout", "ask-sudo-password", "sudo-password-fd"} {
+	for _, name := range []string{"parallel", "verbose", "quiet", "json", "json-events", "report", "metrics", "trace", "no-keys", "fail-fast", "reboot-timeout", "ask-sudo-password", "sudo-password-fd"} {
 		flags = append(flags, named(deployFlags(), name))
 	}
 	named(flags, "parallel").(*cli.StringFlag).Usage = "have at most `N` hosts down at once; 0 means all"

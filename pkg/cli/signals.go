@@ -126,22 +126,40 @@ func leave(app *cli.App) {
 		goesOn = ": running activations continue on their hosts, where journalctl -u 'colmena-go-activate-*' shows how they end"
 	}
 	screen.Tell(zerolog.WarnLevel, "quit at once"+goesOn)
+	leaveDocuments(app, errInterrupted)
 	hurried(screen, atOnce)
 	os.Exit(ExitInterrupted)
 }
 
+// waited is what somebody reads.
+type waited interface {
+	// Settle waits until everything is written and reports whether it is. It gives up
+	// when ctx is done.
+	Settle(ctx context.Context) bool
+	// Close settles and takes nothing any more.
+	Close(ctx context.Context) bool
+}
+
 // finish waits for whoever reads, who may look at a first page for long, until the
 // user wants to leave.
-func finish(ctx context.Context, screen *report.Terminal) {
-	if !screen.Settle(ctx) {
-		hurried(screen, interrupted)
+func finish(ctx context.Context, out waited) {
+	if !out.Settle(ctx) {
+		hurried(out, interrupted)
 	}
-	screen.Close(ctx)
+	out.Close(ctx)
 }
 
 // hurried waits for them only so long.
-func hurried(screen *report.Terminal, most time.Duration) {
+func hurried(out waited, most time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
-	screen.Settle(ctx)
+	out.Settle(ctx)
+}
+
+// leaveDocuments writes what the run leaves where the program ends at once.
+func leaveDocuments(app *cli.App, why error) {
+	writeDocuments(app, why)
+	if events := eventsOf(app); events != nil {
+		hurried(events, atOnce)
+	}
 }

@@ -65,7 +65,7 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 	for _, warning := range node.Warnings {
 		n.warn(warning)
 	}
-	n.over(a.Err)
+	n.over(ctx, a.Err)
 	switch {
 	case a.Err != nil:
 		n.fail(a.Err)
@@ -136,7 +136,7 @@ func (n *nodeRun) persist(ctx context.Context, step plan.Step) (err error) {
 		if err == nil && len(n.failures) > before { // it failed, and others may follow all the same
 			failed = n.failures[before].err
 		}
-		n.over(failed)
+		n.over(ctx, failed)
 	}()
 	defer crash.Recover(&err)
 	err = n.begun(ctx, step)
@@ -221,9 +221,16 @@ func (n *nodeRun) judge(ctx context.Context) {
 	}
 }
 
-// over says that the step ended, and why if it failed.
-func (n *nodeRun) over(err error) {
-	n.send(event.Event{Kind: event.Over, Err: err})
+// over says that the step ended, and how.
+func (n *nodeRun) over(ctx context.Context, err error) {
+	e := event.Event{Kind: event.Over, Status: event.Succeeded}
+	switch {
+	case err != nil && ctx.Err() != nil && !n.changing:
+		e.Status = event.Cancelled
+	case err != nil:
+		e.Status, e.Err = event.Failed, err
+	}
+	n.send(e)
 }
 
 // begin says what the step does, once and again while that takes long.

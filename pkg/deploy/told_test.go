@@ -32,6 +32,9 @@ func (c *course) Emit(e event.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	text := mark + string(e.Step)
+	if e.Kind == event.Over && (e.Err != nil) != (e.Status == event.Failed) {
+		text += " ended as " + string(e.Status)
+	}
 	if e.Err != nil {
 		text += fmt.Sprintf(" (%v)", e.Err)
 	}

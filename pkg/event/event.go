@@ -20,8 +20,9 @@ type Event struct {
 	// of a build, derivations that were built. 0 where nothing is counted.
 	Done, Total int64
 	Paths       int
-	// Err is why the step failed; nil unless Kind is Over.
-	Err error
+	// Status is how the step ended, and Err why it failed; "" and nil unless Kind is Over.
+	Status Status
+	Err    error
 	// Result is how the node ended; nil unless Kind is End.
 	Result *Result
 	// Builds is how far all builds are; nil unless Kind is Building.
@@ -66,7 +67,7 @@ const (
 	Progress               // a step goes on; Done and Total say how far it is, or Text what it does now
 	Still                  // a step takes long, for who sees no live view
 	Wait                   // a step is to begin, and waits; Text says for what
-	Over                   // a step ended; Err says why if it failed
+	Over                   // a step ended; Status says how
 	Building               // builds go on; Builds says how far they are
 	Diagnostic             // what concerns the run: an entry of a log, as zerolog writes it
 	Debug                  // the same for who looks for a fault: it may be lost

@@ -47,14 +47,23 @@ type KeyResult struct {
 	Note   string // why it was skipped, or what the user should know
 }
 
-// CountKeys says how many keys were changed, mended and so on.
-func CountKeys(keys []KeyResult) string {
+// Changes are what can become of a key, in the order in which they are told.
+var Changes = []plan.Change{plan.Changed, plan.Mended, plan.Unchanged, plan.Skipped}
+
+// KeyChanges is of how many keys what became.
+func KeyChanges(keys []KeyResult) map[plan.Change]int {
 	count := map[plan.Change]int{}
 	for _, key := range keys {
 		count[key.Change]++
 	}
+	return count
+}
+
+// CountKeys says how many keys were changed, mended and so on.
+func CountKeys(keys []KeyResult) string {
+	count := KeyChanges(keys)
 	var parts []string
-	for _, change := range []plan.Change{plan.Changed, plan.Mended, plan.Unchanged, plan.Skipped} {
+	for _, change := range Changes {
 		if count[change] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", count[change], change))
 		}

@@ -28,6 +28,9 @@ const (
 	Status   StepKind = "status"
 )
 
+// StepKinds are all kinds, in that order.
+var StepKinds = []StepKind{Evaluate, Connect, Inspect, Build, Cache, Compare, Push, Resolve, Upload, Activate, Reboot, Await, Exec}
+
 // Step is one thing to do for a node.
 type Step struct {
 	Kind    StepKind

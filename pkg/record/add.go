@@ -49,12 +49,10 @@ func (r *Record) addOfRun(e event.Event) {
 	}
 }
 
-// Close ends the run. What goes on on hosts is told by [Record.Results].
-func (r *Record) Close(now time.Time, err error) {
-	if !r.End.IsZero() {
-		return
-	}
-	r.End = now
+// Close ends the run; err is why it ended so, nil if its nodes tell. What goes on on
+// hosts is told by [Record.Results].
+func (r *Record) Close(now time.Time, outcome Outcome, err error) {
+	r.End, r.Outcome = now, outcome
 	if err != nil {
 		r.Error = err.Error()
 	}
@@ -76,7 +74,7 @@ func (n *Node) open(kind plan.StepKind) *Step {
 // enter adds a step. One that nobody has ended ends here.
 func (n *Node) enter(s Step, now time.Time) {
 	if before := n.Step(); before != nil && !before.Ended() {
-		before.close(now, nil)
+		before.close(now, event.Succeeded, nil)
 	}
 	if len(n.Steps) == mostSteps {
 		n.Steps = append(n.Steps[:mostSteps/2], n.Steps[mostSteps/2+1:]...)
@@ -106,7 +104,7 @@ func (n *Node) begin(e event.Event) {
 
 func (n *Node) over(e event.Event) {
 	if s := n.open(e.Step); s != nil {
-		s.close(e.Time, e.Err)
+		s.close(e.Time, e.Status, e.Err)
 	}
 }
 
@@ -129,25 +127,20 @@ func (n *Node) end(e event.Event) {
 	if n.Result == nil {
 		n.Result = &event.Result{Node: n.Name, Status: event.Succeeded}
 	}
-	s := n.Step()
-	if s == nil {
-		return
-	}
-	if !s.Ended() {
-		s.close(e.Time, n.Result.Err)
-	}
-	if n.Result.Status == event.Cancelled && s.State == Failed {
-		s.State, s.Err = Cancelled, nil
+	if s := n.Step(); s != nil && !s.Ended() {
+		s.close(e.Time, n.Result.Status, n.Result.Err)
 	}
 }
 
-func (s *Step) close(now time.Time, err error) {
-	s.End, s.Err = now, err
+func (s *Step) close(now time.Time, status event.Status, err error) {
+	s.End = now
 	switch {
 	case s.State == Waiting:
-		s.State, s.Waited, s.Err = Cancelled, now.Sub(s.Queued), nil
-	case err != nil:
-		s.State = Failed
+		s.State, s.Waited = Cancelled, now.Sub(s.Queued)
+	case status == event.Failed:
+		s.State, s.Err = Failed, err
+	case status == event.Cancelled:
+		s.State = Cancelled
 	default:
 		s.State = Succeeded
 	}

@@ -21,13 +21,25 @@ type Record struct {
 	Version string // of the program
 	Begin   time.Time
 	End     time.Time     // zero before the run ended
-	Error   string        // why the run as a whole failed, "" unless it did
+	Outcome Outcome       // "" before the run ended
+	Error   string        // why it ended so, "" if its nodes tell
 	Nodes   []*Node       // in the order in which they were announced
 	Builds  *event.Builds // how far builds are; nil before the first
 	Said    []Line        // of the run as a whole, as [event.Diagnostic] has it: the last of them
 
 	byName map[string]*Node
 }
+
+// Outcome is how a run ended.
+type Outcome string
+
+// The ways a run can end.
+const (
+	AllDone     Outcome = "succeeded"
+	NotAllDone  Outcome = "failed" // the run as a whole, or nodes
+	Interrupted Outcome = "interrupted"
+	Bug         Outcome = "bug" // of this program
+)
 
 // Node is a node so far.
 type Node struct {

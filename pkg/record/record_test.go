@@ -60,7 +60,11 @@ func TestEventsMakeSteps(t *testing.T) {
 	}
 	begin := func(kind plan.StepKind) event.Event { return event.Event{Step: kind, Kind: event.Begin} }
 	over := func(kind plan.StepKind, err error) event.Event {
-		return event.Event{Step: kind, Kind: event.Over, Err: err}
+		e := event.Event{Step: kind, Kind: event.Over, Status: event.Succeeded}
+		if err != nil {
+			e.Status, e.Err = event.Failed, err
+		}
+		return e
 	}
 	for name, c := range map[string]struct {
 		events map[float64][]event.Event
@@ -80,7 +84,7 @@ func TestEventsMakeSteps(t *testing.T) {
 			1: {over(plan.Evaluate, nil), {Step: plan.Push, Kind: event.Wait}}, 4: {ended(event.Cancelled, broken)},
 		}, []float64{1, 4}, "evaluate succeeded - 0 1; push cancelled 1 - 4"},
 		"an interrupt of a step": {map[float64][]event.Event{
-			1: {over(plan.Evaluate, nil), begin(plan.Build)}, 4: {over(plan.Build, broken), ended(event.Cancelled, broken)},
+			1: {over(plan.Evaluate, nil), begin(plan.Build)}, 4: {{Step: plan.Build, Kind: event.Over, Status: event.Cancelled}, ended(event.Cancelled, broken)},
 		}, []float64{1, 4}, "evaluate succeeded - 0 1; build cancelled - 1 4"},
 		"a copy": {map[float64][]event.Event{
 			1: {over(plan.Evaluate, nil), begin(plan.Push)},

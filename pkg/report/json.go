@@ -6,26 +6,44 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
 // The forms here are documented in docs/json.md and stay as they are: fields
 // may be added.
 
+// DocumentVersion is that of every JSON document of ours. Fields may be added without
+// another one.
+const DocumentVersion = 1
+
+type resultsJSON struct {
+	Version int          `json:"version"`
+	Command string       `json:"command"`
+	Goal    string       `json:"goal"`
+	Begin   string       `json:"begin"`
+	Seconds float64      `json:"seconds"`
+	Results []resultJSON `json:"results"`
+}
+
 type resultJSON struct {
-	Node         string    `json:"node"`
-	Goal         string    `json:"goal"`
-	Status       string    `json:"status"` // succeeded, failed, skipped or cancelled
-	Step         string    `json:"step,omitempty"`
-	Error        string    `json:"error,omitempty"`
-	Toplevel     string    `json:"toplevel,omitempty"`
-	RebootNeeded bool      `json:"rebootNeeded"`
-	Rebooted     bool      `json:"rebooted"`
-	Keys         []keyJSON `json:"keys"`
-	Output       []string  `json:"output,omitempty"` // the last lines of the step that failed
-	Seconds      float64   `json:"seconds"`
+	Node         string     `json:"node"`
+	Goal         string     `json:"goal"`
+	Status       string     `json:"status"` // succeeded, failed, skipped or cancelled
+	Step         string     `json:"step,omitempty"`
+	Error        string     `json:"error,omitempty"`
+	Toplevel     string     `json:"toplevel,omitempty"`
+	RebootNeeded bool       `json:"rebootNeeded"`
+	Rebooted     bool       `json:"rebooted"`
+	Keys         []keyJSON  `json:"keys"`
+	Output       []string   `json:"output,omitempty"` // the last lines of the step that failed
+	Seconds      float64    `json:"seconds"`
+	Bytes        int64      `json:"bytes"`  // that were copied
+	Builds       int64      `json:"builds"` // derivations that were built
+	Steps        []stepJSON `json:"steps"`
 }
 
 type keyJSON struct {
@@ -35,24 +53,34 @@ type keyJSON struct {
 	Note   string `json:"note,omitempty"`
 }
 
-// JSON prints the results as one JSON document.
-func JSON(out io.Writer, results []event.Result) error {
+// JSON prints the results of a run as one JSON document; the record tells of their steps.
+func JSON(out io.Writer, r *record.Record, results []event.Result, now time.Time) error {
 	list := make([]resultJSON, 0, len(results))
-	for _, r := range results {
-		item := resultJSON{
-			Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
-			Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Rebooted: r.Rebooted, Keys: []keyJSON{},
-			Output: r.Tail, Seconds: seconds(r.Elapsed),
-		}
-		if r.Err != nil {
-			item.Error = r.Err.Error()
-		}
-		for _, key := range r.Keys {
-			item.Keys = append(item.Keys, keyJSON{key.Name, key.Path, string(key.Change), key.Note})
-		}
-		list = append(list, item)
+	for _, result := range results {
+		list = append(list, jsonOf(result, r.Node(result.Node), now))
 	}
-	return write(out, map[string]any{"results": list})
+	return write(out, resultsJSON{Version: DocumentVersion, Command: r.Command, Goal: string(r.Goal),
+		Begin: stamp(r.Begin), Seconds: seconds(now.Sub(r.Begin)), Results: list})
+}
+
+// jsonOf is a node's result; n, which may be nil, has its steps.
+func jsonOf(r event.Result, n *record.Node, now time.Time) resultJSON {
+	item := resultJSON{
+		Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
+		Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Rebooted: r.Rebooted, Keys: []keyJSON{},
+		Output: r.Tail, Seconds: seconds(r.Elapsed), Steps: stepsJSON(n, now),
+	}
+	for _, s := range item.Steps {
+		item.Bytes += s.Bytes
+		item.Builds += s.Builds
+	}
+	if r.Err != nil {
+		item.Error = r.Err.Error()
+	}
+	for _, key := range r.Keys {
+		item.Keys = append(item.Keys, keyJSON{key.Name, key.Path, string(key.Change), key.Note})
+	}
+	return item
 }
 
 type nodeJSON struct {
@@ -95,7 +123,12 @@ func NodesJSON(out io.Writer, meta hive.Meta, sound []hive.Node, broken []hive.B
 		list = append(list, item)
 	}
 	slices.SortFunc(list, func(a, b nodeJSON) int { return strings.Compare(a.Name, b.Name) })
-	return write(out, map[string]any{"name": meta.Name, "description": meta.Description, "nodes": list})
+	return write(out, struct {
+		Version     int        `json:"version"`
+		Name        string     `json:"name"`
+		Description string     `json:"description"`
+		Nodes       []nodeJSON `json:"nodes"`
+	}{DocumentVersion, meta.Name, meta.Description, list})
 }
 
 func write(out io.Writer, document any) error {

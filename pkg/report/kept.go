@@ -11,9 +11,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
 // Kept are [Streams] that are shown once all commands have ended.
@@ -89,13 +91,17 @@ type execJSON struct {
 	StdoutCut    int64   `json:"stdoutCut,omitempty"` // bytes that are left out at the end
 	StderrCut    int64   `json:"stderrCut,omitempty"`
 	Seconds      float64 `json:"seconds"`
+
+	Steps []stepJSON `json:"steps"`
 }
 
-// JSON prints what became of the commands as one JSON document.
-func (k *Kept) JSON(out io.Writer, results []event.Result) error {
+// JSON prints what became of the commands as one JSON document; the record tells of
+// the steps.
+func (k *Kept) JSON(out io.Writer, run *record.Record, results []event.Result, now time.Time) error {
 	list := make([]execJSON, 0, len(results))
 	for _, r := range results {
-		item := execJSON{Node: r.Node, Status: string(r.Status), Step: string(r.Step), ExitStatus: r.Exit, Seconds: seconds(r.Elapsed)}
+		item := execJSON{Node: r.Node, Status: string(r.Status), Step: string(r.Step), ExitStatus: r.Exit, Seconds: seconds(r.Elapsed),
+			Steps: stepsJSON(run.Node(r.Node), now)}
 		if r.Err != nil {
 			item.Error = r.Err.Error()
 		}
@@ -105,7 +111,10 @@ func (k *Kept) JSON(out io.Writer, results []event.Result) error {
 		item.StdoutCut, item.StderrCut = p.stdout.missing(), p.stderr.missing()
 		list = append(list, item)
 	}
-	return write(out, map[string]any{"results": list})
+	return write(out, struct {
+		Version int        `json:"version"`
+		Results []execJSON `json:"results"`
+	}{DocumentVersion, list})
 }
 
 // forJSON is a text, or else its base64.

@@ -15,7 +15,8 @@ import (
 // words, but for what each calls its own.
 type reason struct {
 	first event.Result // whose words are shown
-	nodes []string
+	nodes []string     // as they are shown
+	names []string
 	alike bool // every node's words are the same to the letter
 }
 
@@ -80,7 +81,7 @@ func grouped(results []event.Result) []*reason {
 			g = &reason{first: r, alike: true}
 			byWords[words], groups = g, append(groups, g)
 		}
-		g.nodes = append(g.nodes, label(r.Node))
+		g.nodes, g.names = append(g.nodes, label(r.Node)), append(g.names, r.Node)
 		g.alike = g.alike && r.Err.Error() == g.first.Err.Error()
 	}
 	// What concerns the most nodes comes last, where it is seen, but for what only

@@ -154,10 +154,28 @@ func TestAHostHasNoPowerOverTheTerminal(t *testing.T) {
 
 func TestResultsAsJSONKeepTheirForm(t *testing.T) {
 	var out bytes.Buffer
-	if err := JSON(&out, results()[:2]); err != nil {
+	noon := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	run := &record.Record{Command: "apply", Goal: hive.Switch, Begin: noon}
+	run.Expect([]string{"web"}, noon)
+	for _, e := range []event.Event{
+		{Step: plan.Evaluate, Kind: event.Over, Status: event.Succeeded},
+		{Step: plan.Push, Kind: event.Wait},
+		{Step: plan.Push, Kind: event.Begin},
+		{Step: plan.Push, Kind: event.Progress, Done: 10, Total: 10, Paths: 2},
+	} {
+		noon = noon.Add(time.Second)
+		e.Time, e.Node = noon, "web"
+		run.Add(e)
+	}
+	if err := JSON(&out, run, results()[:2], noon); err != nil {
 		t.Fatal(err)
 	}
 	want := `{
+  "version": 1,
+  "command": "apply",
+  "goal": "switch",
+  "begin": "2026-11-27T12:00:00.000Z",
+  "seconds": 4,
   "results": [
     {
       "node": "web",
@@ -189,7 +207,26 @@ func TestResultsAsJSONKeepTheirForm(t *testing.T) {
           "note": "a note"
         }
       ],
-      "seconds": 3.21
+      "seconds": 3.21,
+      "bytes": 10,
+      "builds": 0,
+      "steps": [
+        {
+          "step": "evaluate",
+          "status": "succeeded",
+          "begin": "2026-11-27T12:00:00.000Z",
+          "seconds": 1
+        },
+        {
+          "step": "push",
+          "status": "running",
+          "begin": "2026-11-27T12:00:02.000Z",
+          "waited": 1,
+          "seconds": 1,
+          "bytes": 10,
+          "paths": 2
+        }
+      ]
     },
     {
       "node": "db",
@@ -204,7 +241,10 @@ func TestResultsAsJSONKeepTheirForm(t *testing.T) {
         "starting",
         "\u001b[31mno\u001b[0m"
       ],
-      "seconds": 1
+      "seconds": 1,
+      "bytes": 0,
+      "builds": 0,
+      "steps": []
     }
   ]
 }

@@ -43,10 +43,11 @@ type drawn struct {
 type View struct {
 	Screen  *Terminal
 	Style   Style
-	Verbose bool // show what programs print
-	Live    bool // show how far all is, below the lines; see [Terminal.CanShow]
-	ASCII   bool // the terminal shows nothing but that
-	Quiet   bool // tell only what went wrong, or may
+	Events  *Events // are told as well; nil for none
+	Verbose bool    // show what programs print
+	Live    bool    // show how far all is, below the lines; see [Terminal.CanShow]
+	ASCII   bool    // the terminal shows nothing but that
+	Quiet   bool    // tell only what went wrong, or may
 	// Begin is when the run began, which each line is told the distance from; zero: none is.
 	Begin time.Time
 	// Again is the command line that does only these nodes again; nil leaves it out.
@@ -96,6 +97,9 @@ func (r *Run) Expect(names []string) {
 	defer r.mu.Unlock()
 	r.begin = time.Now()
 	r.record.Expect(names, r.begin)
+	if r.view.Events != nil {
+		r.view.Events.expect(names, r.begin)
+	}
 }
 
 // Emit implements [event.Sink].
@@ -110,6 +114,9 @@ func (r *Run) add(e event.Event) {
 	r.record.Add(e)
 	r.meter.Add(e)
 	r.drawn.old = true
+	if r.view.Events != nil {
+		r.view.Events.tell(e, r.record.Node(e.Node))
+	}
 }
 
 // Show shows how far all is, until [Run.End] or hide.
@@ -136,7 +143,19 @@ func (r *Run) Lines(window view.Size, now time.Time) []string {
 	return d.lines
 }
 
-// Record is what is known by now.
+// Close ends the record, and returns it; err is why the run ended so, nil if its nodes
+// tell.
+func (r *Run) Close(outcome record.Outcome, err error) *record.Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.record.Close(time.Now(), outcome, err)
+	if r.view.Events != nil {
+		r.view.Events.Summary(r.record)
+	}
+	return r.record.Clone()
+}
+
+// Record is what is known by now, as a copy.
 func (r *Run) Record() *record.Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()

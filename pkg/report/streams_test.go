@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
 func TestLinesOfManyNodesNeverMix(t *testing.T) {
@@ -131,7 +132,7 @@ func TestEqualOutputsAreShownOnce(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := k.JSON(&out, results); err != nil {
+	if err := k.JSON(&out, &record.Record{}, results, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	var document struct{ Results []map[string]any }

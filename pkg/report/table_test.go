@@ -223,7 +223,7 @@ func TestWhoLeavesHostsThatRebootIsNotToldToRebootThemAgain(t *testing.T) {
 }
 
 func TestEveryStepHasWordsForPeople(t *testing.T) {
-	for _, step := range []plan.StepKind{plan.Evaluate, plan.Connect, plan.Inspect, plan.Build, plan.Cache, plan.Push, plan.Resolve, plan.Upload, plan.Activate, plan.Reboot, plan.Await, plan.Exec} {
+	for _, step := range plan.StepKinds {
 		if doing[step] == "" {
 			t.Errorf("%s has none", step)
 		}

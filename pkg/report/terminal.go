@@ -21,6 +21,7 @@ type Terminal struct {
 	out  io.Writer
 	size func() (window view.Size, ours bool)
 	json atomic.Bool
+	lost func(lines int) string // tells of lines that were dropped; nil for a message
 
 	area  area      // of who writes alone
 	drawn time.Time // when a picture was drawn last
@@ -107,13 +108,20 @@ func (t *Terminal) tellMissing() {
 	if t.missing == 0 {
 		return
 	}
-	lines := "lines"
-	if t.missing == 1 {
-		lines = "line"
-	}
-	text := fmt.Sprintf("… %d %s not shown: output comes faster than it is read", t.missing, lines)
-	t.queue = append(t.queue, t.message(levelWarn, text)...)
+	t.queue = append(t.queue, t.lostLines(t.missing)...)
 	t.missing = 0
+}
+
+// lostLines says how many lines were dropped.
+func (t *Terminal) lostLines(lines int) string {
+	if t.lost != nil {
+		return t.lost(lines)
+	}
+	what := "lines"
+	if lines == 1 {
+		what = "line"
+	}
+	return t.message(levelWarn, fmt.Sprintf("… %d %s not shown: output comes faster than it is read", lines, what))
 }
 
 func (t *Terminal) signal() {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/cli"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
+	"github.com/colmena-go/colmena-go/tests/schemas"
 )
 
 func TestMain(m *testing.M) {
@@ -47,6 +48,7 @@ func TestCommandLine(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":  code,
 			"await": await,
+			"valid": valid,
 		},
 		RequireExplicitExec: true,
 	})
@@ -66,6 +68,14 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// valid SCHEMA FILE sees that a file, or stdout or stderr, is as docs/SCHEMA.schema.json says.
+func valid(ts *testscript.TestScript, neg bool, args []string) {
+	err := schemas.Validate(args[0], []byte(ts.ReadFile(args[1])))
+	if (err == nil) == neg {
+		ts.Fatalf("%s: %v", args[1], err)
 	}
 }
 

@@ -113,7 +113,7 @@ func TestAFlakeUsesMakeHiveAndDeployApp(t *testing.T) {
       meta = { name = "ours"; nixpkgs = nixpkgs.legacyPackages.x86_64-linux; };
       web = { deployment.targetHost = null; deployment.tags = [ "edge" ]; deployment.keys.token.text = "v"; };
     };`)
-	want := `"name":"ours","nodes":[{"name":"web","targetHost":null,"targetPort":null,"targetUser":null,"tags":["edge"],"keys":["token"],`
+	want := `"name":"ours","description":"A colmena-go hive","nodes":[{"name":"web","targetHost":null,"targetPort":null,"targetUser":null,"tags":["edge"],"keys":["token"],`
 	if got := nodes(t, dir); !strings.Contains(got, want) {
 		t.Errorf("%s\nhas not %s", got, want)
 	}

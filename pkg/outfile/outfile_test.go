@@ -1,0 +1,104 @@
+package outfile
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func write(t *testing.T, path string, mode fs.FileMode, text string) {
+	t.Helper()
+	f, err := New(path, mode)
+	if err == nil {
+		err = f.Write([]byte(text))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileIsReplacedAsAWhole(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "report.html")
+	f, err := New(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("it is there before it is written")
+	}
+	for _, text := range []string{"one", "two"} {
+		if err := f.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestItsModeIsAsAskedOrAsItWas(t *testing.T) {
+	dir := t.TempDir()
+	mode := func(path string) fs.FileMode {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Mode().Perm()
+	}
+	for _, want := range []fs.FileMode{0o600, 0o644} {
+		path := filepath.Join(dir, want.String())
+		write(t, path, want, "")
+		if got := mode(path); got != want {
+			t.Errorf("a new file has %s, not %s", got, want)
+		}
+	}
+	shared := filepath.Join(dir, "shared")
+	write(t, shared, 0o600, "")
+	if err := os.Chmod(shared, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	write(t, shared, 0o600, "")
+	if got := mode(shared); got != 0o640 {
+		t.Errorf("a file that was there has %s", got)
+	}
+}
+
+func TestALinkIsReplacedItself(t *testing.T) {
+	dir := t.TempDir()
+	other, link := filepath.Join(dir, "other"), filepath.Join(dir, "link")
+	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	write(t, link, 0o600, "report")
+	if got, _ := os.ReadFile(other); string(got) != "precious" {
+		t.Errorf("what the link led to is %q", got)
+	}
+	if info, err := os.Lstat(link); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestWhatCannotBeWrittenIsToldAtTheBeginning(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		"":                                   "it is empty: name a file",
+		dir:                                  "is a folder: name a file in it",
+		"/dev/null":                          "is no regular file",
+		"/dev/null/report":                   "/dev/null is no folder, so that report cannot be in it",
+		filepath.Join(dir, "none", "report"): "none is not there: make it first",
+		"/proc/report":                       "/proc/report cannot be written: no file can be made in its folder: ",
+	} {
+		if _, err := New(path, 0o600); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", path, err, want)
+		}
+	}
+}

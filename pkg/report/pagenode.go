@@ -1,0 +1,141 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/record"
+)
+
+// pageNode is a node on the page: a row of the fleet, one of the timeline, and what is
+// to be known of it.
+type pageNode struct {
+	ID, Name, Host   string
+	Status, Outcome  string
+	Toplevel         string
+	Keys, Took, Sent string
+	Builds           int64
+	Bars             []pageBar
+	Course           string // the bars in words
+	Steps            []pageStep
+	KeyRows          []pageKey
+	Said             []pageLine
+	Dropped          int
+	rank             int
+}
+
+// pageBar is a stretch of the timeline, in percent of its width.
+type pageBar struct{ Class, At, Width, Title string }
+
+type pageStep struct {
+	Kind, Status, Text          string
+	Begin, Waited, Took, Copied string
+	Builds                      int64
+}
+
+type pageKey struct{ Name, Path, Change, Note string }
+
+type pageLine struct{ Kind, Text string }
+
+func newPageNode(id string, n *record.Node, result event.Result, r *record.Record) pageNode {
+	sum := n.Sum(r.End)
+	p := pageNode{
+		ID: id, Name: label(n.Name), Host: printable(result.Host), Status: string(result.Status), Outcome: outcome(result),
+		Toplevel: printable(result.Toplevel), Keys: keys(result.Keys), Took: duration(result.Elapsed), Sent: copied(sum.Bytes, sum.Paths), Builds: sum.Builds,
+		Dropped: n.Dropped, rank: slices.Index([]event.Status{event.Failed, left, event.Cancelled}, result.Status),
+	}
+	if p.rank < 0 {
+		p.rank = 3
+	}
+	var words []string
+	for _, s := range n.Steps {
+		p.step(s, r)
+		if !s.Begin.IsZero() {
+			words = append(words, fmt.Sprintf("%s %s", s.Kind, duration(s.Took(r.End))))
+		}
+	}
+	p.Course = strings.Join(words, ", ")
+	for _, key := range result.Keys {
+		p.KeyRows = append(p.KeyRows, pageKey{label(key.Name), printable(key.Path), string(key.Change), printable(key.Note)})
+	}
+	for _, line := range n.Said {
+		p.Said = append(p.Said, pageLine{kinds[line.Kind], printable(line.Text)})
+	}
+	return p
+}
+
+// step adds a row and its bars.
+func (p *pageNode) step(s record.Step, r *record.Record) {
+	whole := r.End.Sub(r.Begin)
+	bar := func(class string, from time.Time, took time.Duration, what string) {
+		p.Bars = append(p.Bars, pageBar{Class: class, At: percent(from.Sub(r.Begin), whole), Width: percent(took, whole), Title: what + ": " + duration(took)})
+	}
+	row := pageStep{Kind: string(s.Kind), Status: string(s.State), Text: oneLine(s.Text, lineLength),
+		Begin: duration(s.Began().Sub(r.Begin)), Took: duration(s.Took(r.End)), Copied: copied(s.Bytes(), s.Paths), Builds: s.Builds()}
+	if !s.Queued.IsZero() {
+		row.Waited = duration(s.Waited)
+		bar("waiting", s.Queued, s.Waited, "waiting")
+	}
+	if !s.Begin.IsZero() {
+		class := "step-" + string(s.Kind)
+		if s.State == record.Failed {
+			class += " failed"
+		}
+		bar(class, s.Begin, s.Took(r.End), string(s.Kind))
+	}
+	p.Steps = append(p.Steps, row)
+}
+
+// copied says how much was, "" for nothing.
+func copied(bytes int64, paths int) string {
+	if bytes == 0 {
+		return ""
+	}
+	if paths == 0 {
+		return event.Size(bytes)
+	}
+	if paths == 1 {
+		return event.Size(bytes) + " in 1 path"
+	}
+	return fmt.Sprintf("%s in %d paths", event.Size(bytes), paths)
+}
+
+// kindsIn are the kinds of steps that any node took, in the order in which nodes meet
+// them.
+func kindsIn(r *record.Record) (list []pageKind) {
+	seen := map[plan.StepKind]bool{}
+	waited := false
+	for _, n := range r.Nodes {
+		for _, s := range n.Steps {
+			seen[s.Kind] = seen[s.Kind] || !s.Begin.IsZero()
+			waited = waited || !s.Queued.IsZero()
+		}
+	}
+	for _, kind := range plan.StepKinds {
+		if seen[kind] {
+			list = append(list, pageKind{"step-" + string(kind), string(kind)})
+		}
+	}
+	if waited {
+		list = append(list, pageKind{"waiting", "waiting for a slot"})
+	}
+	return list
+}
+
+// runWarnings are those of the run as a whole, of which some name nodes.
+func runWarnings(r *record.Record) (list []string) {
+	for _, line := range r.Said {
+		var entry map[string]any
+		if json.Unmarshal([]byte(line.Text), &entry) != nil || entry["level"] != "warn" && entry["level"] != "error" {
+			continue
+		}
+		text, _ := entry["message"].(string)
+		list = append(list, printable(about(entry)+text))
+	}
+	return list
+}
