@@ -97,6 +97,7 @@ func (d *deployment) run(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools)
 		d.report.Show()
 	}
 	d.report.Expect(names)
+	d.report.Agreed(d.Shown)
 	for _, r := range others {
 		d.report.Emit(event.Event{Time: time.Now(), Node: r.Node, Kind: event.End, Result: &r})
 	}

@@ -29,7 +29,7 @@ func (n *nodeRun) connect(ctx context.Context) (err error) {
 func (n *nodeRun) inspect(ctx context.Context) error {
 	n.quietly("asking the host what it runs")
 	has, err := n.ask(ctx)
-	n.had = has
+	n.had, n.result.Before = has, has.Current
 	if n.node.Toplevel == nil {
 		return err
 	}

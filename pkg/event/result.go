@@ -30,6 +30,7 @@ type Result struct {
 	Tail         []string      // last lines of output of the failed step
 	Host         string        // deployment.targetHost, "" for none
 	Toplevel     string        // out path, "" when none was evaluated
+	Before       string        // out path of what the host ran when it was asked, "" when it was not
 	Keys         []KeyResult   // one per key of the node that the goal touches
 	Replaced     bool          // the host runs or boots another system than before
 	Outlook      *plan.Outlook // what would be done, after a dry run that succeeded

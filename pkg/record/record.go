@@ -50,6 +50,8 @@ type Node struct {
 	End    time.Time     // zero before the node ended
 	Result *event.Result // how it ended; nil before that
 
+	Outlook *plan.Outlook // what people were shown and agreed to; nil for nothing
+
 	Dropped int // steps that are not kept, since there are too many
 }
 

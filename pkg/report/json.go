@@ -36,6 +36,7 @@ type resultJSON struct {
 	Step         string     `json:"step,omitempty"`
 	Error        string     `json:"error,omitempty"`
 	Toplevel     string     `json:"toplevel,omitempty"`
+	Before       string     `json:"before,omitempty"` // the system that the host ran when it was asked
 	RebootNeeded bool       `json:"rebootNeeded"`
 	Rebooted     bool       `json:"rebooted"`
 	Keys         []keyJSON  `json:"keys"`
@@ -67,7 +68,7 @@ func JSON(out io.Writer, r *record.Record, results []event.Result, now time.Time
 func jsonOf(r event.Result, n *record.Node, now time.Time) resultJSON {
 	item := resultJSON{
 		Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
-		Toplevel: r.Toplevel, RebootNeeded: r.RebootNeeded, Rebooted: r.Rebooted, Keys: []keyJSON{},
+		Toplevel: r.Toplevel, Before: r.Before, RebootNeeded: r.RebootNeeded, Rebooted: r.Rebooted, Keys: []keyJSON{},
 		Output: r.Tail, Seconds: seconds(r.Elapsed), Steps: stepsJSON(n, now),
 	}
 	for _, s := range item.Steps {

@@ -17,7 +17,9 @@ import (
 type pageNode struct {
 	ID, Name, Host   string
 	Status, Outcome  string
-	Toplevel         string
+	Toplevel, Before string // the system, and what the host ran before it
+	Error            []string
+	Ahead            []pageRow // what would change, or was said to change
 	Keys, Took, Sent string
 	Builds           int64
 	Bars             []pageBar
@@ -38,6 +40,11 @@ type pageStep struct {
 	Builds                      int64
 }
 
+type pageRow struct {
+	Title string
+	Items []string
+}
+
 type pageKey struct{ Name, Path, Change, Note string }
 
 type pageLine struct{ Kind, Text string }
@@ -52,6 +59,13 @@ func newPageNode(id string, n *record.Node, result event.Result, r *record.Recor
 	if p.rank < 0 {
 		p.rank = 3
 	}
+	if result.Err != nil {
+		p.Error = firstLines(result.Err.Error())
+	}
+	if p.Before = printable(result.Before); p.Before == p.Toplevel {
+		p.Before = ""
+	}
+	p.Ahead = ahead(n, result)
 	var words []string
 	for _, s := range n.Steps {
 		p.step(s, r)
@@ -68,6 +82,35 @@ func newPageNode(id string, n *record.Node, result event.Result, r *record.Recor
 	}
 	return p
 }
+
+// ahead is what would change on the node's host, where that was found out.
+func ahead(n *record.Node, result event.Result) (list []pageRow) {
+	o := result.Outlook
+	if o == nil {
+		o = n.Outlook
+	}
+	if o == nil {
+		return nil
+	}
+	for _, r := range append([]row{{"system", facts(o), none}}, rows(o, false)...) {
+		if len(r.items) == 0 {
+			continue
+		}
+		shown := pageRow{Title: r.title}
+		for i, item := range r.items {
+			if i == mostItems {
+				shown.Items = append(shown.Items, fmt.Sprintf("… %d more", len(r.items)-i))
+				break
+			}
+			shown.Items = append(shown.Items, oneLine(item, itemLength))
+		}
+		list = append(list, shown)
+	}
+	return list
+}
+
+// mostItems is how many of one kind a node shows.
+const mostItems = 200
 
 // step adds a row and its bars.
 func (p *pageNode) step(s record.Step, r *record.Record) {

@@ -155,6 +155,17 @@ func (r *Run) Close(outcome record.Outcome, err error) *record.Record {
 	return r.record.Clone()
 }
 
+// Agreed records what people were shown of nodes, by their names, and agreed to.
+func (r *Run) Agreed(shown map[string]*plan.Outlook) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, outlook := range shown {
+		if n := r.record.Node(name); n != nil {
+			n.Outlook = outlook
+		}
+	}
+}
+
 // Record is what is known by now, as a copy.
 func (r *Run) Record() *record.Record {
 	r.mu.Lock()
