@@ -302,6 +302,7 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 				GCRoot: d.gcRoot(node), Output: output,
 			})
 		},
+		Built:         func(node hive.Node) int { return builder.Built(node.Name) },
 		BuildWaitsFor: func(node hive.Node) string { return builder.WaitsFor(node.Name) },
 		BuildThere: func(ctx context.Context, host deploy.Host, node hive.Node, output func(string)) error {
 			return builder.BuildOnHost(ctx, host, nixbuild.HostBuild{

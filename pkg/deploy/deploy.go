@@ -47,6 +47,9 @@ type Tools struct {
 	Build func(ctx context.Context, node hive.Node, output func(line string)) error
 	// BuildWaitsFor says what a node's build waits for, "" if that is not known. It may be nil.
 	BuildWaitsFor func(node hive.Node) string
+	// Built is how many derivations were built for the node's toplevel, here or there. It
+	// may be nil.
+	Built func(node hive.Node) int
 	// BuildThere has the host realise the node's toplevel, whose derivation it has.
 	BuildThere func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
 	// Closure is what a store path needs, itself among it, with the size of each in bytes.

@@ -154,7 +154,9 @@ func paths(n int) string {
 // buildThere has the host build the node's system.
 func (n *nodeRun) buildThere(ctx context.Context) error {
 	n.beginBuild("building " + n.node.Toplevel.OutPath + " on the host")
-	return n.tools.BuildThere(ctx, n.host, n.node, n.output)
+	err := n.tools.BuildThere(ctx, n.host, n.node, n.output)
+	n.tellBuilt()
+	return err
 }
 
 // release lets the host's garbage collector have what was brought there, unless an

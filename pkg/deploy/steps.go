@@ -85,7 +85,19 @@ func (n *nodeRun) refuseUnknown(ctx context.Context, has activation.State) error
 func (n *nodeRun) build(ctx context.Context) error {
 	n.beginBuild("building " + n.node.Toplevel.OutPath)
 	// The error has the lines that matter, others concern other nodes as well.
-	return n.tools.Build(ctx, n.node, func(line string) { n.emit(event.Output, line) })
+	err := n.tools.Build(ctx, n.node, func(line string) { n.emit(event.Output, line) })
+	n.tellBuilt()
+	return err
+}
+
+// tellBuilt tells how much was built for the node.
+func (n *nodeRun) tellBuilt() {
+	if n.tools.Built == nil {
+		return
+	}
+	if built := int64(n.tools.Built(n.node)); built > 0 {
+		n.send(event.Event{Kind: event.Progress, Done: built, Total: built})
+	}
 }
 
 // beginBuild is begin for what may say what it waits for.

@@ -84,10 +84,13 @@ func (b *Builder) Close() {
 // request is a build that somebody waits for.
 type request struct {
 	Build
-	done  chan error // gets its one result
-	mu    sync.Mutex // held while Output is called
-	over  bool       // nobody waits any more
-	round *round     // guarded by the Builder's mu; nil while none builds it
+	done chan error // gets its one result
+	mu   sync.Mutex // held while Output is called
+	over bool       // nobody waits any more
+
+	// Guarded by the Builder's mu:
+	round   *round // nil while none builds it
+	earlier int    // derivations that rounds before it built
 }
 
 // Build returns when the system is there, although others may still be being

@@ -59,9 +59,10 @@ const (
 
 // logEvent is what a line means to who waits for builds.
 type logEvent struct {
-	kind logKind
-	path string // of the store, "" if it is about none
-	text string
+	kind  logKind
+	path  string // of the store, "" if it is about none
+	build bool   // of workBegan: it is built here, or by a remote builder
+	text  string
 }
 
 type logKind int
@@ -149,7 +150,7 @@ func (l *buildLog) start(o *logObject) logEvent {
 	if machine := o.field(1); machine != "" {
 		text += map[bool]string{true: " on ", false: " from "}[o.Type == actBuild] + shortLine(machine)
 	}
-	return logEvent{kind: workBegan, path: w.path, text: text}
+	return logEvent{kind: workBegan, path: w.path, text: text, build: o.Type == actBuild}
 }
 
 func (l *buildLog) stop(id uint64) logEvent {

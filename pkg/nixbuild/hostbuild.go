@@ -99,8 +99,9 @@ type hostLog struct {
 	heard     func() // of each line; may be nil
 	untrusted bool   // Nix there refused a signature
 
-	mu  sync.Mutex
-	log buildLog
+	mu    sync.Mutex
+	log   buildLog
+	begun int // builds
 }
 
 // line is told each line of what Nix says there.
@@ -110,6 +111,9 @@ func (h *hostLog) line(text string) {
 	}
 	h.mu.Lock()
 	event := h.log.line(text)
+	if event.build {
+		h.begun++
+	}
 	h.mu.Unlock()
 	if event.kind == nixSaid && untrusted.MatchString(event.text) {
 		h.untrusted = true

@@ -28,6 +28,7 @@ type round struct {
 	whom  map[string][]*request
 
 	doomed map[*request]bool // they need something that has failed
+	built  []string          // derivations whose builds began, the first of them
 }
 
 // toldLine is a line about a path.
@@ -40,17 +41,21 @@ const mostHeld = 500
 // says nothing about who does not need that: for those another one is run. jobs
 // are how many builds it may do at a time.
 func (b *Builder) build(requests []*request, jobs int) {
+	built := map[*request]int{} // by the round before
 	for len(requests) > 0 {
 		r := &round{builder: b, requests: requests, jobs: jobs, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]bool{}}
 		r.ctx, r.cancel = context.WithCancel(b.ctx)
 		b.mu.Lock()
 		for _, request := range requests {
-			request.round = r
+			request.earlier, request.round = request.earlier+built[request], r
 		}
 		b.mu.Unlock()
 		r.someoneLeft() // before it could be told
 		over := b.watch.begin(&b.all, r)
 		requests = r.run()
+		for _, request := range requests {
+			built[request] = r.builtFor(request)
+		}
 		over()
 		r.cancel()
 	}
@@ -229,6 +234,9 @@ func (r *round) line(text string) {
 			if event.path == request.DrvPath || event.path == request.OutPath {
 				r.begun[request] = true
 			}
+		}
+		if event.build && len(r.built) < mostBuilt {
+			r.built = append(r.built, event.path)
 		}
 		r.hear(toldLine{event.path, event.text})
 	case workSaid:
