@@ -169,7 +169,7 @@ func (s *Events) Summary(r *record.Record) {
 // allCounts is how many nodes ended how, with those that are none.
 func allCounts(results []event.Result) map[event.Status]int {
 	count := countOf(results)
-	for _, status := range statuses {
+	for _, status := range endings {
 		count[status] += 0
 	}
 	return count

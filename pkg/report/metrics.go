@@ -73,14 +73,14 @@ func runMetrics(r *record.Record) []*metric {
 	took.add(seconds(r.End.Sub(r.Begin)))
 	nodes := &metric{name: "run_nodes", help: "Nodes of the last run, by how they ended."}
 	count := countOf(r.Results(r.End))
-	for _, status := range statuses {
+	for _, status := range endings {
 		nodes.add(float64(count[status]), "status", string(status))
 	}
 	return []*metric{info, success, end, took, nodes}
 }
 
-// statuses are those of nodes, in the order in which they are counted.
-var statuses = []event.Status{event.Succeeded, event.Failed, event.Skipped, event.Cancelled, left}
+// endings are those of nodes, in the order in which they are counted.
+var endings = []event.Status{event.Succeeded, event.Failed, event.Skipped, event.Cancelled, left}
 
 func number(is bool) float64 {
 	if is {

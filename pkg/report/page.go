@@ -85,7 +85,7 @@ func Page(out io.Writer, r *record.Record) error {
 		p.Error = firstLines(r.Error)
 	}
 	count := countOf(results)
-	for _, status := range statuses {
+	for _, status := range endings {
 		if count[status] > 0 {
 			p.Counts = append(p.Counts, pageCount{string(status), count[status]})
 		}
