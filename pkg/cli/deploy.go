@@ -293,9 +293,10 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 			}
 			return d.openHost(ctx, node.Name, d.connection(node.Name, node.Target), note)
 		},
-		Refused: func(err error) bool { return errors.Is(err, remote.ErrHostKey) },
-		Vain:    remote.Vain,
-		Lost:    func(err error) bool { return errors.Is(err, remote.ErrConnectionLost) },
+		WaitsFor: d.waitsFor,
+		Refused:  func(err error) bool { return errors.Is(err, remote.ErrHostKey) },
+		Vain:     remote.Vain,
+		Lost:     func(err error) bool { return errors.Is(err, remote.ErrConnectionLost) },
 		Build: func(ctx context.Context, node hive.Node, output func(string)) error {
 			return builder.Build(ctx, nixbuild.Build{
 				Node: node.Name, DrvPath: node.Toplevel.DrvPath, OutPath: node.Toplevel.OutPath,

@@ -115,7 +115,7 @@ func (x *execution) run(c *cli.Context) error {
 	}
 	x.report.Expect(nodes.Names)
 	current(c.App).Store(x.report)
-	results := deploy.Run(c.Context, nodes, x.Options, deploy.Tools{Open: x.open, Exec: x.exec}, x.report)
+	results := deploy.Run(c.Context, nodes, x.Options, deploy.Tools{Open: x.open, Exec: x.exec, WaitsFor: x.waitsFor}, x.report)
 	pipe.Close()
 	switch {
 	case x.json:

@@ -86,3 +86,6 @@ func (d *deployment) openHost(ctx context.Context, node string, cfg remote.Confi
 	}
 	return host, nil
 }
+
+// waitsFor is what the connection to a node's host waits for beside the host.
+func (d *deployment) waitsFor(node hive.Node) string { return d.hosts.WaitsFor(node.Name) }

@@ -43,6 +43,9 @@ type Tools struct {
 	// Lost reports whether an error of a host's says that its connection was lost: then
 	// Open is asked for another one, and what may be done again is. It may be nil.
 	Lost func(err error) bool
+	// WaitsFor is what a node's connection waits for beside the host, such as somebody's
+	// answer, for which no limit of ours holds; "" for nothing. It may be nil.
+	WaitsFor func(node hive.Node) string
 	// Build realises the node's toplevel.
 	Build func(ctx context.Context, node hive.Node, output func(line string)) error
 	// BuildWaitsFor says what a node's build waits for, "" if that is not known. It may be nil.

@@ -67,7 +67,7 @@ var errTooLate = errors.New("too late")
 // seek tries to find the node's host until it does, an attempt shows that others are of
 // no use, or the time is over, which is errTooLate; then seen is why the last one failed.
 func (n *nodeRun) seek(ctx context.Context, limit time.Duration, try func(context.Context) (Host, error)) (seen, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLate)
+	ctx, cancel := n.within(ctx, limit, errTooLate)
 	defer cancel()
 	seen = errors.New("nobody looked")
 	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
@@ -90,7 +90,7 @@ func (n *nodeRun) seek(ctx context.Context, limit time.Duration, try func(contex
 }
 
 func (n *nodeRun) attempt(ctx context.Context, try func(context.Context) (Host, error)) (Host, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, attemptLimit, errors.New("no answer within "+attemptLimit.String()))
+	ctx, cancel := n.within(ctx, attemptLimit, errors.New("no answer within "+attemptLimit.String()))
 	defer cancel()
 	return try(ctx)
 }

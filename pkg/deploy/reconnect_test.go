@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,6 +85,47 @@ func TestALostConnectionIsMadeAgainForWhatMayBeRepeated(t *testing.T) {
 			if r.Err == nil || !strings.Contains(r.Err.Error(), says) {
 				t.Errorf("%s: %v, want one that says %q", c.name, r.Err, says)
 			}
+		}
+	}
+}
+
+// Whoever types a password has a limit of their own (ask.AnswerLimit).
+func TestTheTimeOfPeopleIsNotTheHosts(t *testing.T) {
+	defer func(a, b, c, d time.Duration) { firstPause, reconnectLimit, attemptLimit, firstWait = a, b, c, d }(firstPause, reconnectLimit, attemptLimit, firstWait)
+	firstPause, reconnectLimit, attemptLimit, firstWait = time.Millisecond, 100*time.Millisecond, 50*time.Millisecond, 10*time.Millisecond
+	for _, asked := range []bool{true, false} {
+		said := notes{make(chan string, 1000)}
+		opened, left := 0, 1
+		var waits atomic.Value
+		waits.Store("")
+		ts := tools(&journal{}, map[string]*double{"a": {}})
+		ts.Open = func(ctx context.Context, _ hive.Node, _ func(string)) (Host, error) {
+			if opened++; opened == 1 {
+				return losing{&double{}, &left}, nil
+			}
+			if asked {
+				waits.Store("an answer: password of ops@a")
+				defer waits.Store("")
+			}
+			select {
+			case <-time.After(500 * time.Millisecond):
+				return losing{&double{}, &left}, nil
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+		ts.Lost = func(err error) bool { return errors.Is(err, errLost) }
+		ts.WaitsFor = func(hive.Node) string { return waits.Load().(string) }
+		r := Run(t.Context(), Evaluated([]hive.Node{node("a")}), Options{Want: plan.Want{Goal: hive.Push}}, ts, said)[0]
+		if asked != (r.Status == event.Succeeded) {
+			t.Errorf("asked %v: %s, %v", asked, r.Status, r.Err)
+		}
+		told := false
+		for len(said.texts) > 0 {
+			told = strings.HasPrefix(<-said.texts, "still waiting for an answer: password of ops@a (") || told
+		}
+		if told != asked {
+			t.Errorf("asked %v: told %v", asked, told)
 		}
 	}
 }

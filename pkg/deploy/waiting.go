@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -43,7 +44,43 @@ func Remind(text func() string, note func(text string)) (stop func()) {
 // waitFor starts the clock of a step, which is told as text.
 func (n *nodeRun) waitFor(text string) {
 	n.stopWaiting()
-	n.waiting = Remind(func() string { return text }, n.still)
+	n.waiting = Remind(func() string {
+		if what := n.waitsFor(); what != "" {
+			return "waiting for " + what
+		}
+		return text
+	}, n.still)
+}
+
+// waitsFor is what the node's connection waits for beside the host; "" for nothing.
+func (n *nodeRun) waitsFor() string {
+	if n.tools.WaitsFor == nil {
+		return ""
+	}
+	return n.tools.WaitsFor(n.node)
+}
+
+// within is ctx with a limit in which time does not count that others than the host take.
+func (n *nodeRun) within(ctx context.Context, limit time.Duration, late error) (context.Context, func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	look := min(limit/20+1, time.Second)
+	go func() {
+		defer crash.Guard()
+		tick := time.NewTicker(look)
+		defer tick.Stop()
+		for left := limit; left > 0; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if n.waitsFor() == "" {
+				left -= look
+			}
+		}
+		end(late)
+	}()
+	return ctx, func() { end(nil) }
 }
 
 // stopWaiting ends the clock; nothing is said any more when it returns.

@@ -103,6 +103,15 @@ type Host struct {
 	Login   string // user@address
 	Program string // that asks, as "sudo"
 	Note    func(text string)
+	Waits   func(what string) (over func()) // is told what is waited for, beside the host; nil: nobody is
+}
+
+// waits tells what is waited for until over is called.
+func (h Host) waits(what string) (over func()) {
+	if h.Waits == nil {
+		return func() {}
+	}
+	return h.Waits(what)
 }
 
 // Try sees whether the host takes a password: it fails with [ErrRefused] for a wrong one.
@@ -135,9 +144,12 @@ func (p *Passwords) find(ctx context.Context, h Host, try Try) (secret.Secret, e
 		}
 		return p.another(ctx, h, "it is refused now", try)
 	}
+	over := h.waits("the " + h.Program + " password, which another host tries first")
 	select {
 	case p.turn <- struct{}{}:
+		over()
 	case <-ctx.Done():
+		over()
 		return secret.Secret{}, context.Cause(ctx)
 	}
 	release := sync.OnceFunc(func() { <-p.turn })
@@ -317,5 +329,6 @@ func (p *Passwords) ask(ctx context.Context, h Host, text string) (secret.Secret
 	if err := p.can(); err != nil {
 		return secret.Secret{}, err
 	}
+	defer h.waits("an answer: " + text)()
 	return p.asker.Ask(ctx, ask.Question{Kind: ask.Root, Who: h.Node, Text: text})
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -208,5 +209,27 @@ func TestAnAgentThatIsGoneIsNamed(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "no agent: SSH_AUTH_SOCK names the socket "+s.path(socket)+", "+want) {
 			t.Errorf("%v, want that the agent %s", err, want)
 		}
+	}
+}
+
+func TestAKeyFileThatOthersMayReadIsIgnored(t *testing.T) {
+	s := serve(t)
+	if err := os.Chmod(s.path("id"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.config(t)
+	var noted []string
+	cfg.Note = func(text string) { noted = append(noted, text) }
+	_, err := dial(t, cfg)
+	want := s.path("id") + " is ignored, as by ssh: others may read it (mode 0644): chmod 600 " + s.path("id")
+	if !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), want) || !slices.Contains(noted, "ssh: "+want) {
+		t.Errorf("%v; noted %q", err, noted)
+	}
+	if out, err := exec.Command("ssh", "-F", cfg.SSHConfigFile, "-oBatchMode=yes", "box", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "UNPROTECTED") {
+		t.Errorf("ssh itself: %v, %s", err, out)
+	}
+	os.Chmod(s.path("id"), 0o400)
+	if _, err := dial(t, cfg); err != nil {
+		t.Error(err)
 	}
 }

@@ -53,7 +53,7 @@ func (h *Host) tryPassword(ctx context.Context, without error) error {
 	case !h.program.TakesPassword(), h.passwords == nil:
 		return without
 	}
-	of := escalation.Host{Node: h.node, Login: h.login, Program: h.program.Name(), Note: h.cfg.Note}
+	of := escalation.Host{Node: h.node, Login: h.login, Program: h.program.Name(), Note: h.cfg.Note, Waits: h.cfg.Waits}
 	_, err := h.passwords.Find(ctx, of, func(ctx context.Context, password secret.Secret) error {
 		h.password = &password
 		_, err := h.tryRoot(ctx, h, passwordLimit)

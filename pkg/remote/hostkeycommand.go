@@ -26,16 +26,17 @@ const maxCommandOutput = 1 << 20
 
 // askCommand runs KnownHostsCommand, whose output is a known_hosts file. What fails
 // is an error, unlike for ssh: an unknown key is accepted, which it may know.
-func askCommand(ctx context.Context, s settings, reason, name string, key ssh.PublicKey) (string, error) {
-	tokens := map[string]string{"%I": reason, "%H": name, "%t": "NONE", "%f": "NONE", "%K": "NONE"}
+func (h *hostKeys) askCommand(reason string, key ssh.PublicKey) (string, error) {
+	defer h.waits(commandName)()
+	tokens := map[string]string{"%I": reason, "%H": h.host.String(), "%t": "NONE", "%f": "NONE", "%K": "NONE"}
 	if key != nil {
 		tokens["%t"], tokens["%f"], tokens["%K"] = key.Type(), ssh.FingerprintSHA256(key), base64.StdEncoding.EncodeToString(key.Marshal())
 	}
-	argv, err := s.KnownHostsCommand(tokens)
+	argv, err := h.KnownHostsCommand(tokens)
 	if err != nil {
 		return "", err
 	}
-	limited, cancel := context.WithTimeout(ctx, commandLimit)
+	limited, cancel := context.WithTimeout(h.ctx, commandLimit)
 	defer cancel()
 	cmd := exec.CommandContext(limited, argv[0], argv[1:]...)
 	out, stderr := &atMost{left: maxCommandOutput}, &tail{}
@@ -45,8 +46,8 @@ func askCommand(ctx context.Context, s settings, reason, name string, key ssh.Pu
 	err = child.Run(cmd, syscall.SIGKILL, nil)
 	mark.Kill()
 	switch {
-	case ctx.Err() != nil:
-		return "", context.Cause(ctx)
+	case h.ctx.Err() != nil:
+		return "", context.Cause(h.ctx)
 	case limited.Err() != nil:
 		return "", fmt.Errorf("%w: KnownHostsCommand does not end within %s", ErrHostKey, commandLimit)
 	case out.left < 0:

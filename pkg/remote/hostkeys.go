@@ -27,6 +27,7 @@ type hostKeys struct {
 	host     knownhosts.Host
 	revoked  []knownhosts.Entry // by RevokedHostKeys
 	note     func(string)
+	waits    func(string) (over func())
 	query    sshconfig.Query
 	asker    *sshauth.Login // through whom people are asked; nil: nobody is
 	accepted []byte         // the key of this connection, which is shown again at each key exchange
@@ -35,8 +36,8 @@ type hostKeys struct {
 }
 
 // newHostKeys reads what is known of the host.
-func newHostKeys(ctx context.Context, s settings, note func(string)) (h *hostKeys, err error) {
-	h = &hostKeys{settings: s, ctx: ctx, note: note, host: hostOf(s)}
+func newHostKeys(ctx context.Context, s settings, cfg Config) (h *hostKeys, err error) {
+	h = &hostKeys{settings: s, ctx: ctx, note: cfg.Note, waits: cfg.Waits, host: hostOf(s)}
 	if h.known, err = knownhosts.Read(append(slices.Clone(s.UserKnownHosts), s.GlobalKnownHosts...)...); err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func newHostKeys(ctx context.Context, s settings, note func(string)) (h *hostKey
 		return nil, err
 	}
 	if s.HasKnownHostsCommand() {
-		text, err := askCommand(ctx, s, "ORDER", h.host.String(), nil)
+		text, err := h.askCommand("ORDER", nil)
 		if err != nil {
 			return nil, err
 		}
@@ -168,7 +169,7 @@ func (h *hostKeys) judge(key ssh.PublicKey) error {
 		}
 	}
 	if h.HasKnownHostsCommand() {
-		text, err := askCommand(h.ctx, h.settings, "HOSTNAME", h.host.String(), key)
+		text, err := h.askCommand("HOSTNAME", key)
 		if err != nil {
 			return err
 		}

@@ -281,7 +281,7 @@ func TestAHostKeyThatChangesOnTheWayIsRefused(t *testing.T) {
 		}
 		return key
 	}
-	known, err := newHostKeys(t.Context(), settings{HostName: "box", Port: 22, UserKnownHosts: []string{s.path("known_hosts")}}, func(string) {})
+	known, err := newHostKeys(t.Context(), settings{HostName: "box", Port: 22, UserKnownHosts: []string{s.path("known_hosts")}}, Config{Note: func(string) {}})
 	if err != nil {
 		t.Fatal(err)
 	}

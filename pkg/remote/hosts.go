@@ -22,6 +22,9 @@ type Hosts struct {
 	open     map[string]*Host    // by node; in use
 	jumps    jumps
 	met      met
+
+	waiting sync.Mutex
+	waits   map[string][]*string // by node: for what, beside the host
 }
 
 // aheadLimit is how many connections are made at once before they are needed, so
@@ -47,6 +50,36 @@ func (cfg Config) target() string {
 	return fmt.Sprintf("%q %d %q %q %q %q", cfg.Host, cfg.Port, cfg.User, cfg.Escalate, cfg.SSHOptions, cfg.SSHConfigFile)
 }
 
+// own is cfg for a connection of these.
+func (all *Hosts) own(node string, cfg Config) Config {
+	cfg.jumps, cfg.met = &all.jumps, &all.met
+	cfg.Waits = func(what string) (over func()) {
+		all.waiting.Lock()
+		defer all.waiting.Unlock()
+		if all.waits == nil {
+			all.waits = map[string][]*string{}
+		}
+		all.waits[node] = append(all.waits[node], &what)
+		return func() {
+			all.waiting.Lock()
+			defer all.waiting.Unlock()
+			all.waits[node] = slices.DeleteFunc(all.waits[node], func(other *string) bool { return other == &what })
+		}
+	}
+	return cfg
+}
+
+// WaitsFor is what a node's connection waits for beside the host, such as somebody's
+// answer; "" for nothing.
+func (all *Hosts) WaitsFor(node string) string {
+	all.waiting.Lock()
+	defer all.waiting.Unlock()
+	if waits := all.waits[node]; len(waits) > 0 {
+		return *waits[len(waits)-1]
+	}
+	return ""
+}
+
 // Prepare begins to connect for a node and returns at once. Nothing is run on the
 // host. What there is to note is told at once, whether or not the connection is
 // opened later.
@@ -56,7 +89,7 @@ func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
 	if all.closed || all.attempts[node] != nil {
 		return
 	}
-	cfg.jumps, cfg.met = &all.jumps, &all.met
+	cfg = all.own(node, cfg)
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &attempt{target: cfg.target(), cancel: cancel, needed: make(chan struct{}), done: make(chan struct{})}
 	if all.attempts == nil {
@@ -86,7 +119,7 @@ func (all *Hosts) Prepare(ctx context.Context, node string, cfg Config) {
 // attempt did not reach the host, which may be back, or nobody saw that the agent
 // waited. It fails like [Dial]. Who needs the host no more may close it.
 func (all *Hosts) Open(ctx context.Context, node string, cfg Config) (*Host, error) {
-	cfg.jumps, cfg.met = &all.jumps, &all.met
+	cfg = all.own(node, cfg)
 	h, err := all.take(ctx, node, cfg)
 	return all.keep(node, h, err)
 }
@@ -100,7 +133,7 @@ func (all *Hosts) Reopen(ctx context.Context, node string, cfg Config) (*Host, e
 	if old != nil {
 		old.Close()
 	}
-	cfg.jumps, cfg.met = &all.jumps, &all.met
+	cfg = all.own(node, cfg)
 	h, err := Dial(ctx, cfg)
 	return all.keep(node, h, err)
 }

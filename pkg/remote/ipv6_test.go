@@ -62,7 +62,7 @@ func TestSSHFindsTheAddressesThatAreLearnt(t *testing.T) {
 		file := fmt.Sprintf("%s/known_hosts_%t", dir, hash)
 		learnt := 0
 		for range 2 {
-			keys, err := newHostKeys(t.Context(), settings{HostName: "fd99::1", Port: 22, UserKnownHosts: []string{file}, Hash: hash}, func(string) { learnt++ })
+			keys, err := newHostKeys(t.Context(), settings{HostName: "fd99::1", Port: 22, UserKnownHosts: []string{file}, Hash: hash}, Config{Note: func(string) { learnt++ }})
 			if err != nil {
 				t.Fatal(err)
 			}

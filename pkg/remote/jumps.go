@@ -52,7 +52,7 @@ const maxLinks = 4
 func (all *jumps) dial(ctx context.Context, cfg Config, to sshconfig.Query, s settings) (net.Conn, error) {
 	hop := Config{
 		Host: to.Host, Port: to.Port, User: to.User, SSHOptions: to.Options, SSHConfigFile: to.File,
-		Note: func(text string) { cfg.Note("jump host " + to.Host + ": " + text) }, Log: cfg.Log, jumps: all, met: cfg.met,
+		Note: func(text string) { cfg.Note("jump host " + to.Host + ": " + text) }, Waits: cfg.Waits, Log: cfg.Log, jumps: all, met: cfg.met,
 		Node: "jump host " + to.Host, Credentials: cfg.Credentials,
 	}
 	// Who asks again for what is on its way to it would wait for itself.

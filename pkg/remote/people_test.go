@@ -501,6 +501,51 @@ func (m *mockSecurityKey) Sign(_ ssh.PublicKey, data []byte) (*ssh.Signature, er
 	return &ssh.Signature{Format: skType, Blob: ed25519.Sign(m.key, blob), Rest: rest}, nil
 }
 
+// What is waited for is told by whoever shows it: see deploy.Tools.
+func TestItIsKnownForWhatAConnectionWaits(t *testing.T) {
+	s := serve(t)
+	m := newMockSecurityKey(t)
+	s.write(t, "authorized_keys", string(ssh.MarshalAuthorizedKey(m.public)))
+	waits := s.path("waits")
+	s.write(t, "command", "#!/bin/sh\ntouch "+waits+"; while [ -e "+waits+" ]; do sleep 0.05; done\n")
+	os.Chmod(s.path("command"), 0o700)
+	a := &questioner{password: "open sesame"}
+	answer := make(chan struct{})
+	p := &person{answers: []string{"open sesame"}, next: func() { <-answer }}
+	var all Hosts
+	defer all.Close()
+	for name, c := range map[string]struct {
+		cfg  func() Config
+		wait string
+		on   func()
+	}{
+		"touch":    {func() Config { return s.config(t, "IdentityAgent "+serveAgent(t, m)) }, "a touch of the security key", func() { <-m.touch }},
+		"password": {func() Config { return asked(anyUserConfig(t, a.serve(t), "ops"), p) }, "an answer: password of ops@127.0.0.1:", func() { close(answer) }},
+		"command":  {func() Config { return s.config(t, "KnownHostsCommand "+s.path("command")) }, "KnownHostsCommand", func() { os.Remove(waits) }},
+	} {
+		done, cfg := make(chan error, 1), c.cfg()
+		go func() {
+			_, err := all.Open(t.Context(), name, cfg)
+			done <- err
+		}()
+		for end := time.Now().Add(10 * time.Second); !strings.HasPrefix(all.WaitsFor(name), c.wait); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: waits for %q", name, all.WaitsFor(name))
+			}
+		}
+		c.on()
+		if name == "command" {
+			for end := time.Now().Add(10 * time.Second); len(done) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				os.Remove(waits) // it is asked twice
+			}
+		}
+		<-done
+		if got := all.WaitsFor(name); got != "" {
+			t.Errorf("%s: then still %q", name, got)
+		}
+	}
+}
+
 func TestASecurityKeyIsTouchedForOneHostAfterTheOther(t *testing.T) {
 	s := serve(t)
 	m := newMockSecurityKey(t)

@@ -48,6 +48,7 @@ type Config struct {
 	SSHOptions    []string              // further options of ssh's command line, see sshconfig.Arguments
 	SSHConfigFile string                // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
+	Waits         func(what string) (over func()) // is told what is waited for, beside the host; nil: nobody is
 	Log           zerolog.Logger
 
 	jumps *jumps   // nil: those of this connection alone
@@ -139,6 +140,9 @@ func connectOnce(ctx context.Context, cfg Config, waited *bool) (h *Host, err er
 	if cfg.Note == nil {
 		cfg.Note = func(string) {}
 	}
+	if cfg.Waits == nil {
+		cfg.Waits = func(string) func() { return func() {} }
+	}
 	s, err := cfg.query().Settings(ctx)
 	if err != nil {
 		return nil, err
@@ -188,7 +192,12 @@ func (cfg Config) noteAll(s settings) {
 	for _, warning := range s.Warnings {
 		cfg.Note("ssh: " + warning)
 	}
-	for _, text := range s.NotFollowed {
+	cfg.noteOnce(s.NotFollowed)
+}
+
+// noteOnce notes what is worth saying once in a run.
+func (cfg Config) noteOnce(texts []string) {
+	for _, text := range texts {
 		if cfg.jumps.first(text) {
 			cfg.Note("ssh: " + text)
 		}
@@ -206,13 +215,14 @@ func connectNatively(ctx context.Context, cfg Config, s settings, waited *bool) 
 	if err != nil {
 		return nil, err
 	}
-	keys, err := newHostKeys(ctx, s, cfg.Note)
+	keys, err := newHostKeys(ctx, s, cfg)
 	if err != nil {
 		return nil, err
 	}
-	who := sshauth.Who{Node: cfg.known(), Account: login(s), Credentials: cfg.Credentials, Say: cfg.Note, AgentLimit: agentLimit}
+	who := sshauth.Who{Node: cfg.known(), Account: login(s), Credentials: cfg.Credentials, Say: cfg.Note, Waits: cfg.Waits, AgentLimit: agentLimit}
 	shown, err := sshauth.Gather(ctx, who, s)
 	defer func() { *waited = shown.Waited(); shown.Close() }()
+	cfg.noteOnce(shown.Warnings())
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

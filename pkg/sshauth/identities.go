@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/crypto/ssh"
 
@@ -43,6 +44,12 @@ func (l *Login) readFiles(paths []string, fromAgent []ssh.Signer) (wanted []ssh.
 			l.note("%s cannot be read: %v", path, err)
 			continue
 		}
+		if mode, loose := unprotected(path); loose && bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+			told := fmt.Sprintf("%s is ignored, as by ssh: others may read it (mode %#o): chmod 600 %[1]s", path, mode)
+			l.note("%s", told)
+			l.warnings = append(l.warnings, told)
+			continue
+		}
 		signer, err := ssh.ParsePrivateKey(text)
 		var locked *ssh.PassphraseMissingError
 		switch {
@@ -73,6 +80,16 @@ func (l *Login) readFiles(paths []string, fromAgent []ssh.Signer) (wanted []ssh.
 		}
 	}
 	return wanted, signers
+}
+
+// unprotected reports whether a file of ours may be read by others, and its mode.
+func unprotected(path string) (mode fs.FileMode, loose bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	of, known := info.Sys().(*syscall.Stat_t)
+	return info.Mode().Perm(), known && int(of.Uid) == os.Getuid() && info.Mode().Perm()&0o077 != 0
 }
 
 // lock takes an encrypted key file that the agent does not have.

@@ -33,6 +33,8 @@ type Who struct {
 	Credentials *Credentials  // nil: nobody is asked
 	Say         func(string)  // tells people
 	AgentLimit  time.Duration // that an agent may take to list its keys
+	// Waits is told for what the login waits, beside the host, until over is called.
+	Waits func(what string) (over func())
 }
 
 // Link is the connection over which it is done.
@@ -50,6 +52,7 @@ type Login struct {
 	signers   []ssh.Signer
 	late      []ssh.Signer // of encrypted files: whoever uses one asks for its passphrase
 	tried     []string
+	warnings  []string
 	cannotAsk error // why people are not asked
 	waited    bool  // people were waited for
 	methods   *methods
@@ -88,9 +91,7 @@ func Gather(ctx context.Context, who Who, s sshconfig.Settings) (*Login, error) 
 		}
 	}
 	for i, signer := range fromAgent {
-		if touched(signer.PublicKey()) {
-			fromAgent[i] = touchSigner{signer, l}
-		}
+		fromAgent[i] = agentSigner{signer, l}
 	}
 	l.signers = append(l.withCertificates(certificates, append(slices.Clone(fromAgent), files...)),
 		append(fromAgent, files...)...)
@@ -112,12 +113,16 @@ func (l *Login) unlockOnly() error {
 	return nil
 }
 
-// pause puts the handshake's deadlines off until resume is called: people take their
-// time.
-func (l *Login) pause() (resume func()) {
+// pause puts the handshake's deadlines off until resume is called, as people take their
+// time: what is waited for is theirs.
+func (l *Login) pause(what string) (resume func()) {
 	l.waited = true
 	l.Deadline(true)
-	return func() { l.Deadline(false) }
+	over := l.Waits(what)
+	return func() {
+		over()
+		l.Deadline(false)
+	}
 }
 
 // Waited reports whether the host had to wait for people.
@@ -132,10 +137,13 @@ func (l *Login) Ask(q ask.Question) (secret.Secret, error) {
 	if l.cannotAsk != nil {
 		return secret.Secret{}, l.cannotAsk
 	}
-	defer l.pause()()
+	defer l.pause("an answer: " + q.Text)()
 	q.Who = l.Node
 	return l.Credentials.asker.Ask(l.ctx, q)
 }
+
+// Warnings are what people should know of their keys, whatever becomes of the login.
+func (l *Login) Warnings() []string { return l.warnings }
 
 // Tried is what there is to show, for people.
 func (l *Login) Tried() []string { return l.tried }

@@ -210,7 +210,7 @@ func (m *methods) answers(heading string, questions []string, echos []bool) ([]s
 
 // ask asks while the handshake waits.
 func (m *methods) ask(q ask.Question) (secret.Secret, error) {
-	defer m.l.pause()()
+	defer m.l.pause("an answer: " + q.Text)()
 	q.Who = m.l.Node
 	answer, err := m.l.Credentials.asker.Ask(m.l.ctx, q)
 	if err != nil {

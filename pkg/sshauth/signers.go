@@ -38,23 +38,28 @@ func signWith(signer ssh.Signer, rand io.Reader, data []byte, algorithm string) 
 	return signer.Sign(rand, data)
 }
 
-// touchSigner is a security key in an agent: it waits until it is touched, and who
-// touches must know for which host. One signs at a time.
-type touchSigner struct {
+// agentSigner is a key of an agent, which may ask somebody. A security key waits until it is
+// touched, and who touches must know for which host: one signs at a time.
+type agentSigner struct {
 	ssh.Signer
 	l *Login
 }
 
-func (s touchSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+func (s agentSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 	return s.SignWithAlgorithm(rand, data, "")
 }
 
-func (s touchSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	done, err := s.l.touch()
-	if err != nil {
-		return nil, err
+func (s agentSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	what := "the agent at " + s.l.socket + " to sign"
+	if touched(s.PublicKey()) {
+		done, err := s.l.touch()
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		what = "a touch of the security key"
 	}
-	defer done()
+	defer s.l.Waits(what)()
 	return signWith(s.Signer, rand, data, algorithm)
 }
 
@@ -66,7 +71,7 @@ func (l *Login) touch() (done func(), err error) {
 	if l.Credentials == nil {
 		return func() {}, nil
 	}
-	resume := l.pause()
+	resume := l.pause("the security key, which is to be touched for another host first")
 	select {
 	case l.Credentials.touch <- struct{}{}:
 		resume()
@@ -80,7 +85,7 @@ func (l *Login) touch() (done func(), err error) {
 
 // unlocked has a signer for an encrypted key file, which asks once a host wants it.
 func (l *Login) unlocked(path string) (ssh.Signer, error) {
-	defer l.pause()()
+	defer l.pause("the passphrase of " + path)()
 	signer, err := l.Credentials.unlock(l.ctx, path, l.Node)
 	if err != nil {
 		l.stays(path, err)
