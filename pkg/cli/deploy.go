@@ -83,7 +83,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return err
 	}
 	tools := d.tools(builder, d.resolver(c), evaluated.WithTexts)
-	via.wire(&tools, builder, d.substitute)
+	via.wire(&tools, builder, d.sshConfig, d.substitute)
 	return d.run(c, nodes, tools)
 }
 

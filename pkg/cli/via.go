@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -56,7 +57,7 @@ func (d *deployment) via(c *cli.Context, meta hive.Meta) (via, error) {
 	case v.to == "":
 		return v, usage("there is a store for hosts to fetch from, but none to copy to: set meta.binaryCache, or pass --via")
 	case v.from == "":
-		v.from = v.to
+		v.from = asHostsKnow(v.to)
 	}
 	for _, text := range []string{v.to, v.from} {
 		if err := storeURL(text); err != nil {
@@ -80,12 +81,36 @@ func storeURL(text string) error {
 	return nil
 }
 
+// ofWriters are settings of a store's address for who writes there, or files of this
+// machine, which a host would look for in vain (nix3-help-stores).
+var ofWriters = []string{"secret-key", "secret-keys", "compression", "compression-level", "parallel-compression", "write-nar-listing", "index-debug-info", "local-nar-cache", "ssh-key"}
+
+// asHostsKnow is the address of a store without what concerns this machine alone.
+func asHostsKnow(to string) string {
+	address, query, found := strings.Cut(to, "?")
+	if !found {
+		return to
+	}
+	settings := slices.DeleteFunc(strings.Split(query, "&"), func(setting string) bool {
+		name, _, _ := strings.Cut(setting, "=")
+		return slices.Contains(ofWriters, name)
+	})
+	if len(settings) == 0 {
+		return address
+	}
+	return address + "?" + strings.Join(settings, "&")
+}
+
 // wire has a deployment use the store.
-func (v via) wire(tools *deploy.Tools, builder *nixbuild.Builder, substitute bool) {
+func (v via) wire(tools *deploy.Tools, builder *nixbuild.Builder, file configFile, substitute bool) {
 	if v.to == "" {
 		return
 	}
-	cache := builder.Cache(v.to)
+	var ssh []string
+	if file.path != "" {
+		ssh = []string{"-F", file.path}
+	}
+	cache := builder.Cache(v.to, ssh...)
 	tools.ToCache = func(ctx context.Context, node hive.Node, output func(string)) error {
 		err := cache.Put(ctx, node.Toplevel.OutPath, output)
 		if err != nil && ctx.Err() == nil {

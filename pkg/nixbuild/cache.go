@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type Cache struct {
 	ctx  context.Context
 	all  *sync.WaitGroup
 	url  string // whatever `nix copy --to` takes
+	env  []string
 	puts together[*put]
 }
 
@@ -32,10 +34,18 @@ type put struct {
 	done   chan error
 }
 
-// Cache returns the store of a URL, whose copies end with the Builder.
-func (b *Builder) Cache(url string) *Cache {
-	return &Cache{tool: b.tool, ctx: b.ctx, all: &b.all, url: url}
+// Cache returns the store of a URL, whose copies end with the Builder. Where Nix reaches
+// it with ssh, that gets the options of sshConfig, unless the user has set some.
+func (b *Builder) Cache(url string, sshConfig ...string) *Cache {
+	c := &Cache{tool: b.tool, ctx: b.ctx, all: &b.all, url: url}
+	if len(sshConfig) > 0 && os.Getenv(sshOptions) == "" {
+		c.env = append(os.Environ(), sshOptions+"="+strings.Join(sshConfig, " "))
+	}
+	return c
 }
+
+// sshOptions is the variable of Nix that its ssh stores obey (nix-copy-closure(1)).
+const sshOptions = "NIX_SSHOPTS"
 
 // Put returns when the cache has the closure of a path. It fails with what Nix said,
 // without logins.
@@ -71,15 +81,27 @@ func (c *Cache) copy(puts []*put) (err error) {
 	for _, p := range puts {
 		args = append(args, p.path)
 	}
-	if err := c.tool.Run(c.ctx, c.tool.Nix(c.ctx, args...), nix.Masked(puts[0].output)); err != nil {
-		return fmt.Errorf("copying to the cache %s: %w", nix.WithoutLogins(c.url), err)
+	cmd := c.tool.Nix(c.ctx, args...)
+	cmd.Env = c.env
+	if err := c.tool.Run(c.ctx, cmd, nix.Masked(puts[0].output)); err != nil {
+		err = fmt.Errorf("copying to the cache %s: %w", nix.WithoutLogins(c.url), err)
+		if unknownStore.MatchString(err.Error()) {
+			scheme, _, _ := strings.Cut(c.url, ":")
+			err = fmt.Errorf("%w\nthis machine's Nix knows no stores with %s: (Debian's is built without S3, for one)", err, scheme)
+		}
+		return err
 	}
 	return nil
 }
 
+// unknownStore is what Nix says of an address of a kind that it was built without.
+var unknownStore = regexp.MustCompile(`don't know how to open Nix store`)
+
 // Signers are the names of the keys that the cache's copy of a path is signed with.
 func (c *Cache) Signers(ctx context.Context, path string) (names []string, err error) {
-	text, err := c.tool.Printed(ctx, c.tool.Nix(ctx, "path-info", "--json", "--store", c.url, path), nil)
+	cmd := c.tool.Nix(ctx, "path-info", "--json", "--store", c.url, path)
+	cmd.Env = c.env
+	text, err := c.tool.Printed(ctx, cmd, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -159,6 +159,10 @@ func TestACacheThatFailsIsToldAndCanBeLeftOut(t *testing.T) {
 	if r := o.results["host1"]; o.code != 1 || r.Step != "cache" || !strings.Contains(r.Error, "copying to the cache file:///proc/none") || !strings.Contains(r.Error, "--via none") {
 		t.Errorf("%+v", r)
 	}
+	o = d.run("apply", "push", "--json", "--via", "gopher://cache")
+	if r := o.results["host1"]; r.Step != "cache" || !strings.Contains(r.Error, "this machine's Nix knows no stores with gopher:") {
+		t.Errorf("%+v", r)
+	}
 	o = d.must("apply", "push", "--via", "none")
 	if !strings.Contains(o.stderr, "host1 | copied ") {
 		t.Errorf("it is not copied: %s", o.stderr)
