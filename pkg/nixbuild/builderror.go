@@ -46,7 +46,30 @@ func (e *BuildError) Error() string {
 			fmt.Fprintf(&text, "\nthe builder's last lines (all of them%s: nix log %s):\n> %s", where, f.path, strings.Join(f.lines, "\n> "))
 		}
 	}
-	return text.String()
+	return text.String() + e.hint()
+}
+
+// otherKind is what Nix says of a derivation for another kind of machine, until 2.28 and
+// since.
+var otherKind = regexp.MustCompile(`(?s)a '([^']+)' with features .* is required to build .* but I am a '([^']+)'` +
+	`|Required system: '([^']+)'.*Current system: '([^']+)'`)
+
+// hint is what to do where a machine cannot build at all, or "".
+func (e *BuildError) hint() string {
+	for _, f := range e.failures {
+		found := otherKind.FindStringSubmatch(f.reason)
+		if found == nil {
+			continue
+		}
+		switch required, current := found[1]+found[3], found[2]+found[4]; {
+		case required == current: // it lacks a feature
+		case e.onHost:
+			return fmt.Sprintf("\nhint: the host builds for %s, and its node is for %s: correct the system of the node's nixpkgs, or build elsewhere", current, required)
+		default:
+			return fmt.Sprintf("\nhint: this machine builds for %s: with deployment.buildOnTarget a host of the kind %s builds for itself; or name a builder in meta.machinesFile, or emulate it (boot.binfmt.emulatedSystems)", current, required)
+		}
+	}
+	return ""
 }
 
 // whole is why a build failed that no derivation is to blame for: what Nix said
