@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/colmena-go/colmena-go/pkg/evaluate"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
@@ -22,6 +21,7 @@ func evalCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "expr", Aliases: []string{"E"}, Usage: "the `EXPRESSION`, which finds what is in builtins without that word"},
 			&cli.BoolFlag{Name: "instantiate", Usage: "write the derivations that the value is, or holds, to the store and print their paths"},
+			evalMemoryFlag("an expression that needs more fails"),
 		},
 		OnUsageError: onUsageError,
 		Action:       evalExpression,
@@ -61,22 +61,22 @@ func evalExpression(c *cli.Context) error {
 	if !c.Bool("instantiate") {
 		var value []byte
 		err := e.withHive(func() (err error) {
-			value, err = nixeval.New(e.tool, e.source).Introspect(c.Context, x, evaluate.HeapAlone())
+			value, err = nixeval.New(e.tool, e.source).Introspect(c.Context, x, e.limits.Alone())
 			return err
 		})
 		if err != nil {
-			return err
+			return e.ofMemory("the expression", err)
 		}
 		_, err = fmt.Fprintf(c.App.Writer, "%s\n", value)
 		return err
 	}
 	var paths []string
 	err = e.withHive(func() (err error) {
-		paths, err = nixeval.New(e.tool, e.source).Instantiate(c.Context, x, evaluate.HeapAlone())
+		paths, err = nixeval.New(e.tool, e.source).Instantiate(c.Context, x, e.limits.Alone())
 		return err
 	})
 	if err != nil {
-		return err
+		return e.ofMemory("the expression", err)
 	}
 	for _, path := range paths {
 		if _, err := io.WriteString(c.App.Writer, path+"\n"); err != nil {

@@ -120,8 +120,13 @@ func selectionFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "no-eval-cache", Usage: "evaluate flakes again that were evaluated before"},
 		&cli.StringFlag{Name: "eval-workers", Value: auto, Usage: "evaluate in at most `N` processes at once; auto: by processors and memory"},
 		&cli.StringFlag{Name: "eval-node-limit", Value: auto, Usage: "evaluate at most `N` nodes in one process; 0 means any number, auto: as memory allows"},
-		&cli.StringFlag{Name: "eval-memory", Value: "70%", Usage: "have all evaluating processes take no more than `SIZE` (500M, 4G) or a part of what is free; a node that needs more by itself fails"},
+		evalMemoryFlag("a node that needs more by itself fails"),
 	}
+}
+
+// evalMemoryFlag limits what evaluations take; beyond says what comes of it.
+func evalMemoryFlag(beyond string) cli.Flag {
+	return &cli.StringFlag{Name: "eval-memory", Value: "70%", Usage: "have all evaluating processes take no more than `SIZE` (500M, 4G) or a part of what is free; " + beyond}
 }
 
 func jsonFlag(what string) cli.Flag {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/evaluate"
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // auto leaves a number to the program.
@@ -80,6 +83,14 @@ func duration(c *cli.Context, name string) (time.Duration, error) {
 		return 0, usage("--%s is %q: it must be a time such as 90s or 5m", name, c.String(name))
 	}
 	return d, nil
+}
+
+// ofMemory tells what needs more memory than it may take.
+func (e *evaluation) ofMemory(what string, err error) error {
+	if !errors.Is(err, nixeval.ErrMemory) {
+		return err
+	}
+	return fmt.Errorf("%s needs more memory to be evaluated than the %s that it may take; --eval-memory SIZE sets another limit", what, evaluate.Size(e.limits.Alone().Memory))
 }
 
 // leastMemory is what Nix needs to evaluate anything of NixOS.

@@ -20,6 +20,7 @@ func replCommand() *cli.Command {
 		Usage: "explore the hive in an interactive `nix repl`",
 		Description: `In scope are nodes, pkgs and lib, as for eval; :r loads the hive again.
 As in every nix repl, what a flake evaluates may be impure there.`,
+		Flags:        []cli.Flag{evalMemoryFlag("with more, nix repl ends")},
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -56,7 +57,7 @@ func repl(c *cli.Context) error {
 	}
 	handedOver.Store(true)
 	defer handedOver.Store(false)
-	return nixeval.Repl(c.Context, e.tool, e.source, dir, nixeval.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	return nixeval.New(e.tool, e.source).Repl(c.Context, dir, nixeval.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, e.limits.Alone())
 }
 
 // names are those of all nodes.
@@ -65,7 +66,7 @@ func (e *evaluation) names(c *cli.Context) (names []string, err error) {
 	defer stop()
 	var text []byte
 	err = e.withHive(func() (err error) {
-		text, err = nixeval.New(e.tool, e.source).Introspect(c.Context, nixeval.Expression{Text: "{ nodes, ... }: attrNames nodes"}, 0)
+		text, err = nixeval.New(e.tool, e.source).Introspect(c.Context, nixeval.Expression{Text: "{ nodes, ... }: attrNames nodes"}, e.limits.Alone())
 		return err
 	})
 	var eval *nixeval.EvalError
@@ -73,7 +74,7 @@ func (e *evaluation) names(c *cli.Context) (names []string, err error) {
 		eval.What = "" // the hive
 	}
 	if err != nil {
-		return nil, err
+		return nil, e.ofMemory("the hive", err)
 	}
 	return names, json.Unmarshal(text, &names)
 }

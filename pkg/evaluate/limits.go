@@ -3,6 +3,8 @@ package evaluate
 import (
 	"runtime"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
 
 // Limits are those of all processes of an evaluation together. Zero values leave
@@ -48,9 +50,11 @@ func (e *Evaluation) heap() int64 {
 	return min(e.share*6/10, bestHeap)
 }
 
-// HeapAlone is what the garbage collector of a process may begin with that evaluates
-// alone, in bytes; 0 if that is not known.
-func HeapAlone() int64 { return min(PartOfFree(ofFree)*6/10, bestHeap) }
+// Alone is the room of a process that evaluates by itself.
+func (l Limits) Alone() nixeval.Room {
+	l = l.found()
+	return nixeval.Room{Heap: min(l.Memory*6/10, bestHeap), Memory: l.Memory}
+}
 
 // lookAgain is how long what a process takes is taken for what it took before: a look
 // costs more than telling of a light node. Nix takes a byte in a nanosecond at most, and

@@ -136,7 +136,7 @@ func (e *Evaluation) start(ctx context.Context, id int, part nixeval.Part) {
 	ctx, end := context.WithCancelCause(ctx)
 	p := &process{id: id, end: end, begin: time.Now()}
 	e.processes[id] = p
-	part.Heap, part.Memory = e.heap(), e.limits.most()
+	part.Room = nixeval.Room{Heap: e.heap(), Memory: e.limits.most()}
 	tell := func(m message) { m.id = id; e.messages <- m }
 	hooks := nixeval.Hooks{
 		Started:   func(pid int) { tell(message{kind: started, pid: pid}) },

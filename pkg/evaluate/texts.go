@@ -9,7 +9,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 )
@@ -137,9 +139,12 @@ func (t *texts) run(ctx context.Context, nodes []string) {
 // evaluate evaluates the texts of nodes in one process, and adds what it gets.
 func (t *texts) evaluate(ctx context.Context, nodes []string, got map[string]textsOfNode) error {
 	defer t.pid.Store(0)
+	ctx, tooMuch := context.WithCancelCause(ctx)
+	defer tooMuch(nil)
+	defer t.watch(tooMuch)()
 	part := nixeval.Part{
 		Request: nixeval.Request{Keys: true}, Only: slices.Clone(nodes), Most: len(nodes), Texts: true,
-		Heap: t.heap, Memory: t.limit.most(),
+		Room: nixeval.Room{Heap: t.heap, Memory: t.limit.most()},
 	}
 	return t.evaluator.Run(ctx, part, nixeval.Hooks{
 		Started: func(pid int) {
@@ -151,6 +156,30 @@ func (t *texts) evaluate(ctx context.Context, nodes []string, got map[string]tex
 			got[node.Name] = textsOfNode{node.Keys, err}
 		},
 	})
+}
+
+// watch ends the process that runs where it takes too much memory by itself: what Nix's
+// collector does not know of is no part of its limit. Beside others, those make room.
+func (t *texts) watch(end context.CancelCauseFunc) (stop func()) {
+	if t.limit.Memory <= 0 {
+		return func() {}
+	}
+	ended := make(chan struct{})
+	go crash.Guarded(func() {
+		clock := time.NewTicker(tick)
+		defer clock.Stop()
+		for {
+			select {
+			case <-clock.C:
+				if residentMemory(t.process()) >= t.limit.Memory {
+					end(errors.Join(nixeval.ErrMemory, nixeval.ErrEnough))
+				}
+			case <-ended:
+				return
+			}
+		}
+	})()
+	return func() { close(ended) }
 }
 
 // over ends a turn with what was got.

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -163,6 +164,25 @@ func TestTextsThatDoNotFitTogetherAreEvaluatedOneByOne(t *testing.T) {
 	d.wrong = map[string]error{"n02": nixeval.ErrMemory}
 	var large *TooLarge
 	if _, err := e.WithTexts(t.Context(), nodes[2]); !errors.As(err, &large) || large.Node != "n02" || large.Limit != 1<<30 {
+		t.Errorf("%v", err)
+	}
+}
+
+// outside is a double of an Evaluator whose process takes memory that Nix's collector does
+// not know of.
+type outside struct{}
+
+func (outside) Run(ctx context.Context, part nixeval.Part, hooks nixeval.Hooks) error {
+	hooks.Started(os.Getpid())
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func TestTextsThatTakeTooMuchMemoryAreEnded(t *testing.T) {
+	e := &Evaluation{texts: texts{evaluator: outside{}, most: 1, limit: Limits{Memory: 1 << 20}}}
+	_, err := e.WithTexts(t.Context(), hive.Node{Name: "a", Keys: []hive.Key{{Attr: "k", TextLater: true}}})
+	var large *TooLarge
+	if !errors.As(err, &large) || large.Node != "a" {
 		t.Errorf("%v", err)
 	}
 }

@@ -20,17 +20,17 @@ func (t *TooLarge) Error() string {
 		what = fmt.Sprintf("node %q", t.Node)
 	}
 	if t.Took > 0 {
-		took = size(t.Took)
+		took = Size(t.Took)
 	}
 	return fmt.Sprintf("%s needs too much memory to be evaluated: it took %s on its own, and the limit for all evaluations together is %s; --eval-memory SIZE sets another limit",
-		what, took, size(t.Limit))
+		what, took, Size(t.Limit))
 }
 
 // Is makes errors.Is(err, nixeval.ErrMemory) true.
 func (t *TooLarge) Is(target error) bool { return target == nixeval.ErrMemory }
 
-// size is a number of bytes as --eval-memory takes it.
-func size(bytes int64) string {
+// Size is a number of bytes as --eval-memory takes it.
+func Size(bytes int64) string {
 	if bytes < 1<<30 {
 		return fmt.Sprintf("%dM", bytes>>20)
 	}

@@ -21,14 +21,19 @@ type Request struct {
 	Announce bool // tell how to reach each node before its system is evaluated
 }
 
+// Room is what Nix's garbage collector may take in one process, in bytes.
+type Room struct {
+	Heap   int64 // to begin with; 0 leaves it alone
+	Memory int64 // in use or free, at most; 0 is no limit
+}
+
 // Part is what one process evaluates of a request.
 type Part struct {
 	Request
 	Only    []string // the nodes, which the hive is known to have; nil: those that the request selects
 	Most    int      // the first so many of them; 0: only the head is told
 	Without []string // nodes that are not looked at, nor selected
-	Heap    int64    // bytes that Nix's garbage collector begins with; 0 leaves it alone
-	Memory  int64    // bytes that it may have in use or free at most; 0 is no limit
+	Room
 	// Texts: the texts of a flake's keys are wanted, and may come at the end.
 	Texts bool
 }

@@ -24,17 +24,17 @@ type Expression struct {
 }
 
 // Introspect evaluates an expression over the hive and returns its value as JSON, on
-// one line. That holds what was asked for, secrets included. heap is as that of a
-// [Part]. It fails as [Evaluator.Run] does, or for what JSON cannot carry.
-func (e *Evaluator) Introspect(ctx context.Context, x Expression, heap int64) ([]byte, error) {
-	return e.ask(ctx, x, false, heap)
+// one line. That holds what was asked for, secrets included. It fails as [Evaluator.Run]
+// does, or for what JSON cannot carry.
+func (e *Evaluator) Introspect(ctx context.Context, x Expression, room Room) ([]byte, error) {
+	return e.ask(ctx, x, question{room: room})
 }
 
 // Instantiate writes the derivations of an expression over the hive to the store
 // and returns their paths as nix-instantiate(1) prints them. It is like Introspect
 // in all else.
-func (e *Evaluator) Instantiate(ctx context.Context, x Expression, heap int64) (paths []string, err error) {
-	text, err := e.ask(ctx, x, true, heap)
+func (e *Evaluator) Instantiate(ctx context.Context, x Expression, room Room) (paths []string, err error) {
+	text, err := e.ask(ctx, x, question{room: room, instantiate: true})
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (e *Evaluator) Instantiate(ctx context.Context, x Expression, heap int64) (
 
 var errNotJSON = errors.New("the value of the expression cannot be written as JSON: it holds text that is not UTF-8, or a number that is infinite or none")
 
-func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, heap int64) (value []byte, err error) {
+func (e *Evaluator) ask(ctx context.Context, x Expression, q question) (value []byte, err error) {
 	own, err := x.text(e.source, e.tool.Impure)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (e *Evaluator) ask(ctx context.Context, x Expression, instantiate bool, hea
 	if err := e.parse(ctx, own); err != nil {
 		return nil, err
 	}
-	q := question{evaluator: e, own: own, instantiate: instantiate, heap: heap, said: &said{log: e.tool.Log}}
+	q.evaluator, q.own, q.said = e, own, &said{log: e.tool.Log}
 	defer q.said.warn(left)
 	value, err = q.answer(ctx)
 	if err == nil && (!utf8.Valid(value) || !json.Valid(value)) {

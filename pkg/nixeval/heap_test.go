@@ -32,7 +32,7 @@ func testCollector(t *testing.T, name string) {
 	} {
 		t.Setenv(strings.TrimSuffix(name, "="), c.user)
 		var listed []string
-		for _, v := range (&process{part: Part{Heap: c.heap, Memory: c.heap}}).environment() {
+		for _, v := range (Room{Heap: c.heap, Memory: c.heap}).environment() {
 			if len(v) >= len(name) && v[:len(name)] == name {
 				listed = append(listed, v)
 			}
@@ -52,7 +52,7 @@ func TestWhatNeedsMoreMemoryThanThePartMayTakeIsTold(t *testing.T) {
 			var log bytes.Buffer
 			at := ""
 			tool := nix.Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}
-			err := New(tool, source(t)).Run(t.Context(), Part{Most: 1, Memory: 100 << 20}, Hooks{Begun: func(node string) { at = node }})
+			err := New(tool, source(t)).Run(t.Context(), Part{Most: 1, Room: Room{Memory: 100 << 20}}, Hooks{Begun: func(node string) { at = node }})
 			if !errors.Is(err, ErrMemory) || at != "web" || strings.Contains(log.String(), "GC Warning") {
 				t.Errorf("at %q: %v; it says %s", at, err, log.String())
 			}

@@ -145,7 +145,7 @@ func (p *process) options() []string {
 func (p *process) run(ctx context.Context, cmd *exec.Cmd, line func(line []byte) error) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	cmd.Env = p.environment()
+	cmd.Env = p.part.environment()
 	cmd.WaitDelay = killGrace
 	out := &longLines{each: func(text []byte) {
 		if err := line(text); err != nil {
@@ -184,14 +184,14 @@ const killGrace = 300 * time.Millisecond
 // longestTrace has room for a node with all that its keys have but for texts.
 const longestTrace = 64 << 20
 
-// environment is ours, with what the part says of Nix's garbage collector, unless the
+// environment is ours, with what the room is for Nix's garbage collector, unless the
 // user has wishes of their own.
-func (p *process) environment() []string {
+func (r Room) environment() []string {
 	env := os.Environ()
 	for _, limit := range []struct {
 		name  string
 		bytes int64
-	}{{"GC_INITIAL_HEAP_SIZE", p.part.Heap}, {"GC_MAXIMUM_HEAP_SIZE", p.part.Memory}} {
+	}{{"GC_INITIAL_HEAP_SIZE", r.Heap}, {"GC_MAXIMUM_HEAP_SIZE", r.Memory}} {
 		if limit.bytes > 0 && os.Getenv(limit.name) == "" {
 			env = append(env, limit.name+"="+strconv.FormatInt(limit.bytes, 10))
 		}

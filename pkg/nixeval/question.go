@@ -21,7 +21,7 @@ type question struct {
 	evaluator   *Evaluator
 	own         *ownText
 	instantiate bool
-	heap        int64
+	room        Room
 	said        *said
 
 	without  []string // of a flake's configurations, those whose pkgs cannot be had
@@ -66,7 +66,7 @@ func (q *question) ask(ctx context.Context, hive string) (value []byte, err erro
 	e := q.evaluator
 	text := fmt.Sprintf(`let c = %s; flakeSource = %t; hive = %s; in if hive == null then "" else builtins.toJSON (c.introspect { instantiate = %t; system = %s; without = %s; } expression hive)`,
 		nixfiles.Expression(), !q.noSource, hive, q.instantiate, nixfiles.Quote(system()), inJSON(append([]string{}, q.without...)))
-	p := &process{tool: e.tool, source: e.source, said: q.said, part: Part{Heap: q.heap}, own: q.own}
+	p := &process{tool: e.tool, source: e.source, said: q.said, part: Part{Room: q.room}, own: q.own}
 	args := slices.Concat(p.options(), nix.Features(), []string{"--eval", "--strict", "--read-write-mode"})
 	if e.source.File == "" && !e.tool.Impure {
 		args = append(args, "--option", "pure-eval", "true")

@@ -21,7 +21,8 @@ type Terminal struct{ In, Out, Err *os.File }
 // or ctx is done. dir is an empty folder that nobody else can write to, for a file
 // that holds nothing of the user's. Evaluations in it are not pure, as in every
 // `nix repl`. It fails with [nix.ErrNoNix], or with what Nix said of the flake.
-func Repl(ctx context.Context, tool nix.Tool, source Source, dir string, terminal Terminal) error {
+func (e *Evaluator) Repl(ctx context.Context, dir string, terminal Terminal, room Room) error {
+	tool, source := e.tool, e.source
 	version, err := tool.Version(ctx)
 	if err != nil {
 		return err
@@ -47,6 +48,7 @@ func Repl(ctx context.Context, tool nix.Tool, source Source, dir string, termina
 		args = append(args, "--show-trace")
 	}
 	cmd := tool.Nix(ctx, args...)
+	cmd.Env = room.environment()
 	cmd.WaitDelay = killGrace
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal.In, terminal.Out, terminal.Err
 	err = child.Run(cmd, syscall.SIGTERM, nil)
