@@ -94,7 +94,7 @@ func TestWhatNixCannotTryStopsNobodyElse(t *testing.T) {
 		b.is(node)
 	}
 	for node, drv := range map[string]string{"b": "foreign1", "c": "foreign2"} {
-		if err := errs[node]; err == nil || !strings.Contains(err.Error(), "a host of the kind no-such-system builds for itself") || !strings.Contains(err.Error(), drv) {
+		if err := errs[node]; err == nil || !strings.Contains(err.Error(), "this machine cannot build for no-such-system: have the host do it (deployment.buildOnTarget)") || !strings.Contains(err.Error(), drv) {
 			t.Errorf("%s: %v", node, err)
 		}
 	}

@@ -66,7 +66,7 @@ func (e *BuildError) hint() string {
 		case e.onHost:
 			return fmt.Sprintf("\nhint: the host builds for %s, and its node is for %s: correct the system of the node's nixpkgs, or build elsewhere", current, required)
 		default:
-			return fmt.Sprintf("\nhint: this machine builds for %s: with deployment.buildOnTarget a host of the kind %s builds for itself; or name a builder in meta.machinesFile, or emulate it (boot.binfmt.emulatedSystems)", current, required)
+			return fmt.Sprintf("\nhint: this machine cannot build for %s: have the host do it (deployment.buildOnTarget), name a builder in meta.machinesFile, or emulate it (boot.binfmt.emulatedSystems)", required)
 		}
 	}
 	return ""
