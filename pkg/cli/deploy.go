@@ -148,9 +148,6 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	if err := d.recorded(c); err != nil {
 		return nil, err
 	}
-	if d.DryRun {
-		d.report.Foresees()
-	}
 	if c.Bool("quiet") && c.Bool("verbose") {
 		return nil, usage("--quiet and --verbose contradict each other")
 	}
@@ -253,7 +250,11 @@ func (d *deployment) recorded(c *cli.Context) error {
 
 // record is that of a run that begins.
 func (d *deployment) record(c *cli.Context) *record.Record {
-	return &record.Record{Command: c.Command.Name, Goal: d.Goal, Version: version.Number, Begin: time.Now()}
+	command := c.Command.Name
+	if d.DryRun {
+		command = "plan"
+	}
+	return &record.Record{Command: command, Goal: d.Goal, Version: version.Number, Begin: time.Now()}
 }
 
 // shown is what is recorded so as people see it; events may be nil.
@@ -262,11 +263,15 @@ func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Even
 	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate || d.Goal == hive.Exec
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
-	return report.NewRun(report.View{
+	run := report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose, Events: events,
 		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: r.Begin,
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
 	}, r)
+	if d.DryRun {
+		run.Foresees()
+	}
+	return run
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold

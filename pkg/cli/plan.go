@@ -89,15 +89,14 @@ func (d *deployment) foresees(c *cli.Context, results []event.Result) error {
 // which something is to be done, and the results of the others.
 func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools) (deploy.Nodes, []event.Result, error) {
 	kept, arrivals := keeping(nodes)
-	opts := d.Options
-	opts.DryRun, opts.AlwaysBuild = true, false
-	shown := d.shown(c, d.record(c), nil)
-	shown.Foresees()
+	d.DryRun = true
+	shown, opts := d.shown(c, d.record(c), nil), d.Options
+	d.DryRun = false
 	shown.Expect(nodes.Names)
 	current(c.App).Store(shown)
-	hide := shown.Show()
+	shown.Show()
 	results := deploy.Run(c.Context, kept, opts, tools, shown)
-	hide()
+	shown.End(results)
 	screen(c.App).Print("\n" + report.Outlook(results, style(c)) + "\n")
 	d.Shown = map[string]*plan.Outlook{}
 	var others []event.Result
@@ -123,6 +122,7 @@ func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tool
 	if len(d.Shown) == 0 || c.Context.Err() != nil {
 		return left, others, nil
 	}
+	defer d.report.Show()
 	return left, others, d.confirm(c, len(left.Names))
 }
 

@@ -183,3 +183,22 @@ case $* in *'%f %u %g %s'*k2) rm -rf /srv/d/k2; $(cat /srv/trick) ;; esac
 		}
 	}
 }
+
+// What makes a look quick may be missing, or forbidden.
+func TestALookNeedsNoMoreThanAnUpload(t *testing.T) {
+	fresh(t)
+	set := []Item{item("a", "1"), item("b", "2"), item("c", "3", in("/srv/d"))}
+	mustUpload(t, local{}, set...)
+	without(t, "unshare", "mount")
+	if out, err := exec.Command("sh", "-c", "touch -a -d '3 days ago' /run/keys/* /srv/d/*").CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	before := inodes(t)
+	steps, err := lookAt(t, local{}, set...)
+	if err != nil || !steps.Idle() {
+		t.Errorf("it tells %s", said(steps, err))
+	}
+	if after := inodes(t); after != before {
+		t.Errorf("something was touched:\n%s\nbefore:\n%s", after, before)
+	}
+}

@@ -134,7 +134,7 @@ func (p *picture) header() string {
 }
 
 func (p *picture) title() string {
-	if goal := string(p.record.Goal); goal != "" && p.record.Command != "build" {
+	if goal := string(p.record.Goal); goal != "" && p.record.Command != "build" && p.record.Command != "plan" {
 		return clean(goal)
 	}
 	return clean(p.record.Command)

@@ -26,7 +26,8 @@ stage=                    # what the names of this run's stages begin with
 blocks=                   # the second list
 block= k=                 # of it: the directory under way, how many files it gets
 one_by_one=               # files are asked for by themselves, as somebody keeps one from being read
-mounts=                   # what is mounted somewhere, for a look alone
+alone=                    # the same, of one directory of others
+within= mounts=           # of a look: where we are, what is mounted somewhere
 unlinkable='a file that cannot be linked (immutable, or a mount point)'
 undo= mended=             # blocks in which something was done
 torn=                     # some of that cannot be undone

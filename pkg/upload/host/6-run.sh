@@ -45,13 +45,15 @@ take_turn() {
 
 # only_look makes nothing, not even the lock: who holds that is told, and not waited for.
 only_look() {
-  peek=yes one_by_one=yes
+  peek=yes
   [ "$(id -u)" = 0 ] || fail root 0 "$(id -un)"
   mounts=$IFS
   while IFS=' ' read -r _ _ _ _ place _; do mounts=$mounts$place$IFS; done </proc/self/mountinfo
-  holder=
-  { read -r holder <$run/holder; } 2>/dev/null || :
-  if held; then echo "busy $holder"; fi
+  if held; then
+    holder=
+    { read -r holder <$run/holder; } 2>/dev/null || :
+    echo "busy $holder"
+  fi
 }
 
 # held: somebody has the lock (proc_locks(5)).
