@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -80,8 +79,7 @@ func (d *deployment) foresees(c *cli.Context, results []event.Result) error {
 	if d.json {
 		return report.OutlookJSON(c.App.Writer, results)
 	}
-	style := report.Style(coloured(c.String("color"), stdoutIsTerminal(c), os.Getenv))
-	_, err := screen(c.App).Beside(c.App.Writer).Write([]byte(report.Outlook(results, style)))
+	_, err := screen(c.App).Beside(c.App.Writer).Write([]byte(report.Outlook(results, stdoutStyle(c))))
 	return err
 }
 
