@@ -68,8 +68,8 @@ const description = `Hives and flakes written for Colmena work as they are. With
 hive is the flake.nix or hive.nix of the working directory or of the nearest
 one above it. Flags may stand anywhere, but before exec's command.
 
-Exit codes: 0 all done, 1 something failed, 2 wrong usage, 3 (of diff) hosts
-differ from their configuration, 70 a bug of colmena-go, 130 interrupted.`
+Exit codes: 0 all done, 1 something failed, 2 wrong usage, 3 (of plan and diff)
+something would change or differs, 70 a bug of colmena-go, 130 interrupted.`
 
 func newApp(stdout, stderr io.Writer) *cli.App {
 	cli.VersionFlag = &cli.BoolFlag{Name: "version", Aliases: []string{"V"}, Usage: "print the version"} // -v is --verbose

@@ -131,6 +131,9 @@ func (n *nodeRun) judgeStore(answer StoreAnswer, old closure.System) {
 		o.Same = o.There
 		n.known.Same = o.There
 	}
+	if n.opts.Goal.Activates() && !o.There {
+		o.Unknown = append(o.Unknown, "units: the host does not have the system yet")
+	}
 	builds := n.opts.BuildsOnHost(n.node) && !o.There
 	switch {
 	case o.There:

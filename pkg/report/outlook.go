@@ -116,7 +116,11 @@ func rows(o *plan.Outlook, style Style) []row {
 	if o.Changes() {
 		list = append(list, row{"packages", packages(o), none}, row{"units", units(o.Units), none}, row{"keys", keysAhead(o.Keys), none})
 	}
-	return append(list, row{"reboot", rebootAhead(o), none}, row{"unknown", o.Unknown, dim})
+	list = append(list, row{"reboot", rebootAhead(o), none})
+	if o.Changes() {
+		list = append(list, row{"unknown", o.Unknown, dim})
+	}
+	return list
 }
 
 func foreign(o *plan.Outlook) (list []string) {
