@@ -79,6 +79,10 @@ func (d *deployment) foresees(c *cli.Context, results []event.Result) error {
 	if d.json {
 		return report.OutlookJSON(c.App.Writer, results)
 	}
+	if stdoutIsTerminal(c) && onTerminal(c) { // what was told meanwhile stands before it
+		screen(c.App).Print("\n")
+		screen(c.App).Settle(c.Context)
+	}
 	_, err := screen(c.App).Beside(c.App.Writer).Write([]byte(report.Outlook(results, stdoutStyle(c))))
 	return err
 }
