@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
@@ -47,16 +48,16 @@ func (n *nodeRun) foresee(ctx context.Context) (activation.State, error) {
 // seeForeign looks which systems of the host's this machine does not know.
 func (n *nodeRun) seeForeign(ctx context.Context) error {
 	o := n.outlook
-	for _, path := range slices.Compact([]string{o.Runs.Path, o.Boots.Path}) {
-		if path == "" || path == o.Brings || !n.opts.Goal.Activates() {
+	for _, system := range slices.Compact([]string{o.Runs.Path, o.Boots.Path}) {
+		if system == "" || system == o.Brings || !n.opts.Goal.Activates() {
 			continue
 		}
-		known, err := n.tools.Known(ctx, path)
+		known, err := n.tools.Known(ctx, system)
 		if err != nil {
 			return err
 		}
 		if !known {
-			o.Foreign = append(o.Foreign, plan.Foreign{Path: path, Runs: path == o.Runs.Path, Boots: path == o.Boots.Path})
+			o.Foreign = append(o.Foreign, plan.Foreign{Path: system, Runs: system == o.Runs.Path, Boots: system == o.Boots.Path})
 		}
 	}
 	return nil
@@ -103,7 +104,8 @@ func (n *nodeRun) foreseePush(ctx context.Context) error {
 	default:
 		ask.Wanted = slices.Sorted(maps.Keys(o.New.Sizes))
 	}
-	if old.Path != "" && old.Path != o.Brings && old.Sizes == nil {
+	// What is elsewhere than in its store, a host's Nix would not answer for.
+	if old.Path != o.Brings && old.Sizes == nil && path.Dir(old.Path) == path.Dir(o.Brings) {
 		ask.Closures = append(ask.Closures, old.Path)
 	}
 	answer := StoreAnswer{}
@@ -167,15 +169,15 @@ func (n *nodeRun) systemHere() closure.System {
 }
 
 // sizesHere is what a path needs, nil if this machine does not have it.
-func (n *nodeRun) sizesHere(ctx context.Context, path string) (map[string]int64, error) {
-	if path == "" {
+func (n *nodeRun) sizesHere(ctx context.Context, system string) (map[string]int64, error) {
+	if system == "" {
 		return nil, nil
 	}
-	known, err := n.tools.Known(ctx, path)
+	known, err := n.tools.Known(ctx, system)
 	if err != nil || !known {
 		return nil, err
 	}
-	return n.tools.Closure(ctx, path)
+	return n.tools.Closure(ctx, system)
 }
 
 // foreseeKeys finds out what would become of the keys, of all phases. Those that come
