@@ -76,8 +76,11 @@ func (d *deployment) dryRun(c *cli.Context) error {
 
 // foresees shows what would be done.
 func (d *deployment) foresees(c *cli.Context, results []event.Result) error {
-	if d.json {
+	switch {
+	case d.json:
 		return report.OutlookJSON(c.App.Writer, results)
+	case c.Bool("json-events"): // which have standard output
+		return nil
 	}
 	if stdoutIsTerminal(c) && onTerminal(c) { // what was told meanwhile stands before it
 		screen(c.App).Print("\n")
@@ -124,7 +127,6 @@ func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tool
 	if len(d.Shown) == 0 || c.Context.Err() != nil {
 		return left, others, nil
 	}
-	defer d.report.Show()
 	return left, others, d.confirm(c, len(left.Names))
 }
 

@@ -98,7 +98,10 @@ func OutlookJSON(out io.Writer, results []event.Result) error {
 		}
 		list = append(list, item)
 	}
-	return write(out, map[string]any{"nodes": list})
+	return write(out, struct {
+		Version int           `json:"version"`
+		Nodes   []outlookJSON `json:"nodes"`
+	}{DocumentVersion, list})
 }
 
 func (item *outlookJSON) fill(o *plan.Outlook) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/tests/schemas"
 	"github.com/colmena-go/colmena-go/tests/typist"
 )
 
@@ -59,6 +60,9 @@ func (d *deployer) foresees(code int, args ...string) map[string]outlook {
 	var document struct{ Nodes []outlook }
 	if err := json.Unmarshal([]byte(o.stdout), &document); err != nil {
 		d.t.Fatal(err, o.stdout)
+	}
+	if err := schemas.Validate("plan", []byte(o.stdout)); err != nil {
+		d.t.Error(err)
 	}
 	nodes := map[string]outlook{}
 	for _, n := range document.Nodes {
