@@ -31,6 +31,8 @@ fi
 [ -n "$root" ] || leave_out "the host's half of uploads and activations (pkg/upload, pkg/activation, tests/hostile)" 'it needs root'
 [ -x /usr/sbin/sshd ] || leave_out 'SSH to an sshd (pkg/remote)' 'openssh-server is not installed'
 
+sh tests/chromium.sh
+
 # Not even where every other test is required: the tree is nobody's package.
 [ -e "${COLMENA_GO_TEST_NIXPKGS:-/nowhere}/standin/default.nix" ] ||
   echo "make test: will NOT run: NixOS' own modules on hosts (tests/realnixos): COLMENA_GO_TEST_NIXPKGS names no tree of them that builds offline"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +27,11 @@ func buggy(args []string) int {
 	app := newApp(os.Stdout, report.NewTerminal(os.Stderr))
 	for _, command := range app.Commands {
 		command.Action = func(c *cli.Context) error {
+			if c.IsSet("report") {
+				if err := new(deployment).recorded(c); err != nil {
+					return err
+				}
+			}
 			if os.Getenv(where) == "runtime" {
 				new(sync.Mutex).Unlock() // which nothing recovers from
 			}
@@ -67,6 +73,24 @@ func TestABugNeverLooksLikeAnotherEnd(t *testing.T) {
 			if strings.Contains(args, "json") && !strings.HasPrefix(text, `{"level":"error"`) {
 				t.Errorf("not JSON: %s", text)
 			}
+		}
+	}
+}
+
+func TestABugLeavesWhatIsKnownOfTheRun(t *testing.T) {
+	for _, place := range []string{"main", "goroutine"} {
+		page := filepath.Join(t.TempDir(), "report.html")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestABugNeverLooksLikeAnotherEnd$")
+		cmd.Env = append(os.Environ(), where+"="+place, "ARGS=build --json-events --report "+page)
+		events, err := cmd.Output()
+		if err == nil || cmd.ProcessState.ExitCode() != ExitBug {
+			t.Errorf("%s: %v", place, err)
+		}
+		if !strings.Contains(string(events), `"event":"summary",`) || !strings.Contains(string(events), `"status":"bug","error":"this is a bug`) {
+			t.Errorf("%s: %s", place, events)
+		}
+		if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "this is a bug of colmena-go") || strings.Contains(string(text), "hunter2") {
+			t.Errorf("%s: %v, %s", place, err, text)
 		}
 	}
 }

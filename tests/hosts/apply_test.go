@@ -70,6 +70,16 @@ func TestOneApplyLandsEverythingAndASecondChangesNothing(t *testing.T) {
 		}
 	}
 	landed()
+	for host, r := range o.results {
+		if r.Bytes == 0 || len(r.Steps) < 5 {
+			t.Errorf("%s: %d bytes were copied in the steps %+v", host, r.Bytes, r.Steps)
+		}
+		for _, s := range r.Steps {
+			if s.Status != "succeeded" || s.Seconds < 0 || s.Seconds > 300 || time.Since(s.Begin) > time.Hour {
+				t.Errorf("%s: %+v", host, s)
+			}
+		}
+	}
 
 	const history = `for u in $(systemctl list-units --all --plain --no-legend "*-key.service" consumer.service colmena-go-keys.service | cut -d" " -f1); do systemctl show -p Id -p InvocationID -- $u; done; stat -c '%i %Y' /run/keys/* '/var/lib/my secrets/'* 2>/dev/null || :`
 	before := map[string]string{}

@@ -361,13 +361,21 @@ func TestASecretIsNowhereButInItsFile(t *testing.T) {
 	for _, args := range [][]string{
 		{"apply", "-v", "--json", "--log-format", "json"}, {"apply", "-v", "--show-trace", "--log-format", "json"},
 		{"upload-keys", "-v", "--json"}, {"list", "--json"}, {"build", "-v", "--json"},
+		{"apply", "--json-events", "--report", "report.html", "--metrics", "metrics.prom", "--trace", "trace.json"},
 	} {
 		o := d.run(args...)
 		said.WriteString(o.stdout + o.stderr)
 	}
-	d.hive(`{ host1.deployment.keys = { text.text = "xyzzyPlanted" + "Secret"; cmd.keyCommand = [ "sh" "-c" "echo xyzzyPlanted''Secret; exit 1" ]; }; }`)
-	o := d.run("apply", "-v", "--json")
-	said.WriteString(o.stdout + o.stderr)
+	for _, file := range []string{"report.html", "metrics.prom", "trace.json"} {
+		text := d.read(file)
+		if !strings.Contains(text, "host1") {
+			t.Errorf("%s says nothing of the host:\n%s", file, text)
+		}
+		said.WriteString(text)
+	}
+	d.hive(`{ host1.deployment.keys = { text.text = "xyzzyPlanted" + "Secret"; cmd.keyCommand = [ "sh" "-c" "echo xyzzyPlanted''Secret; echo xyzzyPlanted''Secret >&2; exit 1" ]; }; }`)
+	o := d.run("apply", "-v", "--json", "--report", "report.html", "--trace", "trace.json")
+	said.WriteString(o.stdout + o.stderr + d.read("report.html") + d.read("trace.json"))
 	close(stop)
 	if hit := <-seen; hit != "" {
 		t.Errorf("in a command line or environment: %s", hit)

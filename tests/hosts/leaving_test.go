@@ -2,10 +2,13 @@ package hosts_test
 
 import (
 	"bufio"
+	"bytes"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/tests/schemas"
 )
 
 // becomes waits until the host has the name.
@@ -24,7 +27,9 @@ func TestTheSecondInterruptLeavesWithWhatIsKnownByThen(t *testing.T) {
 	d := deploying(t, 1)
 	d.hive(`{ host1 = { networking.hostName = "left-alone"; system.activationScripts.slow = "sleep 5"; }; }`)
 	d.must("build")
-	cmd := d.command("apply")
+	cmd := d.command("apply", "--json-events", "--report", "report.html", "--metrics", "run.prom", "--trace", "trace.json")
+	var events bytes.Buffer
+	cmd.Stdout = &events
 	said, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -47,10 +52,22 @@ func TestTheSecondInterruptLeavesWithWhatIsKnownByThen(t *testing.T) {
 	}
 	for _, want := range []string{
 		"colmena-go: interrupted: starting nothing new", "quit early; results so far:\nNODE ", "host1  left (activating)  -  ",
-		"0 of 1 nodes succeeded, 1 left\nagain: ", "apply --on host1\n",
+		"0 of 1 nodes succeeded, 1 left\nagain: ", "apply --on host1 --report",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not said:\n%s", want, text.String())
+		}
+	}
+	for form, document := range map[string]string{"events": events.String(), "trace": d.read("trace.json")} {
+		if err := schemas.Validate(form, []byte(document)); err != nil {
+			t.Errorf("%s: %v\n%s", form, err, document)
+		}
+	}
+	for document, want := range map[string]string{
+		events.String(): `"status":"interrupted","seconds":`, d.read("run.prom"): `colmena_go_run_nodes{status="left"} 1` + "\n", d.read("report.html"): "left (activating)",
+	} {
+		if !strings.Contains(document, want) {
+			t.Errorf("%q is not in\n%s", want, document)
 		}
 	}
 	d.becomes("left-alone") // by itself

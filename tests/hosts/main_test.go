@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/tests/fleet"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
+	"github.com/colmena-go/colmena-go/tests/schemas"
 )
 
 func TestMain(m *testing.M) { fleet.Main(m) }
@@ -95,7 +97,13 @@ type result struct {
 	Toplevel                  string
 	RebootNeeded, Rebooted    bool
 	Output                    []string
-	Keys                      []struct{ Name, Path, Change, Note string }
+	Bytes                     int64
+	Steps                     []struct {
+		Step, Status string
+		Begin        time.Time
+		Seconds      float64
+	}
+	Keys []struct{ Name, Path, Change, Note string }
 }
 
 // toplevel of a node that succeeded.
@@ -140,6 +148,11 @@ func (d *deployer) run(args ...string) outcome {
 		d.t.Fatal(err)
 	}
 	o := outcome{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String(), results: map[string]result{}}
+	if schema := schemaOf(args); schema != "" && stdout.Len() > 0 {
+		if err := schemas.Validate(schema, stdout.Bytes()); err != nil {
+			d.t.Errorf("colmena-go %s: %v", strings.Join(args, " "), err)
+		}
+	}
 	var document struct{ Results []result }
 	if json.Unmarshal(stdout.Bytes(), &document) == nil {
 		for _, r := range document.Results {
@@ -147,6 +160,29 @@ func (d *deployer) run(args ...string) outcome {
 		}
 	}
 	return o
+}
+
+// schemaOf is the schema of what a command line prints on standard output, "" for none.
+func schemaOf(args []string) string {
+	// What follows a -- is another program's.
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	switch {
+	case slices.Contains(args, "--json-events"):
+		return "events"
+	case !slices.Contains(args, "--json"), slices.Contains(args, "--dry-run"):
+		return ""
+	}
+	for _, word := range args {
+		switch word {
+		case "apply", "apply-local", "build", "upload-keys", "reboot":
+			return "results"
+		case "exec", "list":
+			return word
+		}
+	}
+	return ""
 }
 
 // must runs the program, which must succeed, with --json.
