@@ -235,7 +235,10 @@ func DiffsJSON(out io.Writer, list []Diff) error {
 		}
 		results = append(results, item)
 	}
-	return write(out, map[string]any{"results": results})
+	return write(out, struct {
+		Version int        `json:"version"`
+		Results []diffJSON `json:"results"`
+	}{DocumentVersion, results})
 }
 
 // asJSON is a system, nil for none.

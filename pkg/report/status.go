@@ -283,7 +283,7 @@ func statusDocument(list []Status) map[string]any {
 		}
 		results = append(results, item)
 	}
-	return map[string]any{"results": results}
+	return map[string]any{"version": DocumentVersion, "results": results}
 }
 
 // tell adds what a host has said.

@@ -171,14 +171,16 @@ func schemaOf(args []string) string {
 	switch {
 	case slices.Contains(args, "--json-events"):
 		return "events"
-	case !slices.Contains(args, "--json"), slices.Contains(args, "--dry-run"):
+	case !slices.Contains(args, "--json"), slices.Contains(args, "--watch"):
 		return ""
+	case slices.Contains(args, "--dry-run"):
+		return "plan"
 	}
 	for _, word := range args {
 		switch word {
 		case "apply", "apply-local", "build", "upload-keys", "reboot":
 			return "results"
-		case "exec", "list":
+		case "diff", "exec", "list", "plan", "status":
 			return word
 		}
 	}
