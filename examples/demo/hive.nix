@@ -29,21 +29,32 @@
     };
 
     deployment.keys."acme-credentials.secret" = {
-      # On a real hive: [ "vault" "read" "-field=env" "secret/dns01" ]
-      keyCommand = [ "sh" "-c" "echo DNS_API_TOKEN=$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \\n')" ];
+      # The demo has a small program of that name.
+      keyCommand = [ "vault" "read" "-field=env" "secret/dns01" ];
       user = "acme";
       group = "nginx";
       permissions = "0640";
     };
   };
 
-  host2 = { pkgs, ... }: {
+  host2 = {
     deployment.tags = [ "db" ];
 
-    # A file of this machine; the quotes keep it out of the Nix store.
-    deployment.keys."db-password" = {
-      keyFile = "/tmp/colmena-go-demo/db-password";
-      destDir = "/var/lib/secrets";
+    # Files of this machine; the quotes keep them out of the Nix store.
+    deployment.keys = {
+      db-password = {
+        keyFile = "/tmp/colmena-go-fleet/demo/secrets/db-password";
+        destDir = "/var/lib/secrets";
+      };
+      backup-key = {
+        keyFile = "/tmp/colmena-go-fleet/demo/secrets/backup-key";
+        destDir = "/var/lib/secrets";
+      };
+      replication-key = {
+        keyFile = "/tmp/colmena-go-fleet/demo/secrets/replication-key";
+        destDir = "/var/lib/secrets";
+      };
+      metrics-token.text = "Text ends up in the hive's source, so keep it for what is no great secret.\n";
     };
 
     # A service that runs only while its secret is there.
@@ -63,11 +74,17 @@
     };
   };
 
-  host3 = {
+  host3 = { pkgs, ... }: {
     deployment.tags = [ "web" ];
 
-    # Text ends up in the hive's source, so keep it for what is no great secret.
-    deployment.keys.motd.text = "Deployed with colmena-go.\n";
+    systemd.services.status-page = {
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        ExecStart = pkgs.writeShellScript "status-page-1.0" "echo all is well";
+      };
+    };
 
     # Sent once the new system is active.
     deployment.keys."after-switch" = {

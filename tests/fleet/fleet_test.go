@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -107,39 +108,65 @@ func TestSSHCanBeStoppedAndStarted(t *testing.T) {
 	}
 }
 
-// Killed with SIGKILL, a fleet leaves no process, no mount and no cgroup that
-// the next one would not sweep away.
-func TestAKilledFleetLeavesNothing(t *testing.T) {
-	fleet.Require(t, 1)
+// begun starts `fleet run` in a process group of its own, with a command that waits
+// once the hosts are up, and returns when it does.
+func begun(t *testing.T, hosts, wait string) *exec.Cmd {
+	t.Helper()
 	bin := filepath.Join(t.TempDir(), "fleet")
 	if out, err := exec.Command("go", "build", "-o", bin, "./cmd/fleet").CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
 	marker := filepath.Join(t.TempDir(), "marker")
-	cmd := exec.Command(bin, "run", "-n", "2", "--", "sh", "-c", "touch '"+marker+"'; sleep 1000.625")
+	cmd := exec.Command(bin, "run", "-n", hosts, "--", "sh", "-c", "touch '"+marker+"'; "+wait)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for range 600 {
 		if _, err := os.Stat(marker); err == nil {
-			break
+			return cmd
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if _, err := os.Stat(marker); err != nil {
-		t.Fatal("it does not boot")
-	}
-	cmd.Process.Kill()
-	cmd.Wait()
+	t.Fatal("it does not boot")
+	return nil
+}
+
+// gone waits until no process has words in its command line.
+func gone(t *testing.T, words string) {
+	t.Helper()
 	left := ""
 	for range 100 {
-		out, _ := exec.Command("pgrep", "-f", "sleep 1000.625").Output()
+		out, _ := exec.Command("pgrep", "-f", words).Output()
 		if left = strings.TrimSpace(string(out)); left == "" {
-			break
+			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if left != "" {
-		t.Error("a process is left")
+	t.Error("a process is left: ", left)
+}
+
+// Killed with SIGKILL, a fleet leaves no process, no mount and no cgroup that
+// the next one would not sweep away.
+func TestAKilledFleetLeavesNothing(t *testing.T) {
+	fleet.Require(t, 1)
+	cmd := begun(t, "2", "sleep 1000.625")
+	cmd.Process.Kill()
+	cmd.Wait()
+	gone(t, "sleep 1000.625")
+}
+
+// With ^C, which all of them get, the command may end as it likes to, and then the
+// hosts do.
+func TestAnInterruptedFleetEndsWithItsCommand(t *testing.T) {
+	fleet.Require(t, 1)
+	cmd := begun(t, "1", "trap 'exit 42' INT; sleep 1000.75 & wait")
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
 	}
+	cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != 42 {
+		t.Errorf("it ends with %d, not as its command does", got)
+	}
+	gone(t, "sleep 1000.75")
 }

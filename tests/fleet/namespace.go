@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"testing"
 )
 
@@ -51,6 +52,8 @@ func Enter() {
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	tie(cmd)
+	// ^C reaches those inside as well: wait until they have cleaned up.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	err = cmd.Run()
 	// From within another fleet's namespace not all processes are seen.
 	if os.Getenv(withinEnv) == "" {
