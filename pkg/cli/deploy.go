@@ -131,15 +131,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		},
 		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
 	}
-	switch there, here := c.Bool("build-on-target"), c.Bool("no-build-on-target"); {
-	case there && here:
-		return nil, usage("--build-on-target and --no-build-on-target contradict each other")
-	case there:
-		d.BuildOn = plan.OnHost
-	case here:
-		d.BuildOn = plan.Here
-	}
-	if err := d.dryRun(c); err != nil {
+	if err := d.wanted(c); err != nil {
 		return nil, err
 	}
 	if c.Bool("json") && c.Bool("json-events") {
@@ -152,19 +144,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		return nil, usage("--quiet and --verbose contradict each other")
 	}
 	log := newLog(d.report, levelFor(c))
-	if err := refuse(c); err != nil {
-		return nil, err
-	}
-	if goal == hive.Keys && d.NoKeys {
-		return nil, usage("--no-keys leaves nothing to do for the goal keys")
-	}
 	var err error
-	if d.Reboot, err = whenToReboot(c, goal); err != nil {
-		return nil, err
-	}
-	if d.RebootTimeout, err = duration(c, "reboot-timeout"); err != nil {
-		return nil, err
-	}
 	if d.here, err = newHere(c); err != nil {
 		return nil, err
 	}
@@ -193,6 +173,31 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		err = d.newPasswords(c)
 	}
 	return d, err
+}
+
+// wanted reads what is to be done to each node, besides the goal.
+func (d *deployment) wanted(c *cli.Context) (err error) {
+	switch there, here := c.Bool("build-on-target"), c.Bool("no-build-on-target"); {
+	case there && here:
+		return usage("--build-on-target and --no-build-on-target contradict each other")
+	case there:
+		d.BuildOn = plan.OnHost
+	case here:
+		d.BuildOn = plan.Here
+	}
+	if err := refuse(c); err != nil {
+		return err
+	}
+	if d.Goal == hive.Keys && d.NoKeys {
+		return usage("--no-keys leaves nothing to do for the goal keys")
+	}
+	if d.Reboot, err = whenToReboot(c, d.Goal); err != nil {
+		return err
+	}
+	if d.RebootTimeout, err = duration(c, "reboot-timeout"); err != nil {
+		return err
+	}
+	return d.dryRun(c)
 }
 
 // request is what the goal needs of the evaluation.

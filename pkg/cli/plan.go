@@ -19,20 +19,20 @@ import (
 // errChanges is returned after an outlook that has some.
 var errChanges = errors.New("there is something to do")
 
-const planDescription = `Evaluates and builds as apply does, asks the hosts what they have, and changes
-nothing there. GOAL is switch (the default), boot, test, push or upload-keys
-(keys for short).
+const planDescription = `Evaluates and builds as apply does, asks the hosts what they have, and changes nothing there. GOAL is switch (the default), boot, test, push or upload-keys (keys for short).
 
-Exit codes: 0 there is nothing to do, 3 something would change, 1 something
-failed, such as a host that cannot be asked.`
+Exit codes: 0 there is nothing to do, 3 something would change, 1 something failed, such as a host that cannot be asked.`
 
 func planCommand() *cli.Command {
+	flags := hide(deployFlags(), "push-parallel", "via", "via-from", "no-substitute", "reboot-timeout")
+	named(flags, "json").(*cli.BoolFlag).Usage = jsonFlag("what would be done").(*cli.BoolFlag).Usage
+	named(flags, "parallel").(*cli.StringFlag).Usage = "get the keys of at most `N` nodes, and ask as many hosts for theirs, at once; 0 means all"
 	return &cli.Command{
 		Name:         "plan",
 		Usage:        "show what apply would do to the hosts",
 		ArgsUsage:    "[GOAL]",
 		Description:  planDescription,
-		Flags:        append(hide(deployFlags(), "push-parallel", "via", "via-from", "no-substitute", "reboot-timeout"), keyFlags()...),
+		Flags:        append(flags, keyFlags()...),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			goal, err := goalOf(c)
@@ -47,7 +47,7 @@ func planCommand() *cli.Command {
 // dryFlags are for commands that otherwise change hosts.
 func dryFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "dry-run", Usage: "only show what would be done, as `plan` does, with the same exit codes"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "only show what would be done, as the command plan does, with the same exit codes"},
 		&cli.BoolFlag{Name: "ask", Usage: "show what would be done, and ask on the terminal before it is"},
 	}
 }
