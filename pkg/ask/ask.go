@@ -76,6 +76,8 @@ type Asker struct {
 	turn   chan struct{}
 	typed  atomic.Bool // a question is on the terminal
 
+	waiting atomic.Int64 // for a turn
+
 	lifetime context.Context
 	end      context.CancelCauseFunc
 
@@ -211,6 +213,8 @@ func (a *Asker) take(ctx context.Context) (_ context.Context, giveBack func(), e
 		stop()
 		cancel(nil)
 	}
+	a.waiting.Add(1)
+	defer a.waiting.Add(-1)
 	select {
 	case a.turn <- struct{}{}:
 	case <-ctx.Done():

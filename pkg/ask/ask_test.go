@@ -61,6 +61,14 @@ func asks(role string) {
 		q.Heard = "Code from\x1b[2J your\u2800\n\"phone\" " + strings.Repeat("x", 9000)
 	case "echo":
 		q.Echo = true
+	case "keys":
+		pressed := make(chan error, 1)
+		go func() { pressed <- a.AwaitKey(ctx, "qQ") }()
+		time.Sleep(3 * pressLook) // it listens
+		answer, err := a.Ask(ctx, q)
+		fmt.Printf("got %q, %v\n", answer.Reveal(), err)
+		fmt.Println("pressed:", <-pressed)
+		return
 	case "lend":
 		err := a.Lend(ctx, "web", `key "pin" asks`, func(ctx context.Context, tty *os.File) error {
 			cmd := exec.Command("sh", "-c", "stty -echo; printf 'PIN: '; read -r pin; echo \"pin is $pin\"")
@@ -97,6 +105,35 @@ func TestAnAnswerIsTypedUnseen(t *testing.T) {
 	s.Await(`got "open sesame", <nil>`)
 	if s.Wait() != 0 || strings.Count(s.Shown(), "sesame") != 1 || strings.Contains(s.Shown(), "not wiped") {
 		t.Error(s.Shown())
+	}
+}
+
+func TestAKeyIsHeardBesideQuestionsAndTakesNothingFromThem(t *testing.T) {
+	s := asking(t, "keys")
+	s.Await(prompt)
+	s.Type("quite a secret\n")
+	s.Await(`got "quite a secret", <nil>`)
+	if strings.Contains(s.Shown(), "pressed") {
+		t.Fatal("a letter of the answer is taken for a key")
+	}
+	unseen := func() bool { return !s.Echoes() }
+	for end := time.Now().Add(20 * time.Second); !unseen() && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	}
+	s.Type("xyq")
+	s.Await("pressed: <nil>")
+	if s.Wait() != 0 || strings.Contains(s.Shown(), "xy") || !s.Echoes() {
+		t.Errorf("the terminal is not as it was: %s", s.Shown())
+	}
+
+	s = asking(t, "keys")
+	s.Await(prompt)
+	s.Type("\x04")
+	for end := time.Now().Add(20 * time.Second); !unseen() && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	}
+	s.Type("\x03")
+	s.Await("pressed: ")
+	if s.Wait(); !s.Echoes() {
+		t.Error("the terminal is not as it was")
 	}
 }
 

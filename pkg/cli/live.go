@@ -51,6 +51,15 @@ func (d *deployment) show(c *cli.Context) (hide func()) {
 	if !d.report.Live() {
 		return hidePicture
 	}
+	release := d.stoppable(c)
+	return func() {
+		release()
+		hidePicture()
+	}
+}
+
+// stoppable has ^Z stop the program without a picture on the screen, until release.
+func (d *deployment) stoppable(c *cli.Context) (release func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
 	done := make(chan struct{})
@@ -75,7 +84,6 @@ func (d *deployment) show(c *cli.Context) (hide func()) {
 	return func() {
 		signal.Stop(signals)
 		close(done)
-		hidePicture()
 	}
 }
 

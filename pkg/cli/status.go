@@ -28,6 +28,8 @@ func statusCommand() *cli.Command {
 			"Nothing is built. Systems are evaluated, to tell whether a host runs its configuration, unless --hosts-only is given.",
 		Flags: append(flags, askParallelFlag(), jsonFlag("the same"), sshConfigFlag(),
 			&cli.BoolFlag{Name: "hosts-only", Usage: "evaluate no system: whether hosts run their configuration is left out"},
+			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "ask again and again, until q or ^C; without a terminal the table, or with --json a document a line, is printed each time"},
+			&cli.StringFlag{Name: "every", DefaultText: "5s", Usage: "with --watch, wait `TIME` (5s, 1m) before a host is asked again"},
 		),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
@@ -52,12 +54,19 @@ func runStatus(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	every, err := watchEvery(c)
+	if err != nil {
+		return err
+	}
 	defer d.forget()
 	defer d.hosts.Close()
 	if err := d.seeOpenSSH(); err != nil {
 		return err
 	}
-	hide := sync.OnceFunc(d.show(c))
+	hide := func() {}
+	if every == 0 {
+		hide = sync.OnceFunc(d.show(c))
+	}
 	defer hide()
 	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
 	request, announced := nixeval.Request{Toplevel: !c.Bool("hosts-only")}, d.announced(c.Context)
@@ -71,6 +80,9 @@ func runStatus(c *cli.Context) error {
 	nodes, err := d.nodes(c, evaluated, func(string) {})
 	if err != nil {
 		return err
+	}
+	if every > 0 {
+		return d.watch(c, nodes, every)
 	}
 	x := &surveying{deployment: d, found: map[string]report.Status{}}
 	d.report.Expect(nodes.Names)

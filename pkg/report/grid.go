@@ -1,8 +1,10 @@
 package report
 
 import (
+	"math"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // cell is one of a table.
@@ -18,28 +20,56 @@ const gap = "  "
 
 // grid lays cells out in columns. The last cell of a row may be as long as it likes and
 // makes no column wider.
-func grid(rows [][]cell, style Style) string {
-	var widths []int
+func grid(rows [][]cell, style Style) string { return gridWithin(rows, style, math.MaxInt) }
+
+// gridWithin is [grid] for a window: what has no room in so many columns is cut off.
+func gridWithin(rows [][]cell, style Style, columns int) string {
+	widths := columnWidths(rows)
+	var b strings.Builder
+	for _, row := range rows {
+		line, room := "", columns
+		for i, c := range row {
+			text := cut(c.text, room)
+			line += style.paint(c.color, text)
+			room -= view.Width(text)
+			if i < len(row)-1 {
+				space := min(room, widths[i]-view.Width(c.text)+len(gap))
+				line += strings.Repeat(" ", max(0, space))
+				room -= space
+			}
+			if room <= 0 {
+				break
+			}
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}
+
+func columnWidths(rows [][]cell) (widths []int) {
 	for _, row := range rows {
 		for i, c := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
 			if i < len(row)-1 {
-				widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+				widths[i] = max(widths[i], view.Width(c.text))
 			}
 		}
 	}
-	var b strings.Builder
-	for _, row := range rows {
-		line := ""
-		for i, c := range row {
-			line += style.paint(c.color, c.text)
-			if i < len(row)-1 {
-				line += strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)) + gap
-			}
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	return widths
+}
+
+// cut takes off what has no room in so many columns.
+func cut(text string, columns int) string {
+	if len(text) <= columns || view.Width(text) <= columns {
+		return text
 	}
-	return b.String()
+	room := columns - 1
+	for i, r := range text {
+		if room -= view.Width(string(r)); room < 0 {
+			return text[:i] + strings.Repeat("…", min(1, max(0, columns)))
+		}
+	}
+	return text
 }

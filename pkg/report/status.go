@@ -1,6 +1,8 @@
 package report
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -58,7 +60,7 @@ func Statuses(out io.Writer, list []Status, style Style) error {
 	return err
 }
 
-var statusHead = []cell{plain("NODE"), plain("SYSTEM"), plain("NIXOS"), plain("GENERATION"), plain("ACTIVE"), plain("BOOTED"), plain("KEYS"), plain("UNITS"), plain("REBOOT")}
+var statusHead = []cell{plain("NODE"), plain("SYSTEM"), plain("REBOOT"), plain("KEYS"), plain("UNITS"), plain("NIXOS"), plain("GENERATION"), plain("ACTIVE"), plain("BOOTED")}
 
 func statusRows(list []Status) [][]cell {
 	rows := [][]cell{statusHead}
@@ -82,8 +84,8 @@ func statusRow(s Status) []cell {
 	if g := s.State.Generation(s.State.Current); g.Number > 0 {
 		number = fmt.Sprint(g.Number)
 	}
-	return []cell{name, standingCell(s.stands()), plain(nixos), plain(number), plain(age(s.State.Now, s.State.CurrentSince)),
-		plain(age(s.State.Now, s.State.BootedSince)), keysCell(s.Keys), unitsCell(*s.State), rebootCell(*s.State)}
+	return []cell{name, standingCell(s.stands()), rebootCell(*s.State), keysCell(s.Keys), unitsCell(*s.State),
+		plain(nixos), plain(number), plain(age(s.State.Now, s.State.CurrentSince)), plain(age(s.State.Now, s.State.BootedSince))}
 }
 
 func standingCell(is standing) cell {
@@ -320,4 +322,16 @@ func instant(t time.Time) *time.Time {
 	}
 	utc := t.UTC()
 	return &utc
+}
+
+// StatusesLine prints the document of [StatusesJSON] in one line.
+func StatusesLine(out io.Writer, list []Status) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(statusDocument(list)); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, escapedJSON(text.String()))
+	return err
 }

@@ -44,19 +44,18 @@ func TestHostsAreSeenAtAGlance(t *testing.T) {
 	if err := Statuses(&out, statuses(), false); err != nil {
 		t.Fatal(err)
 	}
-	want := `NODE     SYSTEM         NIXOS    GENERATION  ACTIVE  BOOTED  KEYS              UNITS                                REBOOT
-atboot   at next boot   25.05.1  -           3h      4d      -                 ok                                   kernel 6.6.30 → 6.6.31
-bare     no NixOS       -        -           3h      4d      -                 ok                                   not known
+	want := `NODE     SYSTEM         REBOOT                  KEYS              UNITS                                     NIXOS    GENERATION  ACTIVE  BOOTED
+atboot   at next boot   kernel 6.6.30 → 6.6.31  -                 ok                                        25.05.1  -           3h      4d
+bare     no NixOS       not known               -                 ok                                        -        -           3h      4d
 dead     unreachable: refused
-keys     as configured  25.05.2  44          3h      4d      1 missing: "a b"  ok                                   -
+keys     as configured  -                       1 missing: "a b"  ok                                        25.05.2  44          3h      4d
 none     no host: deployment.targetHost is null
-other    boots other    25.05.2  44          3h      4d      -                 ok                                   kernel 6.6.31 → 6.6.30
-unasked  -              25.05.2  44          3h      4d      -                 ok                                   -
-units    differs        25.05.1  -           3h      4d      -                 7 failed: a.service and 6 more       -
-web      as configured  25.05.2  44          3h      4d      2 in place        ok                                   -
+other    boots other    kernel 6.6.31 → 6.6.30  -                 ok                                        25.05.2  44          3h      4d
+unasked  -              -                       -                 ok                                        25.05.2  44          3h      4d
+units    differs        -                       -                 7 failed: a.service, b.mount and 5 more  25.05.1  -           3h      4d
+web      as configured  -                       2 in place        ok                                        25.05.2  44          3h      4d
 7 of 9 hosts answer, 2 as configured, 1 differs, 1 at next boot, 1 boots other, 1 no NixOS, 2 to reboot, 1 key missing, 1 key drifted, 7 failed units
 `
-	want = strings.ReplaceAll(want, "a.service and 6 more", "a.service, b.mount and 5 more")
 	if squeeze(out.String()) != squeeze(want) {
 		t.Errorf("%s\nwant\n%s", out.String(), want)
 	}

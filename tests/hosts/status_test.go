@@ -1,6 +1,7 @@
 package hosts_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -103,7 +104,7 @@ rm /run/keys/gone; chmod 0444 '/srv/my keys/moved'`)
 	}
 
 	o = d.run("status", "--on", "host1,host2,host3")
-	for _, want := range []string{`(?m)^host1  as configured  `, `(?m)^host2  differs .* 1 missing: gone  1 failed: bad-\\x1b.service  kernel$`, `(?m)^host3  boots other `,
+	for _, want := range []string{`(?m)^host1  as configured  `, `(?m)^host2  differs +kernel +1 missing: gone +1 failed: bad-\\x1b.service  `, `(?m)^host3  boots other `,
 		`(?m)^3 of 3 hosts answer, 1 as configured, 1 differs, 1 boots other, 1 to reboot, 1 key missing, 1 key drifted, 1 failed unit$`} {
 		if !regexp.MustCompile(want).MatchString(o.stdout) {
 			t.Errorf("%s is not in\n%s%s", want, o.stdout, o.stderr)
@@ -114,5 +115,73 @@ rm /run/keys/gone; chmod 0444 '/srv/my keys/moved'`)
 	}
 	if h := statusOf(t, d.run("status", "--json", "--hosts-only", "--on", "host1"))["host1"]; !h.Reachable || h.AsConfigured != nil || h.Configuration != nil || h.Current.Path != one {
 		t.Errorf("%+v", h)
+	}
+}
+
+// A watch keeps one connection to each host, and finds one again that has rebooted.
+func TestAWatchFollowsHostsThroughReboots(t *testing.T) {
+	d := deploying(t, 3)
+	d.hive(`{ host1 = { }; host2.deployment.targetUser = "deployer"; host3 = { }; }`)
+	d.must("apply")
+	if err := d.host("host3").StopSSHD(); err != nil {
+		t.Fatal(err)
+	}
+	defer d.host("host3").StartSSHD()
+	s := d.typing("status", "--watch", "--every", "1")
+	s.Await("3 hosts answer")
+	for _, text := range []string{"host1", "as configured", "host2", "as configured", "host3", "unreachable: "} {
+		s.Await(text)
+	}
+	const logins = `journalctl -b -o cat -t sshd -t sshd-session --grep "^Accepted publickey" | wc -l`
+	before := d.on("host2", logins)
+
+	d.on("host2", "systemd-run --unit watched -p Type=oneshot false 2>/dev/null || :")
+	s.Await("1 failed: watched.service")
+	d.on("host2", "systemctl reset-failed")
+	s.Await("0") // of a time
+	if after := d.on("host2", logins); after != before {
+		t.Errorf("%s logins, and then %s", before, after)
+	}
+
+	if err := d.host("host1").Reboot(); err != nil {
+		t.Fatal(err)
+	}
+	s.Await("host1  \x1b[31m")
+	s.Await("host1  \x1b[32mas configured")
+	s.Type("q")
+	if code := s.Wait(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	if shown := s.Shown(); !s.Echoes() || !strings.Contains(shown[strings.LastIndex(shown, "NODE"):], "host3  \x1b[31munreachable: ") {
+		t.Error("the last table does not stay, or the terminal is not as it was")
+	}
+	for _, host := range []string{"host1", "host2"} {
+		if left := d.on(host, "pgrep -f '[e]val .*head -c' || :"); left != "" {
+			t.Errorf("%s: left: %s", host, left)
+		}
+	}
+
+	// Without a terminal: a document a line.
+	cmd := d.command("status", "--watch", "--every", "1", "--json", "--on", "host2")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	lines := bufio.NewScanner(out)
+	for range 3 {
+		if !lines.Scan() {
+			t.Fatal("it ended: ", lines.Err())
+		}
+		if h := statusOf(t, outcome{stdout: lines.Text()})["host2"]; !h.Reachable || !*h.AsConfigured {
+			t.Errorf("%+v", h)
+		}
+	}
+	out.Close() // as head(1) does
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("%v", err)
 	}
 }
