@@ -257,12 +257,14 @@ let
         { lib, options, ... }:
         let
           config = pkgs.config or { };
+          # With nixpkgs' readOnlyPkgs, pkgs is all there is to set.
+          readOnly = options.nixpkgs.overlays.type.name or null == "unique";
           source = if hermetic && flakeSource then storePathOf pkgs else null;
           revision = (pkgs.lib.trivial.revisionWithDefault or (default: default)) null;
         in
         {
           _file = "meta.nixpkgs";
-          nixpkgs = {
+          nixpkgs = (if readOnly then { pkgs = lib.mkDefault pkgs; } else {
             overlays = lib.mkBefore (pkgs.overlays or [ ]);
             # A node with a package set of its own must not set config (24.05).
             config = lib.mkIf (!(options.nixpkgs.pkgs.isDefined or false)) (
@@ -275,6 +277,9 @@ let
               else
                 lib.mkOptionDefault config
             );
+          })
+          // lib.optionalAttrs (takesNull pkgs && options ? nixpkgs.system) {
+            system = lib.mkDefault (systemOf pkgs);
           }
           // lib.optionalAttrs (source != null && options ? nixpkgs.flake.source) {
             flake.source = lib.mkDefault source;
@@ -290,6 +295,12 @@ let
           );
         };
 
+      systemOf = pkgs: pkgs.stdenv.hostPlatform.system or pkgs.system;
+
+      # eval-config.nix sets an option to the system, which readOnlyPkgs is without. Old
+      # ones do not take null.
+      takesNull = pkgs: pkgs.lib.versionAtLeast (pkgs.lib.version or "0") "23.05";
+
       evalNode =
         name: extra:
         let
@@ -300,7 +311,7 @@ let
               nixpkgs;
         in
         import (pkgs.path + "/nixos/lib/eval-config.nix") {
-          system = pkgs.stdenv.hostPlatform.system or pkgs.system;
+          system = if takesNull pkgs then null else systemOf pkgs;
           specialArgs = {
             inherit name;
             nodes = unchecked;

@@ -28,6 +28,7 @@ var foreign = map[string]string{
 	"healthChecks": "Morph runs them after a deployment", "substituteOnDestination": "it is Morph's",
 	"hasFastConnection": "it is NixOps'", "autoLuks": "it is NixOps'", "encryptedLinksTo": "it is NixOps'", "alwaysActivate": "it is NixOps'",
 	"enableRollback": "it is NixOps'", "storage": "it is NixOps'", "lock": "it is NixOps'", "ordering": "it is Morph's",
+	"evalConfig": "Morph's is that of meta.nixpkgs here", "runCommand": "it is Morph's", "lib": "Morph's is that of meta.nixpkgs here", "nixConfig": "Morph gives it to Nix, as --nix-option does here",
 }
 
 var (

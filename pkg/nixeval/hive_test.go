@@ -41,6 +41,13 @@ func TestAHiveWrittenForColmenaEvaluatesUnchanged(t *testing.T) {
 		}`, "a", "1 22"},
 		{"nixpkgs as a path", `{ meta.nixpkgs = <nixpkgs>; a = { pkgs, ... }: { deployment.tags = [ (toString (pkgs ? lib)) ]; }; }`, "a", "1"},
 		{"nixpkgs as the function", `{ meta.nixpkgs = import <nixpkgs>; a = { pkgs, ... }: { deployment.tags = [ (toString (pkgs ? lib)) ]; }; }`, "a", "1"},
+		{"a node whose package set nobody may change", `{
+			meta.nixpkgs = import <nixpkgs> { overlays = [ (final: prev: { greeting = "hello"; }) ]; };
+			a = { pkgs, ... }: {
+				imports = [ <nixpkgs/nixos/modules/misc/nixpkgs/read-only.nix> ];
+				deployment.tags = [ pkgs.greeting ];
+			};
+		}`, "a", "hello"},
 		{"overlays of meta.nixpkgs reach the nodes", `{
 			meta.nixpkgs = import <nixpkgs> { overlays = [ (final: prev: { greeting = "hello"; }) ]; };
 			a = { pkgs, ... }: { deployment.tags = [ pkgs.greeting ]; };
@@ -190,6 +197,8 @@ func TestABrokenHiveIsExplained(t *testing.T) {
 		{"an abort in a key", `{ web.deployment.keys.k.text = abort "my own words"; }`, []string{"my own words"}},
 		{"an abort with a value in it", `{ web = { name, ... }: { deployment.keys.k.text = abort "s3cret of ${name}"; }; }`, []string{"error message [not shown]"}},
 		{"pkgs that no argument brings", `{ ... }: { x = "${pkgs.bash}"; }`, []string{"undefined variable 'pkgs'", "add it to the module's arguments, as in `{ pkgs, ... }:`"}},
+		{"an option that is there already", `{ web = { lib, ... }: { options.deployment.tags = lib.mkOption { default = [ ]; }; }; }`, []string{"The option `deployment.tags' in ", "is already declared in "}},
+		{"one option that Morph has", `{ network.evalConfig = "x"; network.description = "x"; web = { }; }`, []string{"there is no meta.evalConfig: Morph's is that of meta.nixpkgs here; leave it out"}},
 		{"values of other options are shown", `{ web.networking.hostName = [ "shown" ]; }`, []string{"not of type", "shown"}},
 		{"failed assertions, whole and without the way there", "{ web.assertions = [ { assertion = false; message = \"first\nat second\"; } { assertion = false; message = \"third\"; } ]; }", []string{"Failed assertions:\n- first\nat second\n- third"}},
 		{"a throw in a module has its place", "{ web = { lib, ... }: {\n  networking.hostName = lib.mkForce (throw \"my own words\"); }; }", []string{"my own words", "networking.hostName"}},

@@ -46,7 +46,9 @@ var (
 	machinery = regexp.MustCompile(`^(?:flake |the flake |input |lock file |unable to |getting status of |opening (?:file|directory) |reading |creating |path '/|access to |cannot (?:find flake|open|fetch|connect|look up)|Failed to (?:open|fetch|retrieve) |resolving |cannot build |\d+ dependenc(?:y|ies) of derivation |could not |file '[^']*' was not found in the Nix search path|experimental |program '|builder for |build of |Cannot build |a '|NAR hash|hash mismatch|unrecognised |'?[a-z-]+'? is not a recognised )`)
 	// storePaths are messages that builtins.storePath may have, of what it was given.
 	storePaths = regexp.MustCompile(`(?s)^(?:getting status of|path) '.*' ?(?:: |is not (?:in the Nix store|valid|a store path)|does not exist)|^(?:path )?'.*' is (?:too short to be|not) a valid store path|^store path '`)
-	inQuotes   = regexp.MustCompile(`(?s)'.*'`)
+	// declared messages are about declarations of options, and hold no value.
+	declared = regexp.MustCompile("^The option [`‘][^'’\n]*['’] in (?:module )?[`‘][^'’\n]*['’] (?:would be a parent of the following options|is already declared in )")
+	inQuotes = regexp.MustCompile(`(?s)'.*'`)
 	// unsupported are messages that quote all of an input.
 	unsupported = regexp.MustCompile(`^cannot \w+ unsupported input `)
 	// unexpected: how newer versions speak of a function and its argument.
@@ -96,7 +98,7 @@ func (e *entry) withoutSecrets(s surroundings) string {
 	} else if !ofKey && machinery.MatchString(message) && !unsupported.MatchString(message) {
 		return message
 	}
-	if undefined.MatchString(message) || harmless.MatchString(message) || s.ownWords(e, message) {
+	if undefined.MatchString(message) || harmless.MatchString(message) || declared.MatchString(message) || s.ownWords(e, message) {
 		return message
 	}
 	if s.belowRoot(e, message) {

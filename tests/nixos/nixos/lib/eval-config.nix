@@ -18,7 +18,7 @@ let
     _file = ./eval-config.nix;
     key = _file;
     config = lib.mkMerge [
-      (lib.mkIf (system != null) { nixpkgs.system = lib.mkDefault system; })
+      (lib.optionalAttrs (system != null) { nixpkgs.system = lib.mkDefault system; })
       (lib.mkIf (pkgs != null) { nixpkgs.pkgs = pkgs; })
     ];
   };
