@@ -19,7 +19,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/keysource"
-	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -38,10 +37,10 @@ type deployment struct {
 	evaluation
 	deploy.Options
 
-	json, keepResult, substitute bool
-	ask                          bool // people before it is done
-	sshConfig                    configFile
-	jobs                         string // Nix's max-jobs, "" for what it has
+	json, keepResult bool
+	ask              bool // people before it is done
+	sshConfig        configFile
+	jobs             string // Nix's max-jobs, "" for what it has
 
 	passwords   *escalation.Passwords // of sudo
 	credentials *sshauth.Credentials  // of SSH
@@ -83,7 +82,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return err
 	}
 	tools := d.tools(builder, d.resolver(c), evaluated.WithTexts)
-	via.wire(&tools, builder, d.sshConfig, d.substitute)
+	via.wire(&tools, builder, d.sshConfig, d.Substitute)
 	return d.run(c, nodes, tools)
 }
 
@@ -128,8 +127,9 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		Options: deploy.Options{
 			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result")},
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
+			Substitute: !c.Bool("no-substitute"),
 		},
-		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"), substitute: !c.Bool("no-substitute"),
+		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"),
 	}
 	if err := d.wanted(c); err != nil {
 		return nil, err
@@ -317,7 +317,7 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 		BuildWaitsFor: func(node hive.Node) string { return builder.WaitsFor(node.Name) },
 		BuildThere: func(ctx context.Context, host deploy.Host, node hive.Node, output func(string)) error {
 			return builder.BuildOnHost(ctx, host, nixbuild.HostBuild{
-				Node: node.Name, DrvPath: node.Toplevel.DrvPath, Substitute: d.substitute, Output: output,
+				Node: node.Name, DrvPath: node.Toplevel.DrvPath, Substitute: d.Substitute, Output: output,
 			})
 		},
 		Closure: builder.Closure,
@@ -325,16 +325,11 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 			found, err := nixbuild.LookThere(ctx, host, nixbuild.Look{Closures: q.Closures, Wanted: q.Wanted})
 			return deploy.StoreAnswer(found), err
 		},
-		Lacks: func(ctx context.Context, host deploy.Host, roots, paths []string) ([]string, error) {
-			return nixbuild.Lacks(ctx, host, roots, paths)
+		Store: func(ctx context.Context, host deploy.Host, roots []string, output func(string)) deploy.Store {
+			return builder.HostStore(ctx, host, roots, output)
 		},
 		Release: func(ctx context.Context, host deploy.Host, roots []string) error {
 			return nixbuild.Release(ctx, host, roots)
-		},
-		Copy: func(ctx context.Context, what deploy.Copy) error {
-			return d.tool.Copy(ctx, what.Path, what.Store, nix.CopyOptions{
-				Recipe: what.Recipe, Substitute: d.substitute, Output: what.Output, Left: what.Left, Copying: what.Copying,
-			})
 		},
 		Known: d.tool.Known,
 		CheckSources: func(ctx context.Context, node hive.Node) error {

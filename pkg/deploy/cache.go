@@ -14,23 +14,31 @@ func (n *nodeRun) toCache(ctx context.Context, step plan.Step) error {
 	return n.tools.ToCache(ctx, n.node, n.output)
 }
 
-// fromCache has the host fetch what it lacks, and tells what it lacks still: that is
-// copied directly. Only an interrupt, or a host that no longer answers, is a failure.
-func (n *nodeRun) fromCache(ctx context.Context, sizes map[string]int64, lacked []string) (lacks []string, err error) {
-	n.begin("the host fetches from " + n.opts.CacheFrom)
-	why := n.tools.FromCache(ctx, n.host, n.node, n.output)
+// fromCache has the host fetch what it lacks, and returns that. What it lacks still is
+// copied directly, once told has been told of it. Only an interrupt, or a host that no
+// longer answers, is a failure.
+func (p *pushing) fromCache(ctx context.Context, paths []string) (lacked []string, told func(lacks []string), err error) {
+	store := p.tools.Store(ctx, p.host, p.roots, p.output)
+	lacked, err = store.Lacks(paths)
+	store.Close()
+	if err != nil || len(lacked) == 0 {
+		return nil, nil, err
+	}
+	p.begin("the host fetches from " + p.opts.CacheFrom)
+	why := p.tools.FromCache(ctx, p.host, p.node, p.output)
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
-	if lacks, err = n.tools.Lacks(ctx, n.host, nil, lacked); err != nil {
-		return nil, err
-	}
+	return lacked, func(lacks []string) { p.tellCached(lacked, lacks, why) }, nil
+}
+
+// tellCached tells what became of what the host lacked.
+func (p *pushing) tellCached(lacked, lacks []string, why error) {
 	if fetched := len(lacked) - len(lacks); fetched > 0 {
-		n.note(fmt.Sprintf("the host fetched %s in %s", event.Size(sum(sizes, lacked)-sum(sizes, lacks)), paths(fetched)))
+		p.note(fmt.Sprintf("the host fetched %s in %s", event.Size(p.bytes(lacked)-p.bytes(lacks)), paths(fetched)))
 	}
 	if len(lacks) > 0 {
-		n.warn(fmt.Sprintf("the host could not fetch %s from %s; copying directly: %v", paths(len(lacks)), n.opts.CacheFrom, why))
-		n.begin("copying " + n.node.Toplevel.OutPath)
+		p.warn(fmt.Sprintf("the host could not fetch %s from %s; copying directly: %v", paths(len(lacks)), p.opts.CacheFrom, why))
+		p.begin("copying " + p.node.Toplevel.OutPath)
 	}
-	return lacks, nil
 }

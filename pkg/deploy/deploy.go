@@ -21,12 +21,22 @@ import (
 // Host is one open connection to a node's host; pkg/remote's Host is one.
 type Host interface {
 	hostscript.Runner
-	// Store gives the host's store a URL for Nix here, until stop. What went wrong on
-	// the host is the error of stop.
-	Store(ctx context.Context) (url string, stop func() error, err error)
-	// Traffic is how many bytes went to and came from the host through Stores.
-	Traffic() (sent, received int64)
 	Close() error
+}
+
+// Store is the store of a host, in one session; pkg/nixbuild's HostStore is one. It is
+// for one goroutine.
+type Store interface {
+	// Lacks tells which of the paths the store does not have.
+	Lacks(paths []string) ([]string, error)
+	// Fetch has the host get what it can of the paths from its own substituters, and
+	// tells what it lacked before, and what it lacks still.
+	Fetch(paths []string) (lacked, lacks []string, err error)
+	// Add copies paths of this machine there, and tells of each when its turn comes, and
+	// of bytes on their way.
+	Add(paths []string, begin func(path string), sent func(bytes int)) error
+	// Close ends the session; what was added stays.
+	Close()
 }
 
 // Tools are what a deployment works with on this machine.
@@ -57,9 +67,9 @@ type Tools struct {
 	BuildThere func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
 	// Closure is what a store path needs, itself among it, with the size of each in bytes.
 	Closure func(ctx context.Context, path string) (map[string]int64, error)
-	// Lacks tells which of the paths a host lacks, and has the host keep the roots,
-	// there or yet to come, until Release.
-	Lacks   func(ctx context.Context, host Host, roots, paths []string) ([]string, error)
+	// Store begins to talk to the host's store, and has the host keep the roots, there or
+	// yet to come, until Release. output is told what Nix there says.
+	Store   func(ctx context.Context, host Host, roots []string, output func(line string)) Store
 	Release func(ctx context.Context, host Host, roots []string) error
 	// ToCache returns when the cache has the closure of the node's toplevel, and
 	// FromCache when the host has fetched it from there. Whatever fails of that is copied
@@ -68,8 +78,6 @@ type Tools struct {
 	FromCache func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
 	// AskStore asks a host's store. It may be nil where there are no dry runs.
 	AskStore func(ctx context.Context, host Host, question StoreQuestion) (StoreAnswer, error)
-	// Copy copies a closure to a store.
-	Copy func(ctx context.Context, what Copy) error
 	// Exec runs the user's own command on the host and returns the status with which it
 	// ended. It may be nil where there is none.
 	Exec func(ctx context.Context, host Host, node hive.Node) (status int, err error)
@@ -83,23 +91,12 @@ type Tools struct {
 	Resolve func(ctx context.Context, node hive.Node, warn func(text string)) (map[string]secret.Secret, error)
 }
 
-// Copy is a closure that is copied to a store.
-type Copy struct {
-	Path   string
-	Store  string // its URL
-	Recipe bool   // of a derivation: copied itself, and not what it makes
-	Output func(line string)
-	// Left is told how many paths are to be copied, when the host has fetched what it
-	// could, and Copying each of them when its turn comes.
-	Left    func(paths int)
-	Copying func(path string)
-}
-
 // Options is what a deployment is asked to do.
 type Options struct {
 	plan.Want
 	Schedule                    Schedule
 	ForceReplaceUnknownProfiles bool
+	Substitute                  bool          // hosts may fetch from their own substituters
 	CacheFrom                   string        // Want's Cache as hosts know it, without a login
 	RebootTimeout               time.Duration // how long a host may take to be back; 0: [DefaultRebootTimeout]
 	Who                         string        // shown to whoever waits for a host's upload lock

@@ -36,7 +36,7 @@ type double struct {
 	commands []string
 	closed   bool
 	cut      chan struct{} // closed when ctx is done, unless nil
-	stores   int           // those that were not stopped
+	stores   int           // those that were not closed
 }
 
 // called takes a command apart: the mark that the host has to say first, and
@@ -68,16 +68,35 @@ func (d *double) Run(ctx context.Context, command string, stdin io.Reader, stdou
 	return errors.New("a double runs nothing else")
 }
 
-func (d *double) Store(context.Context) (string, func() error, error) {
-	d.stores++
-	return "unix:///socket", func() error { d.stores--; return nil }, nil
-}
-
-func (d *double) Traffic() (sent, received int64) { return 0, 0 }
+func (d *double) self() *double { return d }
 
 func (d *double) Close() error {
 	d.closed = true
 	return nil
+}
+
+// storeDouble is the store of a double, which lacks everything.
+type storeDouble struct {
+	*double
+	add func(paths []string, begin func(string), sent func(int)) error
+}
+
+func (s storeDouble) Lacks(paths []string) ([]string, error) { return paths, nil }
+func (s storeDouble) Fetch(paths []string) (lacked, lacks []string, err error) {
+	return paths, paths, nil
+}
+func (s storeDouble) Add(paths []string, begin func(string), sent func(int)) error {
+	return s.add(paths, begin, sent)
+}
+func (s storeDouble) Close() { s.stores-- }
+
+// copying is a Tools.Store whose hosts get their paths that way.
+func copying(add func(paths []string) error) func(context.Context, Host, []string, func(string)) Store {
+	return func(_ context.Context, host Host, _ []string, _ func(string)) Store {
+		d := host.(interface{ self() *double }).self()
+		d.stores++
+		return storeDouble{d, func(paths []string, _ func(string), _ func(int)) error { return add(paths) }}
+	}
 }
 
 // journal is a sink and a record of what the tools were asked.
@@ -123,16 +142,17 @@ func tools(j *journal, hosts map[string]*double) Tools {
 		Closure: func(_ context.Context, path string) (map[string]int64, error) {
 			return map[string]int64{path: 1000}, nil
 		},
-		Lacks: func(_ context.Context, _ Host, roots, paths []string) ([]string, error) {
+		Store: func(_ context.Context, host Host, roots []string, _ func(string)) Store {
 			j.add(fmt.Sprint("keep ", strings.Join(roots, " ")))
-			return paths, nil
+			d := host.(interface{ self() *double }).self()
+			d.stores++
+			return storeDouble{d, func(paths []string, _ func(string), _ func(int)) error {
+				j.add("copy " + strings.Join(paths, " "))
+				return nil
+			}}
 		},
 		Release: func(_ context.Context, _ Host, roots []string) error {
 			j.add(fmt.Sprint("release ", strings.Join(roots, " ")))
-			return nil
-		},
-		Copy: func(_ context.Context, what Copy) error {
-			j.add("copy " + what.Path + " to " + what.Store)
 			return nil
 		},
 		Known: func(context.Context, string) (bool, error) { return true, nil },
@@ -152,7 +172,7 @@ func atOnce(most int) Schedule {
 func TestStepsComeInOrderAndOnlyThoseOfTheGoal(t *testing.T) {
 	for goal, want := range map[hive.Goal]string{
 		hive.Build: "build web",
-		hive.Push:  "dial web; build web; keep /out-web; copy /out-web to unix:///socket; release /out-web",
+		hive.Push:  "dial web; build web; keep /out-web; copy /out-web; release /out-web",
 	} {
 		j, host := &journal{}, &double{}
 		results := Run(t.Context(), Evaluated([]hive.Node{node("web")}), Options{Want: plan.Want{Goal: goal}}, tools(j, map[string]*double{"web": host}), j)
@@ -216,11 +236,10 @@ func TestANodeThatIsDialledHoldsNoSlot(t *testing.T) {
 		}
 		return dial(ctx, n, nil)
 	}
-	copied := ts.Copy
-	ts.Copy = func(ctx context.Context, what Copy) error {
+	ts.Store = copying(func([]string) error {
 		close(release) // the dead one is let go only after the quick one came this far
-		return copied(ctx, what)
-	}
+		return nil
+	})
 	done := make(chan []event.Result)
 	go func() {
 		done <- Run(t.Context(), Evaluated([]hive.Node{node("dead"), node("quick")}), Options{Want: plan.Want{Goal: hive.Push}, Schedule: atOnce(1)}, ts, j)
@@ -241,7 +260,7 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 	ts := tools(j, hosts)
 	var mu sync.Mutex
 	now, most := 0, 0
-	ts.Copy = func(context.Context, Copy) error {
+	ts.Store = copying(func([]string) error {
 		mu.Lock()
 		now++
 		most = max(most, now)
@@ -251,7 +270,7 @@ func TestSlotsLimitHowManyNodesAreAtWork(t *testing.T) {
 		now--
 		mu.Unlock()
 		return nil
-	}
+	})
 	Run(t.Context(), Evaluated([]hive.Node{node("a"), node("b"), node("c")}), Options{Want: plan.Want{Goal: hive.Push}, Schedule: atOnce(2)}, ts, j)
 	if most != 2 {
 		t.Errorf("%d at once, want 2", most)

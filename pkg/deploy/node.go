@@ -52,6 +52,7 @@ type failure struct {
 func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 	begin, node := time.Now().Add(-a.Took), a.Node
 	n := &nodeRun{deployment: d, node: node, places: plan.Places{}, step: plan.Evaluate}
+	defer n.leave() // nobody waits for that
 	n.result = event.Result{Node: node.Name, Goal: d.opts.Goal, Status: event.Succeeded}
 	if node.Toplevel != nil {
 		n.result.Toplevel = node.Toplevel.OutPath
@@ -88,13 +89,7 @@ func (d *deployment) deploy(ctx context.Context, a Arrival) event.Result {
 // run does what is left for the node, one step after the other, until nothing is
 // or one fails.
 func (n *nodeRun) run(ctx context.Context) {
-	defer func() {
-		n.letGo()
-		if n.host != nil {
-			n.release()
-			n.host.Close()
-		}
-	}()
+	defer n.letGo()
 	for {
 		left := plan.Steps(n.node, n.opts.Want, n.known)
 		if len(left) == 0 {
@@ -105,6 +100,14 @@ func (n *nodeRun) run(ctx context.Context) {
 			return
 		}
 		n.known.Learn(left[0])
+	}
+}
+
+// leave tidies up on the host, and ends the connection.
+func (n *nodeRun) leave() {
+	if n.host != nil {
+		n.release()
+		n.host.Close()
 	}
 }
 

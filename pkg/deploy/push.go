@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
@@ -19,12 +21,8 @@ import (
 type pushing struct {
 	*nodeRun
 	sizes map[string]int64 // of every path of the closure, in bytes
-
-	asked []string // what the host lacked at first
-
-	mu     sync.Mutex
-	lacks  []string // what the host lacks of it
-	copied []string // what was copied
+	lacks []string         // what is to be copied of it
+	sent  atomic.Int64     // bytes
 }
 
 // push copies what the host lacks of a closure through its one connection. What
@@ -41,49 +39,44 @@ func (n *nodeRun) push(ctx context.Context, step plan.Step) error {
 		return err
 	}
 	n.roots = roots
-	lacks, err := n.tools.Lacks(ctx, n.host, roots, slices.Sorted(maps.Keys(sizes)))
-	if err == nil && len(lacks) > 0 && n.opts.Cache != "" && !step.Recipe {
-		lacks, err = n.fromCache(ctx, sizes, lacks)
+	p := &pushing{nodeRun: n, sizes: sizes}
+	paths := slices.Sorted(maps.Keys(sizes))
+	cached := func([]string) {}
+	if n.opts.Cache != "" && !step.Recipe {
+		if paths, cached, err = p.fromCache(ctx, paths); err != nil || len(paths) == 0 {
+			return err
+		}
 	}
-	if err != nil || len(lacks) == 0 {
-		return err
-	}
-	p := &pushing{nodeRun: n, sizes: sizes, asked: lacks, lacks: lacks}
-	store, stop, err := n.host.Store(ctx)
+	store := n.tools.Store(ctx, n.host, roots, n.output)
+	defer store.Close()
+	lacked, err := p.ask(store, paths)
 	if err != nil {
 		return err
 	}
-	done := p.follow()
-	err = n.tools.Copy(ctx, Copy{Path: path, Store: store, Recipe: step.Recipe, Output: n.output,
-		Left: func(left int) { p.recount(ctx, left) }, Copying: p.copying})
-	done(err)
-	if onHost := stop(); err != nil {
-		// What went wrong there is why Nix here lost its connection. One that has all
-		// it wanted may leave while the host still says something.
-		return errors.Join(onHost, err)
+	cached(lacked)
+	fetched := len(lacked) - len(p.lacks)
+	if len(p.lacks) > 0 {
+		done := p.follow()
+		err = store.Add(p.lacks, p.copying, func(bytes int) { p.sent.Add(int64(bytes)) })
+		done()
 	}
-	return nil
+	if err == nil && len(lacked) > 0 {
+		p.tellSum(fetched)
+	}
+	return err
 }
 
-func (p *pushing) copying(path string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.copied = append(p.copied, path)
+// ask asks what the host lacks, and has it fetch what it may fetch of that.
+func (p *pushing) ask(store Store, paths []string) (lacked []string, err error) {
+	if p.opts.Substitute {
+		lacked, p.lacks, err = store.Fetch(paths)
+		return lacked, err
+	}
+	p.lacks, err = store.Lacks(paths)
+	return p.lacks, err
 }
 
-// recount asks anew what the host lacks, once it has fetched by itself what it
-// could, so that no more than left is still to be copied.
-func (p *pushing) recount(ctx context.Context, left int) {
-	if left == len(p.asked) {
-		return
-	}
-	// Without an answer, what is told is too much, and no reason to fail.
-	if lacks, err := p.tools.Lacks(ctx, p.host, nil, p.asked); err == nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.lacks = lacks
-	}
-}
+func (p *pushing) copying(path string) { p.output("copying path " + path) }
 
 // bytes of paths.
 func (p *pushing) bytes(paths []string) int64 { return sum(p.sizes, paths) }
@@ -98,17 +91,11 @@ func sum(sizes map[string]int64, paths []string) (bytes int64) {
 // progressEvery is how often it is told how far a copy is.
 const progressEvery = 250 * time.Millisecond
 
-// follow tells how far the copy is until done is called with how it ended.
-func (p *pushing) follow() (done func(error)) {
-	before, _ := p.host.Traffic()
+// follow tells how far the copy is until done is called.
+func (p *pushing) follow() (done func()) {
+	whole := p.bytes(p.lacks)
 	tell := func() {
-		sent, _ := p.host.Traffic()
-		p.mu.Lock()
-		e := event.Event{Kind: event.Progress, Total: p.bytes(p.lacks), Paths: len(p.lacks)}
-		p.mu.Unlock()
-		// What is said besides the content makes it a little more.
-		e.Done = min(sent-before, e.Total)
-		p.send(e)
+		p.send(event.Event{Kind: event.Progress, Done: min(p.sent.Load(), whole), Total: whole, Paths: len(p.lacks)})
 	}
 	ended := make(chan struct{})
 	var ticking sync.WaitGroup
@@ -124,23 +111,24 @@ func (p *pushing) follow() (done func(error)) {
 			}
 		}
 	}))
-	return func(err error) {
+	return func() {
 		close(ended)
 		ticking.Wait()
-		if err == nil {
-			p.tellSum()
-		}
 	}
 }
 
-// tellSum tells what was copied.
-func (p *pushing) tellSum() {
-	e := event.Event{Kind: event.Note, Total: p.bytes(p.copied), Paths: len(p.copied)}
+// tellSum tells what was copied, and how many paths the host fetched.
+func (p *pushing) tellSum(fetched int) {
+	e := event.Event{Kind: event.Note, Total: p.bytes(p.lacks), Paths: len(p.lacks)}
 	e.Done = e.Total
-	e.Text = fmt.Sprintf("copied %s in %s", event.Size(e.Total), paths(e.Paths))
-	if fetched := len(p.asked) - e.Paths; fetched > 0 {
-		e.Text += fmt.Sprintf("; the host fetched %s by itself", paths(fetched))
+	var parts []string
+	if e.Paths > 0 {
+		parts = append(parts, fmt.Sprintf("copied %s in %s", event.Size(e.Total), paths(e.Paths)))
 	}
+	if fetched > 0 {
+		parts = append(parts, fmt.Sprintf("the host fetched %s by itself", paths(fetched)))
+	}
+	e.Text = strings.Join(parts, "; ")
 	p.send(e)
 }
 

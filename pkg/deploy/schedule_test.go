@@ -27,12 +27,12 @@ func TestWhoWaitsHoldsNoSlotOfAnotherKind(t *testing.T) {
 	with := tools(j, hosts)
 	var copies atomic.Int32
 	allThere := make(chan struct{})
-	with.Copy = func(context.Context, Copy) error {
+	with.Store = copying(func([]string) error {
 		if copies.Add(1) == 3 {
 			close(allThere)
 		}
 		return nil
-	}
+	})
 	var changed atomic.Int32
 	with.Resolve = func(context.Context, hive.Node, func(string)) (map[string]secret.Secret, error) {
 		if now := changed.Add(1); now > 1 {
@@ -59,11 +59,10 @@ func TestALimitThatTwoKindsShareIsKeptFromOneToTheOther(t *testing.T) {
 	a.Keys, b.Keys = []hive.Key{{Attr: "k"}}, []hive.Key{{Attr: "k"}}
 	j := &journal{}
 	with := tools(j, map[string]*double{"a": {}, "b": {}})
-	with.Copy = func(context.Context, Copy) error { j.add("copy"); return nil }
+	with.Store = copying(func([]string) error { j.add("copy"); return nil })
 	with.Build = func(context.Context, hive.Node, func(string)) error { return nil }
 	with.Open = func(_ context.Context, n hive.Node, _ func(string)) (Host, error) { return &double{}, nil }
 	with.CheckSources = func(context.Context, hive.Node) error { return nil }
-	with.Lacks = func(_ context.Context, _ Host, _, paths []string) ([]string, error) { return paths, nil }
 	with.Release = func(context.Context, Host, []string) error { return nil }
 	Run(t.Context(), Evaluated([]hive.Node{a, b}), Options{Want: plan.Want{Goal: hive.Switch}, Schedule: atOnce(1)}, with, j)
 	if got, want := j.String(), "copy; resolve; copy; resolve"; got != want {
@@ -88,15 +87,16 @@ func TestAHostThatBuildsHoldsNoSlotButThatOfBuilds(t *testing.T) {
 		}
 	}
 	with.Build = func(context.Context, hive.Node, func(string)) error { <-building; return nil }
-	with.Copy = func(_ context.Context, what Copy) error {
-		if what.Recipe != (what.Path == "/drv-there") {
-			t.Errorf("%+v", what)
-		}
-		if !what.Recipe {
+	with.Store = copying(func(paths []string) error {
+		switch paths[0] {
+		case "/drv-there":
+		case "/out-other":
 			close(copied)
+		default:
+			t.Errorf("%q are copied", paths)
 		}
 		return nil
-	}
+	})
 	opts := Options{Want: plan.Want{Goal: hive.Push}, Schedule: atOnce(1)}
 	opts.Schedule.Build = NewLimit(1, "")
 	for _, r := range Run(t.Context(), Evaluated([]hive.Node{there, other}), opts, with, j) {

@@ -69,9 +69,25 @@ func Ask(ctx context.Context, host Runner, call Call) error {
 	case <-s.answered:
 		keeper.KeepShell(s)
 		return nil
-	case <-s.ended:
-		return s.question.explain(s.err)
+	case <-s.ended: // it did not stay
 	}
+	if err := s.rest(); err != nil && s.err == nil {
+		s.err = err
+	}
+	return s.question.explain(s.err)
+}
+
+// rest passes on what was held back of an answer that has no end.
+func (s *Shell) rest() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.answered:
+		return nil
+	default:
+	}
+	_, err := s.out.Write(s.kept)
+	return err
 }
 
 func newShell(call Call, end context.CancelCauseFunc) *Shell {
@@ -97,8 +113,7 @@ func (s *Shell) begin(ctx context.Context, host Runner, call Call) (err error) {
 // asking is a program that answers a question and then waits for a script: a line with
 // its limit in seconds, 0 for none, and its length comes first.
 func asking(question string, next *gate) string {
-	return fmt.Sprintf(`{ %s
-} && echo %s""%s && read -r _t _n && _s=$(head -c "$_n") && if [ "$_t" = 0 ]; then eval "$_s"; else exec timeout "$_t" sh -c "$_s"; fi`,
+	return fmt.Sprintf(`{ %s; } && echo %s""%s && read -r _t _n && _s=$(head -c "$_n") && if [ "$_t" = 0 ]; then eval "$_s"; else exec timeout "$_t" sh -c "$_s"; fi`,
 		question, next.first, next.second)
 }
 

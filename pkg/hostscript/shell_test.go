@@ -146,3 +146,14 @@ func TestAKeptShellRunsNoPartOfAScript(t *testing.T) {
 		}
 	}
 }
+
+// A host that answers and goes has answered.
+func TestAnAnswerCountsWhereNoShellStays(t *testing.T) {
+	for _, program := range []string{"echo answer; exit", "printf %s long-enough-to-be-held-back; exit"} {
+		var out strings.Builder
+		host := &keeping{}
+		if err := Ask(t.Context(), host, Call{Program: program, Stdout: &out}); err != nil || host.shell != nil || !strings.Contains(program, strings.TrimSpace(out.String())) || out.Len() == 0 {
+			t.Errorf("%s: %q, %v", program, out.String(), err)
+		}
+	}
+}

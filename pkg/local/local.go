@@ -154,14 +154,6 @@ func (h *Host) note(process int, runs bool) {
 	}
 }
 
-// Store is this machine's: what is built here is there.
-func (h *Host) Store(context.Context) (url string, stop func() error, err error) {
-	return "auto", func() error { return nil }, nil
-}
-
-// Traffic is none.
-func (h *Host) Traffic() (sent, received int64) { return 0, 0 }
-
 // endLimit is how long commands that were given up may take to end.
 var endLimit = 10 * time.Second
 

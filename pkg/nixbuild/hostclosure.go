@@ -1,15 +1,21 @@
 package nixbuild
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
+	"io"
 	"maps"
+	"math"
 	"path"
 	"regexp"
 	"slices"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
 //go:embed look.sh
@@ -101,3 +107,38 @@ func (s *serving) sizes(top string) (map[string]int64, error) {
 
 // mostShown of a host's text stands in an error, in bytes.
 const mostShown = 300
+
+// storeThere is how a host is asked to serve its store.
+type storeThere struct {
+	script, input []byte // input is the script's
+	room          int    // bytes that the answers may have in all
+}
+
+// ask asks a host's store. An error of the question's tells what the host said, too.
+func (t storeThere) ask(ctx context.Context, host hostscript.Runner, question func(*serving) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, lacksLimit, fmt.Errorf("no answer within %s", lacksLimit))
+	defer cancel()
+	questions := newInbox(math.MaxInt) // of ours
+	answers := newInbox(t.room)
+	said := &lastWords{}
+	ended := make(chan error, 1)
+	go func() {
+		defer crash.Guard()
+		err := hostscript.Run(ctx, host, hostscript.Call{
+			Script: t.script, Stdin: io.MultiReader(bytes.NewReader(t.input), questions),
+			Stdout: answers, Stderr: &nix.LineWriter{Emit: func(line string) { said.hear(line) }, Most: mostOfWord},
+		})
+		answers.close(io.ErrUnexpectedEOF)
+		ended <- err
+	}()
+	err := question(&serving{in: questions, out: bufio.NewReader(answers)})
+	questions.close(io.EOF)         // it ends then
+	answers.close(io.ErrClosedPipe) // it is heard no more
+	if end := <-ended; end != nil && cut(err) {
+		err = end // why it did not answer
+	}
+	if err != nil {
+		return fmt.Errorf("%w%s", err, said)
+	}
+	return nil
+}

@@ -27,6 +27,13 @@ func newInbox(room int) *inbox {
 	return b
 }
 
+// allow has so many bytes more come.
+func (b *inbox) allow(bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.room += bytes
+}
+
 // Write fails with [errTooMuch], or when the inbox was closed.
 func (b *inbox) Write(p []byte) (int, error) {
 	b.mu.Lock()

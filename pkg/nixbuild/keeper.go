@@ -30,7 +30,7 @@ type keeper struct {
 	known map[string]pathInfo // what the store told of paths
 }
 
-// server is the Nix of a keeper.
+// server is a Nix that tells of this machine's store.
 type server struct {
 	serving
 	in    io.Closer
@@ -100,7 +100,8 @@ func (k *keeper) ask(question func(*serving) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.nix == nil {
-		if err := k.start(); err != nil {
+		var err error
+		if k.nix, err = serveHere(k.ctx, k.tool, k.all); err != nil {
 			return err
 		}
 	}
@@ -119,23 +120,23 @@ func (k *keeper) ask(question func(*serving) error) error {
 	return fmt.Errorf("looking for what is built: %w", err)
 }
 
-func (k *keeper) start() error {
-	ctx, end := context.WithCancel(k.ctx)
-	cmd := k.tool.Command(ctx, "nix-store", append([]string{"--serve", "--write"}, k.tool.OptionArgs()...)...)
+// serveHere starts one of this machine's store, which ends with ctx.
+func serveHere(ctx context.Context, tool nix.Tool, all *sync.WaitGroup) (*server, error) {
+	ctx, end := context.WithCancel(ctx)
+	cmd := tool.Command(ctx, "nix-store", append([]string{"--serve", "--write"}, tool.OptionArgs()...)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		end()
-		return err
+		return nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		end()
-		return err
+		return nil, err
 	}
-	k.nix = &server{serving: serving{in: in, out: bufio.NewReader(out)}, in: in, end: end, ended: make(chan error, 1)}
-	nix := k.nix
-	k.all.Go(crash.Guarded(func() { nix.ended <- k.tool.Run(ctx, cmd, nil) }))
-	return nil
+	s := &server{serving: serving{in: in, out: bufio.NewReader(out)}, in: in, end: end, ended: make(chan error, 1)}
+	all.Go(crash.Guarded(func() { s.ended <- tool.Run(ctx, cmd, nil) }))
+	return s, nil
 }
 
 // close lets go of every path. Its Nix hears of that sooner than of a signal.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -38,7 +37,6 @@ func TestConnections(t *testing.T) {
 			}
 			t.Run("cancelled", func(t *testing.T) { isCancelled(t, link(t), s.path("ended-"+kind)) })
 			t.Run("nobody reads", func(t *testing.T) { endsWithItsReader(t, link(t)) })
-			t.Run("a store", func(t *testing.T) { carriesAStore(t, link(t)) })
 			t.Run("probed", func(t *testing.T) { isProbed(t, link(t)) })
 			t.Run("no sessions", func(t *testing.T) {
 				set(t, &sessionLimit, 200*time.Millisecond)
@@ -142,31 +140,6 @@ func endsWithItsReader(t *testing.T, h *Host) {
 type failing struct{ error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.error }
-
-func carriesAStore(t *testing.T, h *Host) {
-	url, stop, err := h.store(t.Context(), "sed -u s/ask/answered/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		conn, err := net.Dial("unix", strings.TrimPrefix(url, "unix://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintln(conn, "ask")
-		answer := make([]byte, len("answered\n"))
-		if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "answered\n" {
-			t.Errorf("%q, %v", answer, err)
-		}
-		conn.Close()
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-	if sent, received := h.Traffic(); sent != 8 || received != 18 {
-		t.Errorf("%d sent and %d received", sent, received)
-	}
-}
 
 func isProbed(t *testing.T, h *Host) {
 	if err := h.conn.Probe(); err != nil || !h.answers(t.Context()) {

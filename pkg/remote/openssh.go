@@ -78,6 +78,9 @@ type master struct {
 	recorded []byte // the keys of new hosts; once it has ended
 }
 
+// maxSocketPath is what fits into sockaddr_un with its final NUL (unix(7)).
+const maxSocketPath = 107
+
 // masterGrace is how long it may take to end.
 const masterGrace = 2 * time.Second
 

@@ -83,12 +83,11 @@ type Host struct {
 	cfg       *Config                          // for another connection; nil: there is none
 	log       zerolog.Logger
 
-	traffic traffic       // that of its Stores
-	ended   chan struct{} // closed when the connection is gone
-	close   sync.Once
-	forget  func() // called when it is closed; may be nil
-	jumps   *jumps // that are this connection's alone, or nil
-	tasks   sync.WaitGroup
+	ended  chan struct{} // closed when the connection is gone
+	close  sync.Once
+	forget func() // called when it is closed; may be nil
+	jumps  *jumps // that are this connection's alone, or nil
+	tasks  sync.WaitGroup
 }
 
 // maxChannels is below sshd's default MaxSessions of 10 (sshd_config(5)).

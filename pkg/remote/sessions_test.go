@@ -88,33 +88,6 @@ func TestASessionThatWaitsForTheNextDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
-func TestAStoreIsOneSessionOfAHost(t *testing.T) {
-	set(t, &queueLimit, 300*time.Millisecond)
-	cfg, _ := connections(t, serve(t, "MaxSessions 1"))
-	h := mustDial(t, cfg)
-	url, stop, err := h.store(t.Context(), "cat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("unix", strings.TrimPrefix(url, "unix://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
-	answer := make([]byte, 5)
-	io.WriteString(conn, "hello")
-	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "hello" {
-		t.Errorf("%v: %q", err, answer)
-	}
-	if err := h.Run(t.Context(), "true", nil, nil, nil); err != nil {
-		t.Error(err)
-	}
-	conn.Close()
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-}
-
 // A shell that is kept for a script holds nobody up: neither the script nor what goes
 // without it.
 func TestAKeptShellTakesNobodysSession(t *testing.T) {

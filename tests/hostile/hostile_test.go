@@ -73,9 +73,8 @@ func newSite(t *testing.T, bad behaviour) *site {
 		},
 		Build:        func(context.Context, hive.Node, func(string)) error { return nil },
 		Closure:      func(context.Context, string) (map[string]int64, error) { return nil, nil },
-		Lacks:        func(context.Context, deploy.Host, []string, []string) ([]string, error) { return nil, nil },
+		Store:        func(context.Context, deploy.Host, []string, func(string)) deploy.Store { return complete{} },
 		Release:      func(context.Context, deploy.Host, []string) error { return nil },
-		Copy:         func(context.Context, deploy.Copy) error { return nil },
 		Known:        func(context.Context, string) (bool, error) { return true, nil },
 		CheckSources: func(context.Context, hive.Node) error { return nil },
 		Resolve: func(_ context.Context, n hive.Node, _ func(string)) (map[string]secret.Secret, error) {
@@ -85,6 +84,14 @@ func newSite(t *testing.T, bad behaviour) *site {
 	}
 	return s
 }
+
+// complete is a store that lacks nothing.
+type complete struct{}
+
+func (complete) Lacks([]string) ([]string, error)                       { return nil, nil }
+func (complete) Fetch([]string) (lacked, lacks []string, err error)     { return nil, nil, nil }
+func (complete) Add([]string, func(path string), func(bytes int)) error { return nil }
+func (complete) Close()                                                 {}
 
 // switching is a host that does as it should until it activates, and harm then.
 func switching(harm func(s *session, mark string)) behaviour {

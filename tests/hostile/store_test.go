@@ -78,6 +78,18 @@ func bounded(t *testing.T, says string, f func() error) {
 	}
 }
 
+// lacks asks a host which paths it lacks.
+func lacks(t *testing.T, ctx context.Context, host *remote.Host, paths ...string) ([]string, error) {
+	builder := nixbuild.New(nix.Tool{}, nixbuild.BuilderOptions{})
+	store := builder.HostStore(ctx, host, paths[:1], func(line string) {
+		if strings.ContainsAny(line, "\x1b\x00") {
+			t.Errorf("it is passed on: %q", line)
+		}
+	})
+	defer store.Close()
+	return store.Lacks(paths)
+}
+
 func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
 	greeting := numbers(0x5452eecb, 0x205)
 	for name, c := range map[string]struct {
@@ -95,7 +107,7 @@ func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host := dialled(t, proven(c.harm))
 			bounded(t, c.says, func() error {
-				_, err := nixbuild.Lacks(t.Context(), host, []string{"/nix/store/a"}, []string{"/nix/store/a", "/nix/store/b"})
+				_, err := lacks(t, t.Context(), host, "/nix/store/a", "/nix/store/b")
 				if err != nil && strings.ContainsAny(err.Error(), "\x1b\x00") {
 					t.Errorf("%q", err)
 				}
@@ -108,15 +120,15 @@ func TestAHostsStoreThatLiesFailsAlone(t *testing.T) {
 		s.Write(append(append(greeting, numbers(2, 8)...), "/strange"...))
 		s.Write(append(numbers(12), "/nix/store/b\x00\x00\x00\x00"...))
 	}))
-	if lacks, err := nixbuild.Lacks(t.Context(), host, nil, []string{"/nix/store/a", "/nix/store/b"}); err != nil || !slices.Equal(lacks, []string{"/nix/store/a"}) {
-		t.Errorf("%q, %v", lacks, err)
+	if lacking, err := lacks(t, t.Context(), host, "/nix/store/a", "/nix/store/b"); err != nil || !slices.Equal(lacking, []string{"/nix/store/a"}) {
+		t.Errorf("%q, %v", lacking, err)
 	}
 	// One that is silent is left when the caller has waited enough.
 	silent := dialled(t, proven(func(s *session) { <-s.ended }))
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("enough"))
 	defer cancel()
 	bounded(t, "enough", func() error {
-		_, err := nixbuild.Lacks(ctx, silent, nil, []string{"/nix/store/a"})
+		_, err := lacks(t, ctx, silent, "/nix/store/a")
 		return err
 	})
 }
