@@ -16,10 +16,11 @@ type area struct {
 	columns int      // of the window when they were drawn
 }
 
-// What moves the cursor or erases (ECMA-48): up and down so many lines, in the same column;
-// to the right; from the cursor to the end of the line, or of all.
+// What moves the cursor or erases (ECMA-48): up, and to the beginning of the line, as what
+// people type is shown where the cursor is; down; to the right; from the cursor to the
+// end of the line, or of all.
 const (
-	toLineAbove = "\x1b[%dA"
+	toLineAbove = "\r\x1b[%dA"
 	toLineBelow = "\x1b[%dB"
 	toTheRight  = "\x1b[%dC"
 	eraseLine   = "\x1b[K"
@@ -107,23 +108,29 @@ func rewritten(was, line string) string {
 	return text
 }
 
-// common is how many bytes of two lines are the same at their beginning, up to where a
-// character begins that joins none before it, and outside of colours.
+// common is how many bytes of two lines are the same at their beginning, up to where no
+// colour is in use and a character begins that joins none before it.
 func common(a, b string) (same int) {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] || a[i] == '\x1b' {
-			break
+	coloured := false
+	for i := 0; i < len(a) && i < len(b) && a[i] == b[i]; {
+		size := 1
+		if a[i] == '\x1b' {
+			size = strings.IndexByte(a[i:], 'm') + 1
+			if size == 0 || !strings.HasPrefix(b[i:], a[i:i+size]) {
+				break
+			}
+			coloured = a[i:i+size] != "\x1b[0m"
 		}
-		same = i + 1
-	}
-	for same > 0 && (same < len(b) && !joinsNothing(b[same:]) || same < len(a) && !joinsNothing(a[same:])) {
-		same--
+		if i += size; !coloured && joinsNothing(a[i:]) && joinsNothing(b[i:]) {
+			same = i
+		}
 	}
 	return same
 }
 
-// joinsNothing reports whether a text begins with a character that takes columns.
+// joinsNothing reports whether a text is at its end, or begins with a character that
+// takes columns.
 func joinsNothing(text string) bool {
 	r, size := utf8.DecodeRuneInString(text)
-	return size > 0 && (r != utf8.RuneError || size > 1) && (r < 0x300 || view.Width(text[:size]) > 0)
+	return size == 0 || r < 0x300 || size > 1 && view.Width(text[:size]) > 0
 }

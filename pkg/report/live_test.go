@@ -22,21 +22,23 @@ func TestAnAreaIsDrawnAnewWithAsFewBytesAsThatTakes(t *testing.T) {
 		"the first":                     {nil, []string{"head", "one"}, 80, "head\none\n"},
 		"nothing new":                   {[]string{"head", "one"}, []string{"head", "one"}, 80, ""},
 		"none before and none after":    {nil, nil, 80, ""},
-		"one line":                      {[]string{"head", "one", "two"}, []string{"head", "1", "two"}, 80, "\x1b[2A1\x1b[K\n\n"},
-		"a longer line":                 {[]string{"one"}, []string{"one and more"}, 80, "\x1b[1Aone and more\n"},
-		"the end of a line":             {[]string{"web-01  copy  31/52 MB  0:09"}, []string{"web-01  copy  31/52 MB  0:10"}, 80, "\x1b[1A\x1b[26C10\n"},
-		"the end of a wide line":        {[]string{"再起動しています 0:09"}, []string{"再起動しています 0:10"}, 80, "\x1b[1A\x1b[19C10\n"},
-		"a mark on what was there":      {[]string{"0123456789e."}, []string{"0123456789e\u0301."}, 80, "\x1b[1A\x1b[10Ce\u0301.\n"},
-		"within a character":            {[]string{"0123456789é"}, []string{"0123456789è"}, 80, "\x1b[1A\x1b[10Cè\n"},
-		"colours are written whole":     {[]string{"\x1b[36m▸\x1b[0m web-01 copy 0:09"}, []string{"\x1b[36m▸\x1b[0m web-01 copy 0:10"}, 80, "\x1b[1A\x1b[36m▸\x1b[0m web-01 copy 0:10\n"},
-		"lines that stay between":       {[]string{"a", "b", "c", "d", "e", "f", "g"}, []string{"A", "b", "c", "d", "e", "f", "G"}, 80, "\x1b[7AA\n\x1b[5BG\n"},
+		"one line":                      {[]string{"head", "one", "two"}, []string{"head", "1", "two"}, 80, "\r\x1b[2A1\x1b[K\n\n"},
+		"a longer line":                 {[]string{"one"}, []string{"one and more"}, 80, "\r\x1b[1Aone and more\n"},
+		"the end of a line":             {[]string{"web-01  copy  31/52 MB  0:09"}, []string{"web-01  copy  31/52 MB  0:10"}, 80, "\r\x1b[1A\x1b[26C10\n"},
+		"the end of a wide line":        {[]string{"再起動しています 0:09"}, []string{"再起動しています 0:10"}, 80, "\r\x1b[1A\x1b[19C10\n"},
+		"a mark on what was there":      {[]string{"0123456789e."}, []string{"0123456789e\u0301."}, 80, "\r\x1b[1A\x1b[10Ce\u0301.\n"},
+		"within a character":            {[]string{"0123456789é"}, []string{"0123456789è"}, 80, "\r\x1b[1A\x1b[10Cè\n"},
+		"behind a colour":               {[]string{"\x1b[36m▸\x1b[0m web-01 copy 0:09"}, []string{"\x1b[36m▸\x1b[0m web-01 copy 0:10"}, 80, "\r\x1b[1A\x1b[16C10\n"},
+		"a colour is written whole":     {[]string{"\x1b[36m0123456789 a\x1b[0m"}, []string{"\x1b[36m0123456789 b\x1b[0m"}, 80, "\r\x1b[1A\x1b[36m0123456789 b\x1b[0m\n"},
+		"another colour":                {[]string{"0123456789\x1b[31mno\x1b[0m"}, []string{"0123456789\x1b[32mno\x1b[0m"}, 80, "\r\x1b[1A\x1b[10C\x1b[32mno\x1b[0m\n"},
+		"lines that stay between":       {[]string{"a", "b", "c", "d", "e", "f", "g"}, []string{"A", "b", "c", "d", "e", "f", "G"}, 80, "\r\x1b[7AA\n\x1b[5BG\n"},
 		"more lines":                    {[]string{"a"}, []string{"a", "b"}, 80, "b\n"},
-		"fewer lines":                   {[]string{"a", "b", "c"}, []string{"a"}, 80, "\x1b[2A\x1b[J"},
-		"no more lines":                 {[]string{"a", "b"}, nil, 80, "\x1b[2A\x1b[J"},
-		"a wider window":                {[]string{"a", "b"}, []string{"a", "c"}, 120, "\x1b[2A\x1b[Ja\nc\n"},
-		"a narrower one, and all fits":  {[]string{"a", "b"}, []string{"a", "c"}, 40, "\x1b[2A\x1b[Ja\nc\n"},
-		"a narrower one, which breaks":  {[]string{strings.Repeat("x", 79), "b"}, []string{"x", "c"}, 40, "\x1b[3A\x1b[Jx\nc\n"},
-		"one column, which breaks much": {[]string{"0123456789"}, nil, 1, "\x1b[10A\x1b[J"},
+		"fewer lines":                   {[]string{"a", "b", "c"}, []string{"a"}, 80, "\r\x1b[2A\x1b[J"},
+		"no more lines":                 {[]string{"a", "b"}, nil, 80, "\r\x1b[2A\x1b[J"},
+		"a wider window":                {[]string{"a", "b"}, []string{"a", "c"}, 120, "\r\x1b[2A\x1b[Ja\nc\n"},
+		"a narrower one, and all fits":  {[]string{"a", "b"}, []string{"a", "c"}, 40, "\r\x1b[2A\x1b[Ja\nc\n"},
+		"a narrower one, which breaks":  {[]string{strings.Repeat("x", 79), "b"}, []string{"x", "c"}, 40, "\r\x1b[3A\x1b[Jx\nc\n"},
+		"one column, which breaks much": {[]string{"0123456789"}, nil, 1, "\r\x1b[10A\x1b[J"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a area
@@ -135,6 +137,18 @@ func TestAPictureFollowsTheWindow(t *testing.T) {
 	s.becomes(t, "a line", "--- 30 columns", "short")
 	s.resize(view.Size{Columns: 200, Rows: 50})
 	s.becomes(t, "a line", "--- 200 columns", "short")
+}
+
+// A terminal shows ^C, and other keys, where the cursor is.
+func TestWhatIsTypedLeavesNothingOfThePicture(t *testing.T) {
+	terminal, s, c := shown(t)
+	s.becomes(t, "--- 80 columns", "begins")
+	s.Write([]byte("^C"))
+	terminal.Print("interrupted\n")
+	s.becomes(t, "interrupted", "--- 80 columns", "begins")
+	s.Write([]byte("^C"))
+	c.hide()
+	s.becomes(t, "interrupted")
 }
 
 func TestAPictureIsDrawnWhereTheCursorIsAfterAnInterruption(t *testing.T) {

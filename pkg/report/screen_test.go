@@ -58,6 +58,10 @@ func (s *screen) put(r rune) {
 		s.line()
 		return
 	}
+	if r == '\r' {
+		s.col = 0
+		return
+	}
 	line := []rune(*s.line())
 	for len(line) < s.col {
 		line = append(line, ' ')

@@ -157,7 +157,11 @@ func (p *picture) fitNames(nodes []*record.Node) {
 	for _, n := range nodes {
 		p.names = max(p.names, Width(p.name(n)))
 	}
-	p.names = min(p.names, max(4, p.Columns/4))
+	part := 4
+	if p.Columns < 60 {
+		part = 3
+	}
+	p.names = min(p.names, max(4, p.Columns/part))
 }
 
 // Columns of a node's line, besides the name.
@@ -183,7 +187,7 @@ func (p *picture) line(mark string, c colourCode, n *record.Node, step, text, ti
 		line += "  " + padded(text, rest)
 	}
 	if gap := p.Columns - Width(line) - timeColumns; time != "" && gap >= 1 {
-		line += strings.Repeat(" ", gap+max(0, timeColumns-len(time))) + time
+		line += strings.Repeat(" ", gap+max(0, timeColumns-len(time))) + p.paint(dim, time)
 	}
 	return strings.TrimRight(line, " ")
 }
@@ -208,13 +212,15 @@ func (p *picture) does(n *record.Node) string {
 	s := n.Step()
 	switch {
 	case s.Kind == plan.Push && s.Total > 0 && !s.Ended():
-		return bar(s.Done, s.Total, max(0, min(12, p.Columns-60))) + sizes(s.Done, s.Total)
+		return p.bar(s.Done, s.Total, max(0, min(12, p.Columns-60))) + sizes(s.Done, s.Total)
 	case s.At != "":
 		return clean(s.At)
 	case s.Kind == plan.Connect:
 		return clean(strings.TrimPrefix(s.Text, "connecting to "))
 	case n.Last != "" && !s.Ended():
 		return clean(n.Last)
+	case s.Kind == plan.Activate, s.Kind == plan.Push:
+		return "" // it will say something
 	}
 	return clean(short(s.Text))
 }
@@ -230,16 +236,16 @@ func stepName(kind plan.StepKind) string {
 	return string(kind)
 }
 
-// short is what a step said that it does, with the name of a store path alone.
+// short is what a step said that it does: of a store path its name alone.
 func short(text string) string {
-	before, name, found := strings.Cut(text, "/nix/store/")
+	_, name, found := strings.Cut(text, "/nix/store/")
 	if !found {
 		return text
 	}
 	if name = path.Base(name); len(name) > 33 && name[32] == '-' {
 		name = name[33:]
 	}
-	return before + name
+	return name
 }
 
 // sizes says how much of how much, in the unit of the whole.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
@@ -134,10 +135,14 @@ func (p *picture) header() string {
 }
 
 func (p *picture) title() string {
-	if goal := string(p.record.Goal); goal != "" && p.record.Command != "build" && p.record.Command != "plan" {
-		return clean(goal)
+	switch goal := p.record.Goal; {
+	case !strings.HasPrefix(p.record.Command, "apply"):
+		return clean(p.record.Command)
+	case goal == hive.Keys:
+		return "upload-keys"
+	default:
+		return clean(string(goal))
 	}
-	return clean(p.record.Command)
 }
 
 // ends is a line with a text at each end.
@@ -194,7 +199,7 @@ func (p *picture) built(d detail) string {
 	if b == nil || b.Expected == 0 {
 		return ""
 	}
-	text := "build " + bar(int64(b.Done), int64(b.Expected), d.buildBar) + fmt.Sprintf("%d/%d", b.Done, b.Expected)
+	text := "build " + p.bar(int64(b.Done), int64(b.Expected), d.buildBar) + fmt.Sprintf("%d/%d", b.Done, b.Expected)
 	if d.name && len(b.Running) > 0 {
 		text += fmt.Sprintf("  %s (%s)", fit(clean(b.Running[0].Name), 30), clock(p.now.Sub(b.Running[0].Since)))
 	}
@@ -206,7 +211,7 @@ func (p *picture) copied(d detail) string {
 	if total == 0 {
 		return ""
 	}
-	text := "copy " + bar(done, total, d.copyBar) + sizes(done, total)
+	text := "copy " + p.bar(done, total, d.copyBar) + sizes(done, total)
 	if rate := p.meter.rate(p.now); d.rate && rate > 0 && done < total {
 		text += "  " + event.Size(int64(rate)) + "/s"
 	}

@@ -82,14 +82,29 @@ func clean(text string) string {
 // longest is how many bytes of a text are looked at: no line is longer.
 const longest = 1000
 
-// fit cuts a text without colours so that it takes no more than so many columns.
+// withoutColours is a text in the colour of what is around it.
+func withoutColours(text string) string {
+	var b strings.Builder
+	for text != "" {
+		if n := colour(text); n > 0 {
+			text = text[n:]
+			continue
+		}
+		b.WriteByte(text[0])
+		text = text[1:]
+	}
+	return b.String()
+}
+
+// fit cuts a text so that it takes no more than so many columns; it loses its colours then.
 func fit(text string, columns int) string {
-	if len(text) <= columns && Width(text) <= columns || Width(text) <= columns {
+	if Width(text) <= columns {
 		return text
 	}
 	if columns <= 0 {
 		return ""
 	}
+	text = withoutColours(text)
 	left := columns - 1
 	for i, r := range text {
 		if left -= columnsOf(r); left < 0 {

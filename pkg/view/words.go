@@ -12,6 +12,7 @@ type colourCode string
 const (
 	none   colourCode = ""
 	bold   colourCode = "1"
+	dim    colourCode = "2"
 	red    colourCode = "31"
 	green  colourCode = "32"
 	yellow colourCode = "33"
@@ -26,12 +27,12 @@ func (p *picture) paint(c colourCode, text string) string {
 }
 
 // bar is a bar of so many columns and a space, "" of none.
-func bar(done, total int64, columns int) string {
+func (p *picture) bar(done, total int64, columns int) string {
 	if columns <= 0 || total <= 0 {
 		return ""
 	}
 	full := int(min(max(done, 0), total) * int64(columns) / total)
-	return strings.Repeat("█", full) + strings.Repeat("░", columns-full) + " "
+	return p.paint(cyan, strings.Repeat("█", full)) + p.paint(dim, strings.Repeat("░", columns-full)) + " "
 }
 
 // clock is a time as clocks show it: 0:07, 12:34, 1:02:03.
