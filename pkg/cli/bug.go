@@ -32,6 +32,7 @@ func endsWithBugs(app *cli.App, args []string) {
 		}
 		tellBug(app, bug, args)
 		leaveDocuments(app, bug)
+		screen(app).Resume()
 		hurried(screen(app), atOnce)
 		os.Exit(ExitBug)
 	})

@@ -47,6 +47,7 @@ func start(app *cli.App, stdout *output, args []string) int {
 	} else {
 		show(err, app)
 	}
+	screen(app).Resume()
 	finish(ctx, screen(app))
 	return exitCode(err)
 }

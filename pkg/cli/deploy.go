@@ -58,6 +58,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	}
 	defer d.forget()
 	defer d.hosts.Close()
+	defer d.keepLog(c)()
 	defer d.show(c)()
 	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
 		if err := d.seeOpenSSH(); err != nil {
@@ -268,9 +269,13 @@ func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Even
 	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate || d.Goal == hive.Exec
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
+	actions := inActions(c)
+	if actions {
+		screen(c.App).Stop()
+	}
 	run := report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose, Events: events,
-		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: r.Begin,
+		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: r.Begin, Actions: actions && !d.Goal.Asks(),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
 	}, r)
 	if d.DryRun {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/runlog"
 )
 
 // lively reports whether a picture of the run is shown below the lines: to a person, on
@@ -93,4 +94,24 @@ func (d *deployment) suspend(c *cli.Context) {
 	defer cancel()
 	defer screen(c.App).Hold(ctx)()
 	asker(c.App).Suspend()
+}
+
+// inActions reports whether what is told goes to a log of GitHub's.
+func inActions(c *cli.Context) bool {
+	return os.Getenv("GITHUB_ACTIONS") == "true" && !screen(c.App).InJSON()
+}
+
+// keepLog keeps all that is told where the user's programs keep such things.
+func (d *deployment) keepLog(c *cli.Context) (end func()) {
+	dir := runlog.Dir(os.Getenv)
+	if dir == "" || d.Goal.Asks() {
+		return func() {}
+	}
+	log, err := runlog.Open(dir, c.Command.Name, time.Now())
+	if err != nil {
+		d.tool.Log.Debug().Msg(err.Error())
+		return func() {}
+	}
+	d.report.Keep(log)
+	return func() { log.Close(interrupted) }
 }

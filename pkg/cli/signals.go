@@ -127,6 +127,7 @@ func leave(app *cli.App) {
 	}
 	screen.Tell(zerolog.WarnLevel, "quit at once"+goesOn)
 	leaveDocuments(app, errInterrupted)
+	screen.Resume()
 	hurried(screen, atOnce)
 	os.Exit(ExitInterrupted)
 }

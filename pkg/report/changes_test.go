@@ -67,7 +67,7 @@ db: failed (activate):
   | starting
   | no
 
-2 of 5 nodes succeeded, 1 failed, 1 skipped, 1 cancelled
+1 failed, 1 skipped, 1 cancelled
 again: colmena-go apply --on db,late
 `},
 		"none did": {list[1:2], `
@@ -120,6 +120,23 @@ func TestLinesTellHowLongTheRunHadLasted(t *testing.T) {
 	})
 	want := "+0.3s   web | one\n+0.3s   web | two\n+12.3s  INF evaluating\n+7200.0s web | done\n"
 	if got != want {
+		t.Errorf("printed\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestBesideALiveViewOnlyWhatItDoesNotShowIsALine(t *testing.T) {
+	got := printed(t, func(screen *Terminal) {
+		sink := NewSink(View{Screen: screen, Live: true, Begin: time.Now()})
+		for _, e := range []event.Event{
+			{Kind: event.Begin, Text: "copying"}, {Kind: event.Still, Text: "still copying"}, {Kind: event.Output, Text: "output"},
+			{Kind: event.Note, Text: "copied 3 MB", Done: 3, Total: 3}, {Kind: event.Note, Text: "a reboot is needed"},
+			{Kind: event.Warn, Text: "look"}, {Kind: event.Private, Text: "enter it"}, {Kind: event.End, Text: "done"},
+		} {
+			e.Node = "web"
+			sink.Emit(e)
+		}
+	})
+	if want := "web | a reboot is needed\nweb | warning: look\nweb | enter it\nweb | done\n"; got != want {
 		t.Errorf("printed\n%s\nwant\n%s", got, want)
 	}
 }

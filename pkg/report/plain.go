@@ -45,21 +45,33 @@ func (p *Plain) since(now time.Time) string {
 
 // Emit implements [event.Sink].
 func (p *Plain) Emit(e event.Event) {
-	if e.Silent() || p.live && (e.Kind == event.Begin || e.Kind == event.Still) {
-		return
-	}
-	text, color, out := printable(e.Text), none, io.Writer(p.t)
-	switch e.Kind {
-	case event.Diagnostic, event.Debug:
+	if e.Kind == event.Diagnostic || e.Kind == event.Debug {
 		p.t.diagnose(e, p.style, p.since(e.Time))
 		return
-	case event.Output:
-		if !p.verbose {
-			return
-		}
-		color, out = dim, p.output
-	case event.Private:
-		color, out = dim, p.output
+	}
+	out := io.Writer(p.t)
+	if e.Kind == event.Output || e.Kind == event.Private {
+		out = p.output
+	}
+	if text := p.lines(e); text != "" {
+		io.WriteString(out, text)
+	}
+}
+
+// inPicture reports whether a live view says it: what begins, goes on, or was copied.
+func inPicture(e event.Event) bool {
+	return e.Kind == event.Begin || e.Kind == event.Still || e.Kind == event.Note && e.Total > 0
+}
+
+// lines is what is shown of a node's event, "" for nothing.
+func (p *Plain) lines(e event.Event) string {
+	if e.Silent() || p.live && inPicture(e) || e.Kind == event.Output && !p.verbose {
+		return ""
+	}
+	text, color := printable(e.Text), none
+	switch e.Kind {
+	case event.Output, event.Private:
+		color = dim
 	case event.Warn:
 		text, color = "warning: "+text, yellow
 	case event.End:
@@ -73,5 +85,5 @@ func (p *Plain) Emit(e event.Event) {
 	for _, line := range strings.Split(text, "\n") {
 		fmt.Fprintf(&lines, "%s | %s\n", prefix, p.style.paint(color, line))
 	}
-	io.WriteString(out, lines.String())
+	return lines.String()
 }

@@ -76,6 +76,7 @@ func screened(text string) string {
 // escapedJSON is a JSON text without anything that a terminal obeys. Such runes
 // can only be in its strings, so it means the same.
 func escapedJSON(text string) string {
+	text = strings.ReplaceAll(text, "##[", `#\u0023[`) // some runners of workflows obey that
 	if plainASCII(text) {
 		return text
 	}

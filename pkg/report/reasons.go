@@ -31,14 +31,14 @@ const (
 
 // reasons shows each reason once, with the nodes that share it and the last
 // output of the first of them.
-func reasons(results []event.Result, style Style) string {
+func reasons(results []event.Result, view View) string {
 	var b strings.Builder
 	groups := grouped(results)
 	if len(groups) == 0 {
 		return ""
 	}
 	for _, g := range groups {
-		fmt.Fprintf(&b, "\n%s: failed (%s):\n", style.paint(red, and(g.nodes)), g.first.Step)
+		fmt.Fprintf(&b, "\n%s: failed (%s):\n", view.Style.paint(red, and(g.nodes)), g.first.Step)
 		for _, line := range firstLines(g.first.Err.Error()) {
 			fmt.Fprintf(&b, "  %s\n", line)
 		}
@@ -47,12 +47,14 @@ func reasons(results []event.Result, style Style) string {
 		}
 		tail := unsaid(g.first.Tail, g.first.Err)
 		tail = tail[max(0, len(tail)-max(4, tailLines/len(groups))):]
-		if len(tail) == 0 {
-			continue
+		if len(tail) > 0 {
+			fmt.Fprintf(&b, "  the last output of %s on %s:\n", g.first.Step, label(g.first.Node))
 		}
-		fmt.Fprintf(&b, "  the last output of %s on %s:\n", g.first.Step, label(g.first.Node))
 		for _, line := range tail {
-			fmt.Fprintf(&b, "  | %s\n", style.paint(dim, oneLine(line, lineLength)))
+			fmt.Fprintf(&b, "  | %s\n", view.Style.paint(dim, oneLine(line, lineLength)))
+		}
+		if view.logOf != nil {
+			fmt.Fprintf(&b, "  all that was said: %s\n", printable(view.logOf(g.first.Node)))
 		}
 	}
 	b.WriteByte('\n')

@@ -22,6 +22,7 @@ type Run struct {
 	view View
 	told sync.Once // how it ended
 	hide func()    // the picture; nil where there is none
+	log  Logbook   // nil where none is kept
 	dry  bool
 
 	mu     sync.Mutex
@@ -47,11 +48,13 @@ type View struct {
 	Verbose bool    // show what programs print
 	Live    bool    // show how far all is, below the lines; see [Terminal.CanShow]
 	ASCII   bool    // the terminal shows nothing but that
+	Actions bool    // in a log of GitHub's, whose groups and errors are used
 	Quiet   bool    // tell only what went wrong, or may
 	// Begin is when the run began, which each line is told the distance from; zero: none is.
 	Begin time.Time
 	// Again is the command line that does only these nodes again; nil leaves it out.
 	Again func(nodes []string) string
+	logOf func(node string) string // the file that has all of it; nil for none
 }
 
 // doing says what a node that has not ended is at.
@@ -81,6 +84,9 @@ func NewSink(v View) event.Sink {
 	}
 	plain := NewPlain(v.Screen, v.Verbose, v.Style)
 	plain.live, plain.begin = v.Live, v.Begin
+	if v.Actions {
+		return NewActions(v.Screen, plain)
+	}
 	return plain
 }
 
@@ -106,7 +112,26 @@ func (r *Run) Expect(names []string) {
 func (r *Run) Emit(e event.Event) {
 	r.add(e)
 	r.Sink.Emit(e)
+	if r.log != nil {
+		r.log.Emit(e)
+	}
 }
+
+// Logbook keeps all that is told, for later.
+type Logbook interface {
+	event.Sink
+	Path(node string) string // the file that has what was told of a node
+	Close(limit time.Duration)
+}
+
+// Keep has all that is told from now on be kept.
+func (r *Run) Keep(log Logbook) {
+	r.log = log
+	r.view.logOf = log.Path
+}
+
+// longestFlush is how long is waited for a log when the program ends at once.
+const longestFlush = 500 * time.Millisecond
 
 func (r *Run) add(e event.Event) {
 	r.mu.Lock()
@@ -246,6 +271,9 @@ func (r *Run) End(results []event.Result) { r.told.Do(func() { r.tell(results, "
 // Leave tells what is known by now, unless End was first.
 func (r *Run) Leave() {
 	r.told.Do(func() { r.tell(r.soFar(), "quit early; results so far:\n") })
+	if r.log != nil {
+		r.log.Close(longestFlush)
+	}
 }
 
 func (r *Run) tell(results []event.Result, heading string) {
@@ -259,6 +287,22 @@ func (r *Run) tell(results []event.Result, heading string) {
 		return
 	}
 	r.view.Screen.Print(r.closing(results, heading))
+	if actions := r.actions(); actions != nil {
+		actions.Errors(results)
+	}
+}
+
+// actions is the sink of GitHub's log, nil where there is none. What commands print on
+// hosts goes to the same log, where it must be obeyed at no time.
+func (r *Run) actions() *Actions {
+	sink := r.Sink
+	if q, ok := sink.(quiet); ok {
+		sink = q.Sink
+	}
+	if actions, ok := sink.(*Actions); ok && !r.record.Goal.Asks() {
+		return actions
+	}
+	return nil
 }
 
 // closing is what is told at the end; with a heading it came early.

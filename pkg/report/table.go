@@ -35,11 +35,11 @@ func tabled(results []event.Result) string {
 // ending is what stands below the table.
 func ending(results []event.Result, view View) string {
 	var b strings.Builder
-	b.WriteString(reasons(results, view.Style))
+	b.WriteString(reasons(results, view))
 	if what := changes(results); what != "" && !view.Live {
 		fmt.Fprintln(&b, what)
 	}
-	fmt.Fprintln(&b, summary(results))
+	fmt.Fprintln(&b, view.summary(results))
 	var rest []string
 	for _, r := range results {
 		if !done(r.Status) && !(r.Status == left && rebooting(r.Step)) { // which would be rebooted twice
@@ -94,6 +94,16 @@ func countOf(results []event.Result) map[event.Status]int {
 		count[r.Status]++
 	}
 	return count
+}
+
+// summary is the numbers where those that went well are not yet told.
+func (v View) summary(results []event.Result) string {
+	text := summary(results)
+	well := fmt.Sprintf("%d of %d nodes succeeded, ", countOf(results)[event.Succeeded], len(results))
+	if rest, cut := strings.CutPrefix(text, well); v.Live && cut && !strings.HasPrefix(well, "0 ") {
+		return rest
+	}
+	return text
 }
 
 // summary is the numbers in one line.

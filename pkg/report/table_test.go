@@ -84,7 +84,7 @@ func many() []event.Result {
 
 func TestEachReasonIsShownOnceWithTheNodesThatShareIt(t *testing.T) {
 	list := many()
-	got := reasons(list, false)
+	got := reasons(list, View{})
 	want := `
 db-1 and db-2: failed (build):
   2 problems:
@@ -104,7 +104,7 @@ web-00, web-01, web-02 and 17 more: failed (connect):
 func TestOutputThatAReasonRepeatsIsShownOnce(t *testing.T) {
 	got := reasons([]event.Result{{Node: "a", Status: event.Failed, Step: plan.Cache,
 		Err:  errors.New("copying to the cache file:///x:\n  creating /x: denied\n  try again"),
-		Tail: []string{"copying 3 paths...", "error: creating /x: denied", "       try again"}}}, false)
+		Tail: []string{"copying 3 paths...", "error: creating /x: denied", "       try again"}}}, View{})
 	if strings.Count(got, "creating /x: denied") != 1 || strings.Count(got, "try again") != 1 || !strings.Contains(got, "| copying 3 paths...") {
 		t.Errorf("shown\n%s", got)
 	}
@@ -133,7 +133,7 @@ func TestTheSameWordsInAnotherStepAreAnotherReason(t *testing.T) {
 		{Node: "a", Status: event.Failed, Step: plan.Connect, Err: errors.New("timed out")},
 		{Node: "b", Status: event.Failed, Step: plan.Push, Err: errors.New("timed out")},
 	}
-	got := reasons(list, false)
+	got := reasons(list, View{})
 	for _, says := range []string{"a: failed (connect)", "b: failed (push)"} {
 		if !strings.Contains(got, says) {
 			t.Errorf("%s\ndoes not say %q", got, says)
@@ -157,7 +157,7 @@ func TestLongReasonsAndOutputAreBounded(t *testing.T) {
 	list := []event.Result{{Node: "a", Status: event.Failed, Step: plan.Build,
 		Err:  errors.New(strings.Repeat("x\n", 1000)),
 		Tail: append(make([]string, 1000), strings.Repeat("é", 1<<20))}}
-	got := reasons(list, false)
+	got := reasons(list, View{})
 	if lines := strings.Count(got, "\n"); lines > 100 || len(got) > 8000 || !strings.Contains(got, "… 976 more lines, above") {
 		t.Errorf("%d lines, %d bytes", lines, len(got))
 	}

@@ -26,6 +26,9 @@ type Terminal struct {
 	area  area      // of who writes alone
 	drawn time.Time // when a picture was drawn last
 
+	commands sync.Mutex
+	word     string // that ends the time in which no command is obeyed; "" while they are
+
 	mu      sync.Mutex
 	picture Picture       // that stands below the lines; nil for none
 	shown   bool          // one does

@@ -182,11 +182,20 @@ func TestAKeyCommandAsksOnTheTerminal(t *testing.T) {
 	d := deploying(t, 2)
 	d.hive(`{ host1.deployment.keys = { pin.keyCommand = [ "bash" "-c" "read -rp 'PIN: ' x </dev/tty 2>/dev/tty && printf %s \"$x\"" ]; quick.keyCommand = [ "echo" "v" ]; };
 	  host2.deployment.keys.quick.keyCommand = [ "echo" "v" ]; }`)
+	d.env = append(d.env, "TERM=xterm", "CI=", "GITHUB_ACTIONS=")
 	s := typist.Start(t, d.command("upload-keys", "--color", "never"))
+	s.Await("colmena-go upload-keys")
 	s.Await("host1 | the keyCommand of key \"pin\" asks:\nPIN: ")
+	before := s.Shown()
+	if drawn, erased := strings.LastIndex(before, "▸"), strings.LastIndex(before, "\x1b[J"); drawn > erased {
+		t.Errorf("the live view is still there: %q", before)
+	}
 	s.Type("1234\n")
 	if code := s.Wait(); code != 0 {
 		t.Errorf("exit %d", code)
+	}
+	if shown := s.Shown(); !strings.Contains(shown, "2 of 2 nodes succeeded in") || strings.Contains(shown[strings.LastIndex(shown, "succeeded in"):], "\x1b") {
+		t.Errorf("the end: %q", shown)
 	}
 	d.has("host1", "/run/keys/pin", "1234", "root root 600")
 	d.has("host2", "/run/keys/quick", "v\n", "root root 600")
