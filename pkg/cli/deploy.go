@@ -126,6 +126,7 @@ func (d *deployment) run(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools)
 func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	d := &deployment{
 		Options: deploy.Options{
+			Compare:                     c.IsSet("report"),
 			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), AlwaysBuild: c.Bool("keep-result")},
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 			Substitute: !c.Bool("no-substitute"),

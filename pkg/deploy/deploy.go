@@ -95,6 +95,7 @@ type Tools struct {
 type Options struct {
 	plan.Want
 	Schedule                    Schedule
+	Compare                     bool // find out in which packages systems that are copied differ from those that hosts run
 	ForceReplaceUnknownProfiles bool
 	Substitute                  bool          // hosts may fetch from their own substituters
 	CacheFrom                   string        // Want's Cache as hosts know it, without a login

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -37,6 +38,9 @@ func (n *nodeRun) push(ctx context.Context, step plan.Step) error {
 	sizes, err := n.tools.Closure(ctx, path)
 	if err != nil {
 		return err
+	}
+	if n.opts.Compare && !step.Recipe {
+		n.comparePackages(ctx, sizes)
 	}
 	n.roots = roots
 	p := &pushing{nodeRun: n, sizes: sizes}
@@ -74,6 +78,17 @@ func (p *pushing) ask(store Store, paths []string) (lacked []string, err error) 
 	}
 	p.lacks, err = store.Lacks(paths)
 	return p.lacks, err
+}
+
+// comparePackages finds out in which packages the host's system and its new one differ,
+// where this machine knows both. It is no failure where it does not.
+func (n *nodeRun) comparePackages(ctx context.Context, sizes map[string]int64) {
+	old, err := n.sizesHere(ctx, n.had.Current)
+	if err != nil || old == nil {
+		return
+	}
+	diff := closure.Compare(closure.System{Path: n.had.Current, Sizes: old}, closure.System{Path: n.node.Toplevel.OutPath, Sizes: sizes})
+	n.result.Packages = &diff
 }
 
 func (p *pushing) copying(path string) { p.output("copying path " + path) }

@@ -30,21 +30,22 @@ type resultsJSON struct {
 }
 
 type resultJSON struct {
-	Node         string     `json:"node"`
-	Goal         string     `json:"goal"`
-	Status       string     `json:"status"` // succeeded, failed, skipped or cancelled
-	Step         string     `json:"step,omitempty"`
-	Error        string     `json:"error,omitempty"`
-	Toplevel     string     `json:"toplevel,omitempty"`
-	Before       string     `json:"before,omitempty"` // the system that the host ran when it was asked
-	RebootNeeded bool       `json:"rebootNeeded"`
-	Rebooted     bool       `json:"rebooted"`
-	Keys         []keyJSON  `json:"keys"`
-	Output       []string   `json:"output,omitempty"` // the last lines of the step that failed
-	Seconds      float64    `json:"seconds"`
-	Bytes        int64      `json:"bytes"`  // that were copied
-	Builds       int64      `json:"builds"` // derivations that were built
-	Steps        []stepJSON `json:"steps"`
+	Node         string        `json:"node"`
+	Goal         string        `json:"goal"`
+	Status       string        `json:"status"` // succeeded, failed, skipped or cancelled
+	Step         string        `json:"step,omitempty"`
+	Error        string        `json:"error,omitempty"`
+	Toplevel     string        `json:"toplevel,omitempty"`
+	Before       string        `json:"before,omitempty"`   // the system that the host ran when it was asked
+	Packages     *packagesJSON `json:"packages,omitempty"` // that differ between these two
+	RebootNeeded bool          `json:"rebootNeeded"`
+	Rebooted     bool          `json:"rebooted"`
+	Keys         []keyJSON     `json:"keys"`
+	Output       []string      `json:"output,omitempty"` // the last lines of the step that failed
+	Seconds      float64       `json:"seconds"`
+	Bytes        int64         `json:"bytes"`  // that were copied
+	Builds       int64         `json:"builds"` // derivations that were built
+	Steps        []stepJSON    `json:"steps"`
 }
 
 type keyJSON struct {
@@ -74,6 +75,9 @@ func jsonOf(r event.Result, n *record.Node, now time.Time) resultJSON {
 	for _, s := range item.Steps {
 		item.Bytes += s.Bytes
 		item.Builds += s.Builds
+	}
+	if r.Packages != nil {
+		item.Packages = inJSON(*r.Packages)
 	}
 	if r.Err != nil {
 		item.Error = r.Err.Error()

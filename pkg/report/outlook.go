@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
@@ -114,7 +115,7 @@ func (r row) write(b *strings.Builder, style Style) {
 func rows(o *plan.Outlook, style Style) []row {
 	list := []row{{"!", foreign(o), yellow}}
 	if o.Changes() {
-		list = append(list, row{"packages", packages(o), none}, row{"units", units(o.Units), none}, row{"keys", keysAhead(o.Keys), none})
+		list = append(list, row{"packages", packages(o.Packages), none}, row{"units", units(o.Units), none}, row{"keys", keysAhead(o.Keys), none})
 	}
 	list = append(list, row{"reboot", rebootAhead(o), none})
 	if o.Changes() {
@@ -137,8 +138,7 @@ func foreign(o *plan.Outlook) (list []string) {
 	return list
 }
 
-func packages(o *plan.Outlook) (list []string) {
-	d := o.Packages
+func packages(d *closure.Diff) (list []string) {
 	if d == nil {
 		return nil
 	}

@@ -41,6 +41,8 @@ type page struct {
 	Nodes    []pageNode
 	Ticks    []pageTick
 	Kinds    []pageKind // of bars that there are
+	Packages []pagePackage
+	More     int // packages that are left out
 	Changes  []pageChange
 	Warnings []string // of the run as a whole
 }
@@ -52,7 +54,7 @@ type pageCount struct {
 
 // pageReason is why nodes failed.
 type pageReason struct {
-	Nodes  []pageLink
+	Nodes  pageLinks
 	Step   string
 	Text   []string
 	Output []string
@@ -67,10 +69,35 @@ type pageKind struct{ Class, Name string }
 // pageTick is a mark of the time axis; At is in percent of its width.
 type pageTick struct{ At, Text string }
 
-// pageChange is what became of keys, "" being the run's first.
+// pagePackage is a change of a package, and on which nodes.
+type pagePackage struct {
+	Text  string
+	Nodes pageLinks
+}
+
+// pageChange is what became of a key.
 type pageChange struct {
 	Key, Path, Change string
-	Nodes             []pageLink
+	Nodes             pageLinks
+}
+
+// pageLinks are nodes, of many the first.
+type pageLinks struct {
+	First []pageLink
+	More  int
+}
+
+// mostLinks is how many nodes are named beside something that is of all of them.
+const mostLinks = 20
+
+func (l pageLinks) count() int { return len(l.First) + l.More }
+
+func (l *pageLinks) add(id, name string) {
+	if len(l.First) == mostLinks {
+		l.More++
+		return
+	}
+	l.First = append(l.First, pageLink{id, label(name)})
 }
 
 // Page writes a run that ended as one page of HTML, which needs nothing else.
@@ -99,6 +126,7 @@ func Page(out io.Writer, r *record.Record) error {
 	}
 	slices.SortStableFunc(p.Nodes, func(a, b pageNode) int { return a.rank - b.rank })
 	p.Reasons = pageReasons(results, ids)
+	p.Packages, p.More = pagePackages(r, results, ids)
 	p.Changes = pageChanges(results, ids)
 	p.Ticks = ticks(r.End.Sub(r.Begin))
 	p.Kinds = kindsIn(r)
@@ -118,7 +146,7 @@ func pageReasons(results []event.Result, ids map[string]string) (list []pageReas
 	for _, g := range groups {
 		reason := pageReason{Step: string(g.first.Step), Text: firstLines(g.first.Err.Error())}
 		for _, name := range g.names {
-			reason.Nodes = append(reason.Nodes, pageLink{ids[name], label(name)})
+			reason.Nodes.add(ids[name], name)
 		}
 		if !g.alike {
 			reason.Of = label(g.first.Node)
@@ -129,6 +157,27 @@ func pageReasons(results []event.Result, ids map[string]string) (list []pageReas
 		list = append(list, reason)
 	}
 	return list
+}
+
+// mostPackages is how many the page shows of all nodes together.
+const mostPackages = 300
+
+// pagePackages are the changes of packages, and how many are left out.
+func pagePackages(r *record.Record, results []event.Result, ids map[string]string) (list []pagePackage, more int) {
+	at := map[string]int{}
+	for i, n := range r.Nodes {
+		for _, text := range packages(packagesOf(n, results[i])) {
+			where, known := at[text]
+			if !known {
+				where = len(list)
+				at[text], list = where, append(list, pagePackage{Text: oneLine(text, itemLength)})
+			}
+			list[where].Nodes.add(ids[n.Name], n.Name)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b pagePackage) int { return b.Nodes.count() - a.Nodes.count() })
+	more = max(0, len(list)-mostPackages)
+	return list[:len(list)-more], more
 }
 
 // pageChanges are the keys that did not stay as they were, and on which nodes.
@@ -148,8 +197,7 @@ func pageChanges(results []event.Result, ids map[string]string) (list []pageChan
 					at[same] = len(list)
 					list = append(list, pageChange{Key: label(key.Name), Path: printable(key.Path), Change: string(change)})
 				}
-				c := &list[at[same]]
-				c.Nodes = append(c.Nodes, pageLink{ids[r.Node], label(r.Node)})
+				list[at[same]].Nodes.add(ids[r.Node], r.Node)
 			}
 		}
 	}

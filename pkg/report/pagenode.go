@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/record"
@@ -16,7 +17,7 @@ import (
 // to be known of it.
 type pageNode struct {
 	ID, Name, Host   string
-	Status, Outcome  string
+	Status, Outcome  string // for the style, and in words
 	Toplevel, Before string // the system, and what the host ran before it
 	Error            []string
 	Ahead            []pageRow // what would change, or was said to change
@@ -56,6 +57,9 @@ func newPageNode(id string, n *record.Node, result event.Result, r *record.Recor
 		Toplevel: printable(result.Toplevel), Keys: keys(result.Keys), Took: duration(result.Elapsed), Sent: copied(sum.Bytes, sum.Paths), Builds: sum.Builds,
 		Dropped: n.Dropped, rank: slices.Index([]event.Status{event.Failed, left, event.Cancelled}, result.Status),
 	}
+	if result.Status == event.Succeeded && result.RebootNeeded {
+		p.Status = "reboot-needed"
+	}
 	if p.rank < 0 {
 		p.rank = 3
 	}
@@ -83,16 +87,30 @@ func newPageNode(id string, n *record.Node, result event.Result, r *record.Recor
 	return p
 }
 
-// ahead is what would change on the node's host, where that was found out.
+// outlookOf is what was found out of a node before it was done, nil for nothing.
+func outlookOf(n *record.Node, result event.Result) *plan.Outlook {
+	if result.Outlook != nil {
+		return result.Outlook
+	}
+	return n.Outlook
+}
+
+// packagesOf are those that changed on the node's host, or would.
+func packagesOf(n *record.Node, result event.Result) *closure.Diff {
+	if o := outlookOf(n, result); o != nil && result.Packages == nil {
+		return o.Packages
+	}
+	return result.Packages
+}
+
+// ahead is what changed on the node's host, or would, where that was found out.
 func ahead(n *record.Node, result event.Result) (list []pageRow) {
-	o := result.Outlook
-	if o == nil {
-		o = n.Outlook
+	o := outlookOf(n, result)
+	all := []row{{"packages", packages(result.Packages), none}}
+	if o != nil {
+		all = append([]row{{"system", facts(o), none}}, rows(o, false)...)
 	}
-	if o == nil {
-		return nil
-	}
-	for _, r := range append([]row{{"system", facts(o), none}}, rows(o, false)...) {
+	for _, r := range all {
 		if len(r.items) == 0 {
 			continue
 		}

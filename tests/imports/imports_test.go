@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"pkg/crash":      {},
 	"pkg/hive":       {"pkg/secret"},
 	"pkg/plan":       {"pkg/closure", "pkg/hive", "pkg/secret"},
-	"pkg/event":      {"pkg/hive", "pkg/plan"},
+	"pkg/event":      {"pkg/closure", "pkg/hive", "pkg/plan"},
 	"pkg/nix":        {"pkg/child", "pkg/crash"},
 	"pkg/nixbuild":   {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/nix"},
 	"pkg/nixeval":    {"nix", "pkg/child", "pkg/crash", "pkg/hive", "pkg/nix"},

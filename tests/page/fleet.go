@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -92,7 +93,8 @@ func switched(name string, i int) story {
 		{kind: plan.Activate, takes: 3 + slow*2, text: "activating: switch"},
 	}, event.Result{Node: name, Host: name + ".example.org", Status: event.Succeeded,
 		Toplevel: store + "nixos-system-" + name + "-25.05.2", Before: store + "nixos-system-" + name + "-25.05.1",
-		Keys: []event.KeyResult{{Name: "acme.secret", Path: "/run/keys/acme.secret", Change: plan.Changed}, {Name: "token", Path: "/run/keys/token", Change: plan.Unchanged}}}}
+		Packages: &closure.Diff{Changed: []closure.Change{{Name: "nginx", Old: []string{"1.26.1"}, New: []string{"1.26.2"}}, {Name: "openssl", Old: []string{"3.0.13"}, New: []string{"3.0.14"}}}},
+		Keys:     []event.KeyResult{{Name: "acme.secret", Path: "/run/keys/acme.secret", Change: plan.Changed}, {Name: "token", Path: "/run/keys/token", Change: plan.Unchanged}}}}
 }
 
 // fails is a node whose last step of that kind failed.

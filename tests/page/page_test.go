@@ -73,6 +73,17 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 	keep(t, "fleet-light", p.Shot(true))
 }
 
+func TestHowItWentComesFirst(t *testing.T) {
+	p := show(t, told(record.NotAllDone, nil, fleet(7)...), 960, 1000)
+	var places []float64 // of the result, of a reason, and of all that is not about one node
+	p.Ask(`["h1", ".reason pre", "main > section:last-of-type"].map(what => document.querySelector(what).getBoundingClientRect().top)`, &places)
+	if places[0] > 50 || places[1] > 350 || places[2] > 1300 {
+		t.Errorf("they begin at %v", places)
+	}
+	p.Width(960, int(places[2]))
+	keep(t, "report", p.Shot(false))
+}
+
 func TestThePageIsDarkOrLightAndLegibleInBoth(t *testing.T) {
 	p := show(t, told(record.NotAllDone, nil, fleet(12)...), 1100, 1400)
 	// contrast is the lowest of all texts with what is behind them (WCAG 2).
