@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,15 +21,23 @@ import (
 // Page is a page that is shown.
 type Page struct {
 	t       *testing.T
-	to      *os.File
+	b       *process
 	session string
+}
+
+// process is the one browser, in which all pages of a test binary are shown.
+type process struct {
+	cmd   *exec.Cmd
+	to    *os.File
+	said  said
+	home  string
+	gone  chan struct{} // closed when the browser says nothing any more
+	fired chan struct{} // has one for each message, as far as there is room
 
 	mu      sync.Mutex
 	last    int
 	answers map[int]chan message
 	events  []message
-	fired   chan struct{} // has one for each event, as far as there is room
-	gone    chan struct{} // closed when the browser says nothing any more
 }
 
 // message is one of the protocol.
@@ -48,72 +55,127 @@ type message struct {
 // patience is how long an answer may take on a machine that does much else.
 const patience = time.Minute
 
-// Open shows a file in a browser of its own. Without one the test is skipped.
+// shared is the browser, once a page was opened.
+var shared struct {
+	once sync.Once
+	b    *process
+	err  error
+}
+
+// Main runs the tests of a package, and ends the browser.
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared.b != nil {
+		shared.b.end()
+	}
+	os.Exit(code)
+}
+
+// Open shows a file in a window of that size. Without a browser the test is skipped.
 func Open(t *testing.T, file string, width, height int) *Page {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
 		lacking.Skip(t, "needs chromium: ", err)
 	}
-	p := &Page{t: t, answers: map[int]chan message{}, fired: make(chan struct{}, 1), gone: make(chan struct{})}
-	p.start(program, width, height)
+	shared.once.Do(func() { shared.b, shared.err = start(program) })
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	p := &Page{t: t, b: shared.b}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("chromium: %s", shared.b.said.String())
+		}
+	})
+	// A context of its own has settings of its own.
+	var own struct{ BrowserContextID string }
+	p.call("Target.createBrowserContext", map[string]any{"disposeOnDetach": true}, &own)
 	var target struct{ TargetID string }
-	p.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	p.call("Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": own.BrowserContextID}, &target)
+	t.Cleanup(func() {
+		p.session = ""
+		p.call("Target.disposeBrowserContext", map[string]any{"browserContextId": own.BrowserContextID}, nil)
+	})
 	var attached struct{ SessionID string }
 	p.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	p.session = attached.SessionID
 	for _, domain := range []string{"Page", "Log", "Runtime", "Network"} {
 		p.call(domain+".enable", nil, nil)
 	}
+	p.call("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
+	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
 	p.call("Page.navigate", map[string]any{"url": "file://" + file}, nil)
 	p.await("Page.loadEventFired")
 	return p
 }
 
-// start runs the browser until the test ends.
-func (p *Page) start(program string, width, height int) {
+// said is what the browser prints; it is read while that goes on.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// start runs the browser.
+func start(program string) (*process, error) {
 	input, to, err := os.Pipe()
 	if err != nil {
-		p.t.Fatal(err)
+		return nil, err
 	}
 	from, output, err := os.Pipe()
 	if err != nil {
-		p.t.Fatal(err)
+		return nil, err
 	}
-	var said bytes.Buffer
-	cmd := exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
-		"--remote-debugging-pipe", "--user-data-dir="+p.t.TempDir(), fmt.Sprintf("--window-size=%d,%d", width, height))
-	cmd.ExtraFiles = []*os.File{input, output}
-	cmd.Stderr = &said
-	cmd.Cancel = nil
-	if err := cmd.Start(); err != nil {
-		p.t.Fatal(err)
+	home, err := os.MkdirTemp("", "browser-")
+	if err != nil {
+		return nil, err
+	}
+	b := &process{to: to, home: home, answers: map[int]chan message{}, fired: make(chan struct{}, 1), gone: make(chan struct{})}
+	b.cmd = exec.Command(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+		"--remote-debugging-pipe", "--user-data-dir="+home)
+	b.cmd.ExtraFiles = []*os.File{input, output}
+	b.cmd.Stderr = &b.said
+	if err := b.cmd.Start(); err != nil {
+		return nil, err
 	}
 	input.Close()
 	output.Close()
-	p.to = to
-	go p.read(from)
-	p.t.Cleanup(func() {
-		if p.t.Failed() {
-			p.t.Logf("chromium: %s", said.String())
-		}
-		p.send(message{Method: "Browser.close"})
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			cmd.Process.Kill()
-			<-ended
-		}
-		to.Close()
-		from.Close()
-	})
+	go b.read(from)
+	return b, nil
+}
+
+// end ends it, and removes what it has written.
+func (b *process) end() {
+	b.send(message{Method: "Browser.close"})
+	ended := make(chan error, 1)
+	go func() { ended <- b.cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		b.cmd.Process.Kill()
+		<-ended
+	}
+	b.to.Close()
+	os.RemoveAll(b.home)
 }
 
 // read takes what the browser says.
-func (p *Page) read(from *os.File) {
-	defer close(p.gone)
+func (b *process) read(from *os.File) {
+	defer close(b.gone)
+	defer from.Close()
 	lines := bufio.NewReader(from)
 	for {
 		text, err := lines.ReadBytes(0)
@@ -124,32 +186,32 @@ func (p *Page) read(from *os.File) {
 		if json.Unmarshal(bytes.TrimSuffix(text, []byte{0}), &m) != nil {
 			continue
 		}
-		p.mu.Lock()
+		b.mu.Lock()
 		if m.ID != 0 {
-			p.answers[m.ID] <- m
-			delete(p.answers, m.ID)
+			b.answers[m.ID] <- m
+			delete(b.answers, m.ID)
 		} else {
-			p.events = append(p.events, m)
+			b.events = append(b.events, m)
 		}
-		p.mu.Unlock()
+		b.mu.Unlock()
 		select {
-		case p.fired <- struct{}{}:
+		case b.fired <- struct{}{}:
 		default:
 		}
 	}
 }
 
 // send gives the browser something to do, and returns where its answer comes.
-func (p *Page) send(m message) chan message {
-	p.mu.Lock()
-	p.last++
-	m.ID = p.last
+func (b *process) send(m message) chan message {
+	b.mu.Lock()
+	b.last++
+	m.ID = b.last
 	answer := make(chan message, 1)
-	p.answers[m.ID] = answer
-	p.mu.Unlock()
+	b.answers[m.ID] = answer
+	b.mu.Unlock()
 	text, err := json.Marshal(m)
 	if err == nil {
-		_, err = p.to.Write(append(text, 0))
+		_, err = b.to.Write(append(text, 0))
 	}
 	if err != nil {
 		answer <- message{}
@@ -171,8 +233,8 @@ func (p *Page) call(method string, params map[string]any, result any) {
 	defer cancel()
 	var m message
 	select {
-	case m = <-p.send(message{Method: method, Session: p.session, Params: text}):
-	case <-p.gone:
+	case m = <-p.b.send(message{Method: method, Session: p.session, Params: text}):
+	case <-p.b.gone:
 		p.t.Fatalf("%s: the browser has ended", method)
 	case <-ctx.Done():
 		p.t.Fatalf("%s: no answer", method)
@@ -193,8 +255,8 @@ func (p *Page) await(method string) {
 	over := time.After(patience)
 	for len(p.heard(method)) == 0 {
 		select {
-		case <-p.fired:
-		case <-p.gone:
+		case <-p.b.fired:
+		case <-p.b.gone:
 			p.t.Fatalf("the browser ended before %s", method)
 		case <-over:
 			p.t.Fatalf("%s did not come", method)
@@ -204,11 +266,11 @@ func (p *Page) await(method string) {
 
 // heard are the parameters of all events of these kinds.
 func (p *Page) heard(methods ...string) (list []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, m := range p.events {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	for _, m := range p.b.events {
 		for _, method := range methods {
-			if m.Method == method {
+			if m.Method == method && m.Session == p.session {
 				list = append(list, string(m.Params))
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,8 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/tests/browser"
 )
+
+func TestMain(m *testing.M) { browser.Main(m) }
 
 // show shows the page of a run in a browser.
 func show(t *testing.T, r *record.Record, width, height int) *browser.Page {
@@ -31,17 +32,16 @@ func show(t *testing.T, r *record.Record, width, height int) *browser.Page {
 	return browser.Open(t, file, width, height)
 }
 
-// keep writes a picture where COLMENA_GO_PICTURES says, for people.
-func keep(t *testing.T, name string, picture []byte) {
+// keep writes a picture of the window, or of all of the page, where COLMENA_GO_PICTURES
+// says, for people.
+func keep(t *testing.T, name string, p *browser.Page, all bool) {
 	t.Helper()
-	image, err := png.Decode(bytes.NewReader(picture))
-	if err != nil || image.Bounds().Dx() < 300 {
-		t.Fatal("no picture: ", err)
+	dir := os.Getenv("COLMENA_GO_PICTURES")
+	if dir == "" {
+		return
 	}
-	if dir := os.Getenv("COLMENA_GO_PICTURES"); dir != "" {
-		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), p.Shot(all), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 			t.Errorf("%s is %q, want %q", what, got, want)
 		}
 	}
-	keep(t, "fleet-light", p.Shot(true))
+	keep(t, "fleet-light", p, true)
 }
 
 func TestHowItWentComesFirst(t *testing.T) {
@@ -81,7 +81,7 @@ func TestHowItWentComesFirst(t *testing.T) {
 		t.Errorf("they begin at %v", places)
 	}
 	p.Width(960, int(places[2]))
-	keep(t, "report", p.Shot(false))
+	keep(t, "report", p, false)
 }
 
 func TestThePageIsDarkOrLightAndLegibleInBoth(t *testing.T) {
@@ -106,7 +106,7 @@ func TestThePageIsDarkOrLightAndLegibleInBoth(t *testing.T) {
 		if least := p.Text(contrast); least < "4.5" && !strings.HasPrefix(least, "1") {
 			t.Errorf("%s: the least contrast is %s", scheme, least)
 		}
-		keep(t, "fleet-"+scheme, p.Shot(true))
+		keep(t, "fleet-"+scheme, p, true)
 	}
 	if len(backs) != 2 {
 		t.Errorf("both have the background %v", backs)
@@ -189,7 +189,7 @@ func TestThePageFitsANarrowWindow(t *testing.T) {
 		if p.Ask(`document.documentElement.scrollWidth`, &scrolls); scrolls > width {
 			t.Errorf("in a window of %d pixels it is %d wide", width, scrolls)
 		}
-		keep(t, fmt.Sprintf("fleet-%d", width), p.Shot(true))
+		keep(t, fmt.Sprintf("fleet-%d", width), p, true)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestThreeHundredNodesAreOnePage(t *testing.T) {
 	if fmt.Sprint(rows) != "[300 300 300]" {
 		t.Errorf("%v", rows)
 	}
-	keep(t, "many", p.Shot(true))
+	keep(t, "many", p, true)
 }
 
 func TestARunWithoutNodesSaysWhy(t *testing.T) {
@@ -222,5 +222,5 @@ func TestARunWithoutNodesSaysWhy(t *testing.T) {
 	if text := p.Text(`document.body.innerText`); !strings.Contains(text, `no node matches "wep"`) || !strings.Contains(text, "There are no nodes.") {
 		t.Errorf("%s", text)
 	}
-	keep(t, "none", p.Shot(true))
+	keep(t, "none", p, true)
 }
