@@ -35,6 +35,9 @@ type Store interface {
 	// Add copies paths of this machine there, and tells of each when its turn comes, and
 	// of bytes on their way.
 	Add(paths []string, begin func(path string), sent func(bytes int)) error
+	// Give is Add of paths of which it is not known whether the store has them, and tells
+	// which it lacked.
+	Give(paths []string, begin func(path string), sent func(bytes int)) (lacked []string, err error)
 	// Close ends the session; what was added stays.
 	Close()
 }

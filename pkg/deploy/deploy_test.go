@@ -88,6 +88,9 @@ func (s storeDouble) Fetch(paths []string) (lacked, lacks []string, err error) {
 func (s storeDouble) Add(paths []string, begin func(string), sent func(int)) error {
 	return s.add(paths, begin, sent)
 }
+func (s storeDouble) Give(paths []string, begin func(string), sent func(int)) ([]string, error) {
+	return paths, s.add(paths, begin, sent)
+}
 func (s storeDouble) Close() { s.stores-- }
 
 // copying is a Tools.Store whose hosts get their paths that way.

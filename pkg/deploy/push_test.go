@@ -98,3 +98,69 @@ func TestTheHostKeepsWhatAnActivationThatGoesOnNeeds(t *testing.T) {
 		}
 	}
 }
+
+// asking is a store that tells how it is used.
+type asking struct {
+	storeDouble
+	j      *journal
+	refuse bool // what is given without a question
+}
+
+func (a asking) Lacks(paths []string) ([]string, error) {
+	a.j.add("ask")
+	return a.storeDouble.Lacks(paths)
+}
+
+func (a asking) Give(paths []string, _ func(string), _ func(int)) ([]string, error) {
+	a.j.add("give " + strings.Join(paths, " "))
+	if a.refuse {
+		return nil, errors.New("it lacks what they need")
+	}
+	return paths, nil
+}
+
+func TestFewBytesAreSentRatherThanAskedAbout(t *testing.T) {
+	closures := map[string]map[string]int64{
+		"/s/new": {"/s/new": 100, "/s/shared": 50_000_000, "/s/large": 0},
+		"/s/old": {"/s/old": 100, "/s/shared": 50_000_000},
+	}
+	for _, c := range []struct {
+		name, runs, boots string
+		large             int64
+		refuse            bool
+		want              string
+	}{
+		{"it runs a system that is known here", "/s/old", "", 0, false, "give /s/large /s/new"},
+		{"it boots one", "", "/s/old", 0, false, "give /s/large /s/new"},
+		{"it lacks something all the same", "/s/old", "", 0, true, "give /s/large /s/new; ask; copy /s/large /s/new /s/shared"},
+		{"much is new", "/s/old", "", 200_000, false, "ask; copy /s/large /s/new /s/shared"},
+		{"it runs one that is not known", "/s/strange", "", 0, false, "ask; copy /s/large /s/new /s/shared"},
+		{"it runs something else", "/etc/old", "", 0, false, "ask; copy /s/large /s/new /s/shared"},
+		{"it runs none", "", "", 0, false, "ask; copy /s/large /s/new /s/shared"},
+	} {
+		j, host := &journal{}, &double{current: c.runs, profile: c.boots}
+		closures["/s/new"]["/s/large"] = c.large
+		with := tools(&journal{}, map[string]*double{"web": host})
+		with.Closure = func(_ context.Context, path string) (map[string]int64, error) {
+			if !strings.HasPrefix(path, "/s/") {
+				t.Errorf("%s: Nix is asked for %s", c.name, path)
+			}
+			if closures[path] == nil {
+				return nil, errors.New("not here")
+			}
+			return closures[path], nil
+		}
+		with.Store = func(context.Context, Host, []string, func(string)) Store {
+			host.stores++
+			return asking{storeDouble{host, func(paths []string, _ func(string), _ func(int)) error {
+				j.add("copy " + strings.Join(paths, " "))
+				return nil
+			}}, j, c.refuse}
+		}
+		n := node("web")
+		n.Toplevel.OutPath = "/s/new"
+		if r := Run(t.Context(), Evaluated([]hive.Node{n}), Options{Want: plan.Want{Goal: hive.Push}}, with, j)[0]; r.Status != event.Succeeded || j.String() != c.want || host.stores != 0 {
+			t.Errorf("%s: %v; %s, want %s; %d stores are open", c.name, r.Err, j, c.want, host.stores)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package nixbuild
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
@@ -126,8 +128,12 @@ func (b *Builder) Keep(path string) {
 }
 
 // Closure is every path that a valid one needs, itself among them, with the size
-// of each in bytes. None of them is garbage before Close.
+// of each in bytes. None of them is garbage before Close. A path may be what a host says,
+// if it is one of this store's folder.
 func (b *Builder) Closure(ctx context.Context, path string) (map[string]int64, error) {
+	if !storePathName.MatchString(storeBase(path)) { // Nix would end, and keep nothing any more
+		return nil, fmt.Errorf("%q is no store path", hostscript.Said(path, mostShown))
+	}
 	type answer struct {
 		sizes map[string]int64
 		err   error

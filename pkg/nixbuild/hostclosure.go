@@ -42,7 +42,7 @@ const (
 )
 
 // storePathName: what Nix allows in the last part of a store path.
-var storePathName = regexp.MustCompile(`^[0-9a-z]{32}-[A-Za-z0-9+._?=-]{1,211}$`)
+var storePathName = regexp.MustCompile(`^[0-9abcdfghijklmnpqrsvwxyz]{32}-[A-Za-z0-9+_?=-][A-Za-z0-9+._?=-]{0,210}$`)
 
 // LookThere asks a host's store. What it says is bounded, and no path in it is anything
 // but one of that store.

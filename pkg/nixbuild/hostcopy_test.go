@@ -131,6 +131,46 @@ func TestAHostGetsWhatItLacksAndKeepsIt(t *testing.T) {
 	}
 }
 
+// Without a question, what the host has already does no harm.
+func TestAHostIsGivenPathsThatItMayHave(t *testing.T) {
+	b, host := building(t, nil, needs), newFar(t)
+	paths := closureOf(t, b, "a")
+	give := func(paths, want []string) {
+		t.Helper()
+		store := b.HostStore(t.Context(), host, nil, func(string) {})
+		defer store.Close()
+		if lacked, err := store.Give(paths, func(string) {}, func(int) {}); err != nil || !slices.Equal(lacked, want) {
+			t.Errorf("%q, %v, want %q", lacked, err, want)
+		}
+	}
+	give(paths, paths)
+	give(paths, nil)
+	b2 := closureOf(t, b, "b")
+	give(b2, []string{b.systems["b"].OutPath})
+	host.nixSays("nix-store", "--verify", "--check-contents")
+	// It cannot be used for what needs something that it lacks.
+	empty := newFar(t)
+	store := b.HostStore(t.Context(), empty, nil, func(string) {})
+	defer store.Close()
+	if _, err := store.Give([]string{b.systems["a"].OutPath}, func(string) {}, func(int) {}); err == nil || !strings.Contains(err.Error(), "is not valid") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a host says that it runs may be anything.
+func TestWhatIsNoStorePathEndsNoNix(t *testing.T) {
+	b := building(t, nil, `{ a = drv "a" ": >$out" [ ]; }`)
+	closureOf(t, b, "a")
+	for _, path := range []string{"", "/nix/store", "/nix/store/x", "/nix/store/" + strings.Repeat("e", 32) + "-x", "/nix/store/" + strings.Repeat("a", 32) + "-.x", "something else"} {
+		if _, err := b.Closure(t.Context(), path); err == nil || !strings.Contains(err.Error(), "no store path") {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+	if !temporaryRoot(b.systems["a"].OutPath) {
+		t.Error("what was kept is kept no more")
+	}
+}
+
 // What a host is given in the wrong order, or with another content than it was told of,
 // it refuses; and then says why.
 func TestWhatAHostRefusesIsToldInItsWords(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -166,16 +165,13 @@ func Release(ctx context.Context, host hostscript.Runner, roots []string) error 
 	program := "set -f; rm -f"
 	for _, root := range roots {
 		name := storeBase(root)
-		if !plain.MatchString(name) {
+		if !storePathName.MatchString(name) {
 			return fmt.Errorf("%q is no store path", root)
 		}
 		program += fmt.Sprintf(` /run/colmena-go/roots/%s "${NIX_STATE_DIR:-/nix/var/nix}"/gcroots/auto/colmena-go-%[1]s`, name)
 	}
 	return hostscript.Run(ctx, host, hostscript.Call{Program: program})
 }
-
-// plain is the last part of a store path: shells take it as it is.
-var plain = regexp.MustCompile(`^[0-9a-zA-Z+._?=-]+$`)
 
 // lastWords are the last lines of what a program on a host said on stderr.
 type lastWords struct{ lines []string }

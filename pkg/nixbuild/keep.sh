@@ -12,12 +12,14 @@ roots=/run/colmena-go/roots gcroots=${NIX_STATE_DIR:-/nix/var/nix}/gcroots/auto
 [ $# = 0 ] || shift
 # What is in /run is root's alone; the collector looks from gcroots through the link
 # there, and itself removes one that leads nowhere.
-mkdir -p -m 0700 /run/colmena-go && mkdir -p $roots "$gcroots" || exit 1
+if [ ! -d $roots ] || [ ! -d "$gcroots" ]; then
+  mkdir -p -m 0700 /run/colmena-go && mkdir -p $roots "$gcroots" || exit 1
+fi
 while [ $# -gt 1 ]; do
   name=${1##*/}
   ln -sfn "$1" "$roots/$name" && ln -sfn "$roots/$name" "$gcroots/colmena-go-$name" || exit 1
   shift
 done
-find $roots -mindepth 1 -mmin +1440 -exec rm -f {} +
+find $roots -mindepth 1 -mmin +1440 -exec rm -f {} + </dev/null >/dev/null 2>&1 & # nobody waits
 exec nix-store --serve --write
 }

@@ -188,6 +188,11 @@ func (s *serving) send(w *bufio.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	return s.hear()
+}
+
+// hear reads the answer to the greeting, if that was not read.
+func (s *serving) hear() error {
 	if s.greeted {
 		return nil
 	}

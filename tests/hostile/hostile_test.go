@@ -88,10 +88,11 @@ func newSite(t *testing.T, bad behaviour) *site {
 // complete is a store that lacks nothing.
 type complete struct{}
 
-func (complete) Lacks([]string) ([]string, error)                       { return nil, nil }
-func (complete) Fetch([]string) (lacked, lacks []string, err error)     { return nil, nil, nil }
-func (complete) Add([]string, func(path string), func(bytes int)) error { return nil }
-func (complete) Close()                                                 {}
+func (complete) Lacks([]string) ([]string, error)                                    { return nil, nil }
+func (complete) Fetch([]string) (lacked, lacks []string, err error)                  { return nil, nil, nil }
+func (complete) Add([]string, func(path string), func(bytes int)) error              { return nil }
+func (complete) Give([]string, func(path string), func(bytes int)) ([]string, error) { return nil, nil }
+func (complete) Close()                                                              {}
 
 // switching is a host that does as it should until it activates, and harm then.
 func switching(harm func(s *session, mark string)) behaviour {
