@@ -17,14 +17,23 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/ask"
+	"github.com/colmena-go/colmena-go/pkg/askpass"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/version"
 )
 
 // Main runs the program and returns its exit code.
 func Main(args []string) int {
+	// An ssh of ours starts us for what it lacks.
+	if status, passes := remote.PassWay(args); passes {
+		return status
+	}
+	if status, asks := askpass.Main(args); asks {
+		return status
+	}
 	stdout := &output{to: os.Stdout}
 	return start(newApp(stdout, report.NewTerminal(os.Stderr)), stdout, args)
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,10 +18,18 @@ import (
 const confirmTries = 3
 
 // mustConfirm reports whether somebody is to say that an unknown key is the right
-// one: there is somebody, and StrictHostKeyChecking ask was written down. As ssh -G
-// says ask where nothing is, it is asked what it says where that has another default.
+// one: there is somebody, and StrictHostKeyChecking ask was written down.
 func (h *hostKeys) mustConfirm() (bool, error) {
-	if !h.Ask || !sshconfig.Installed() || h.asker == nil || h.asker.CannotAsk() != nil {
+	if h.asker == nil || h.asker.CannotAsk() != nil {
+		return false, nil
+	}
+	return wroteAsk(h.ctx, h.query, h.settings)
+}
+
+// wroteAsk reports whether StrictHostKeyChecking ask was written down. As ssh -G says ask
+// where nothing is, it is asked what it says where that has another default.
+func wroteAsk(ctx context.Context, query sshconfig.Query, s settings) (bool, error) {
+	if !s.Ask || !sshconfig.Installed() {
 		return false, nil
 	}
 	dir, remove, err := scratch.Dir()
@@ -28,7 +37,7 @@ func (h *hostKeys) mustConfirm() (bool, error) {
 		return false, err
 	}
 	defer remove()
-	text, err := h.query.Defaulting("StrictHostKeyChecking accept-new")
+	text, err := query.Defaulting("StrictHostKeyChecking accept-new")
 	if err != nil {
 		return false, err
 	}
@@ -36,8 +45,8 @@ func (h *hostKeys) mustConfirm() (bool, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return false, err
 	}
-	s, err := h.query.Reading(file).Settings(h.ctx)
-	return s.Ask, err
+	there, err := query.Reading(file).Settings(ctx)
+	return there.Ask, err
 }
 
 // confirm asks whether a key is that of the host: as ssh does, the answer is yes, no

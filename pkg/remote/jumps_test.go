@@ -66,9 +66,11 @@ func TestAHostIsReachedThroughAChainOfJumpHosts(t *testing.T) {
 			}
 		})
 	}
-	cfg := f.config(t)
-	cfg.SSHOptions = []string{"-Jouter,inner"}
-	works(t, mustDial(t, cfg))
+	for _, line := range []string{"", viaSSH} {
+		cfg := f.config(t, "Host box", line)
+		cfg.SSHOptions = []string{"-Jouter,inner"}
+		works(t, mustDial(t, cfg))
+	}
 }
 
 func TestWhatIsWrongOnTheWayIsToldOfTheJumpHost(t *testing.T) {
@@ -100,6 +102,30 @@ func TestWhatIsWrongOnTheWayIsToldOfTheJumpHost(t *testing.T) {
 	_, err = dial(t, f.config(t, "ProxyJump gate")) // for every host
 	if err == nil || !strings.Contains(err.Error(), "circle") {
 		t.Errorf("through itself: %v", err)
+	}
+}
+
+// ssh would make one for each.
+func TestHostsOfTheSSHProgramShareTheConnectionToAJumpHost(t *testing.T) {
+	host, gate := serve(t), serve(t)
+	f := behind(t, host, map[string]*server{"gate": gate})
+	cfg := f.config(t, "Host box", viaSSH, "ProxyJump gate")
+	var all Hosts
+	defer all.Close()
+	var tasks sync.WaitGroup
+	for i := range 4 {
+		tasks.Go(func() {
+			h, err := all.Open(t.Context(), fmt.Sprint("box-", i), cfg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			works(t, h)
+		})
+	}
+	tasks.Wait()
+	if n := gate.logins(); n != 1 || host.logins() != 4 {
+		t.Errorf("%d logins to the jump host, %d to hosts", n, host.logins())
 	}
 }
 

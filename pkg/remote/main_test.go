@@ -15,9 +15,19 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/colmena-go/colmena-go/pkg/askpass"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if status, passes := PassWay(os.Args); passes { // as in cli.Main
+		os.Exit(status)
+	}
+	if status, asks := askpass.Main(os.Args); asks {
+		os.Exit(status)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // server is a real sshd on a loopback port, with keys and files of its own.
 type server struct {

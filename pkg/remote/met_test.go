@@ -50,22 +50,24 @@ func TestAHostWhoseKeyIsNotRecordedShowsTheSameAllRun(t *testing.T) {
 }
 
 func TestAJumpHostWhoseKeyIsNotRecordedShowsTheSameAllRun(t *testing.T) {
-	s, gate, stranger := serve(t), serve(t), serve(t)
-	stranger.write(t, "authorized_keys", gate.read(t, "id.pub"))
-	f := behind(t, s, map[string]*server{"gate": gate})
-	var a Hosts
-	defer a.Close()
-	way := []string{"Host gate", unrecorded, "Host box", "ProxyJump gate"}
-	if _, err := a.Open(t.Context(), node, f.config(t, way...)); err != nil {
-		t.Fatal(err)
-	}
-	a.jumps.close() // as if it went down
-	a.jumps.closed = false
-	if _, err := a.Reopen(t.Context(), node, f.config(t, append([]string{"Host gate", "Port " + stranger.port}, way...)...)); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), "jump host gate: ") {
-		t.Errorf("a stranger: %v", err)
-	}
-	if _, err := os.Stat(stranger.path("known_hosts")); stranger.logins() > 0 || err == nil {
-		t.Error("a stranger was logged in to")
+	for _, line := range []string{"", viaSSH} { // of the host behind it
+		s, gate, stranger := serve(t), serve(t), serve(t)
+		stranger.write(t, "authorized_keys", gate.read(t, "id.pub"))
+		f := behind(t, s, map[string]*server{"gate": gate})
+		var a Hosts
+		defer a.Close()
+		way := []string{"Host gate", unrecorded, "Host box", "ProxyJump gate", line}
+		if _, err := a.Open(t.Context(), node, f.config(t, way...)); err != nil {
+			t.Fatal(err)
+		}
+		a.jumps.close() // as if it went down
+		a.jumps.closed = false
+		if _, err := a.Reopen(t.Context(), node, f.config(t, append([]string{"Host gate", "Port " + stranger.port}, way...)...)); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), "jump host gate: ") {
+			t.Errorf("%q: a stranger: %v", line, err)
+		}
+		if _, err := os.Stat(stranger.path("known_hosts")); stranger.logins() > 0 || err == nil {
+			t.Errorf("%q: a stranger was logged in to", line)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -61,7 +62,7 @@ func connectWithOpenSSH(ctx context.Context, cfg Config, s settings, only *needs
 	if err == nil {
 		return m, nil
 	}
-	if only.cause != nil && errors.Is(err, ErrAuth) {
+	if only.cause != nil && errors.Is(err, ErrAuth) && !Vain(err) {
 		return nil, only.cause
 	}
 	return nil, err
@@ -76,6 +77,10 @@ type master struct {
 	said   *tail
 
 	recorded []byte // the keys of new hosts; once it has ended
+
+	way    *way               // through jump hosts; nil: none, or ssh's own
+	asks   *sshauth.Questions // nil where nobody can be asked
+	asking atomic.Int32       // questions that are open
 }
 
 // maxSocketPath is what fits into sockaddr_un with its final NUL (unix(7)).
@@ -84,7 +89,7 @@ const maxSocketPath = 107
 // masterGrace is how long it may take to end.
 const masterGrace = 2 * time.Second
 
-// startMaster has the ssh program connect. It asks nothing, as a terminal has one
+// startMaster has the ssh program connect. It asks through us, as a terminal has one
 // owner, and never accepts a key that is not the known one.
 func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 	dir, remove, err := scratch.Dir()
@@ -96,16 +101,23 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 		remove()
 		return nil, fmt.Errorf("the path of the socket %s is too long: set TMPDIR to a shorter one", m.socket)
 	}
-	file, err := m.files(cfg, s)
+	answers, env, err := m.answerTo(cfg, s)
 	if err != nil {
+		remove()
+		return nil, err
+	}
+	defer answers()
+	args, more, err := m.call(ctx, cfg, s)
+	if err != nil {
+		m.way.close()
 		remove()
 		return nil, err
 	}
 	// It lives as long as the connection, and not as the ctx that asked for it.
 	life, end := context.WithCancel(context.Background())
 	m.end = end
-	cmd := exec.CommandContext(life, "ssh", m.arguments(cfg, s, file)...)
-	cmd.Stderr = m.said
+	cmd := exec.CommandContext(life, "ssh", args...)
+	cmd.Stderr, cmd.Env = m.said, slices.Concat(os.Environ(), env, more)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // ^C is not for it, and the terminal is ours
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = masterGrace
@@ -117,13 +129,17 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 		defer end()
 		child.Run(cmd, syscall.SIGTERM, nil)
 		m.mark.Kill() // what ProxyCommand and such began
+		m.way.close()
 		m.recorded, _ = os.ReadFile(m.knownHosts())
 	}()
 	err = m.await(ctx, s.ConnectTimeout+handshakeGrace)
 	if err != nil {
 		m.Close()
 		m.learn(ctx, cfg, s, m.recorded)
-		return nil, err
+		return nil, m.failed(err)
+	}
+	if m.asks != nil {
+		m.asks.Connected()
 	}
 	recorded, err := os.ReadFile(m.knownHosts())
 	if err == nil {
@@ -136,11 +152,25 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 	return m, nil
 }
 
+// call prepares how ssh is called.
+func (m *master) call(ctx context.Context, cfg Config, s settings) (args, env []string, err error) {
+	var way []string
+	if m.way, way, env, err = layWay(ctx, cfg, s, filepath.Dir(m.socket)); err != nil {
+		return nil, nil, err
+	}
+	file, err := m.files(cfg, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	args, err = m.arguments(ctx, cfg, s, file)
+	return append(way, args...), env, err
+}
+
 // files writes what ssh reads, and returns what to read in the place of ssh_config, if
 // anything.
 func (m *master) files(cfg Config, s settings) (config string, err error) {
-	if s.ProxyJump != "" {
-		if config, err = forJumps(cfg, filepath.Dir(m.socket)); err != nil {
+	if s.ProxyJump != "" && m.way == nil {
+		if config, err = m.forJumps(cfg, filepath.Dir(m.socket)); err != nil {
 			return "", err
 		}
 	}
@@ -148,14 +178,24 @@ func (m *master) files(cfg Config, s settings) (config string, err error) {
 }
 
 // arguments are ssh's, of which the first to settle something wins.
-func (m *master) arguments(cfg Config, s settings, file string) []string {
-	check := "accept-new" // as our own client does
-	if s.Strict || awaitsCertificate(s) {
+func (m *master) arguments(ctx context.Context, cfg Config, s settings, file string) ([]string, error) {
+	check, batch := "accept-new", "BatchMode=yes" // as our own client does
+	if m.asks != nil {
+		batch = "BatchMode=no"
+		written, err := wroteAsk(ctx, cfg.query(), s)
+		if err != nil {
+			return nil, err
+		}
+		if written {
+			check = "ask"
+		}
+	}
+	if s.Strict || check != "ask" && awaitsCertificate(s) {
 		check = "yes"
 	}
 	args := []string{"-M", "-N", "-T"}
 	for _, option := range []string{
-		"ControlPath=" + strings.ReplaceAll(m.socket, "%", "%%"), "ControlPersist=no", "BatchMode=yes", "StrictHostKeyChecking=" + check, "LogLevel=INFO",
+		"ControlPath=" + strings.ReplaceAll(m.socket, "%", "%%"), "ControlPersist=no", batch, "StrictHostKeyChecking=" + check, "LogLevel=INFO",
 		"UserKnownHostsFile=" + m.userKnownHosts(s), "HashKnownHosts=no",
 		fmt.Sprintf("ServerAliveInterval=%d", int(s.AliveInterval.Seconds())), fmt.Sprintf("ServerAliveCountMax=%d", s.AliveCount),
 		fmt.Sprintf("ConnectTimeout=%d", int(s.ConnectTimeout.Seconds())),
@@ -163,12 +203,20 @@ func (m *master) arguments(cfg Config, s settings, file string) []string {
 	} {
 		args = append(args, "-o", option)
 	}
-	return append(append(args, cfg.query().Reading(file).Command()...), "--", s.Asked)
+	command := cfg.query().Reading(file).Command()
+	if m.way != nil {
+		command = cfg.query().Direct()
+	}
+	return append(append(args, command...), "--", s.Asked), nil
 }
 
-// forJumps makes a file for the ssh that reach jump hosts: they ask nothing either.
-func forJumps(cfg Config, dir string) (file string, err error) {
-	text, err := cfg.query().Defaulting("StrictHostKeyChecking accept-new", "BatchMode yes")
+// forJumps makes a file for the ssh that reach jump hosts: they ask what this one may.
+func (m *master) forJumps(cfg Config, dir string) (file string, err error) {
+	lines := []string{"StrictHostKeyChecking accept-new"}
+	if m.asks == nil {
+		lines = append(lines, "BatchMode yes")
+	}
+	text, err := cfg.query().Defaulting(lines...)
 	if err != nil {
 		return "", err
 	}
@@ -178,7 +226,7 @@ func forJumps(cfg Config, dir string) (file string, err error) {
 
 // await waits until sessions can be opened.
 func (m *master) await(ctx context.Context, limit time.Duration) error {
-	late := time.After(limit)
+	left := limit // of which the time of people is no part
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		if link, err := dialMux(m.socket); err == nil {
 			return link.close()
@@ -188,9 +236,13 @@ func (m *master) await(ctx context.Context, limit time.Duration) error {
 			return m.failure()
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-late:
-			return fmt.Errorf("%w: ssh does not connect within %s%s", ErrUnreachable, limit, m.said.after(": "))
 		case <-time.After(wait):
+		}
+		if m.asking.Load() == 0 {
+			left -= wait
+		}
+		if left <= 0 {
+			return fmt.Errorf("%w: ssh does not connect within %s%s", ErrUnreachable, limit, m.said.after(": "))
 		}
 	}
 }
@@ -206,7 +258,9 @@ func (m *master) failure() error {
 	case strings.Contains(said, "Permission denied") || strings.Contains(said, "Too many authentication failures"):
 		kind = ErrAuth
 	}
-	lines := slices.DeleteFunc(m.inOurTerms(said), func(line string) bool { return strings.Trim(line, "@ \r") == "" })
+	lines := slices.DeleteFunc(m.inOurTerms(said), func(line string) bool {
+		return strings.Trim(line, "@ \r") == "" || strings.HasPrefix(line, "Warning: Permanently added")
+	})
 	return fmt.Errorf("%w: ssh says: %s", kind, hostscript.Said(strings.Join(lines, "; "), 600))
 }
 

@@ -29,6 +29,7 @@ type Credentials struct {
 
 	mu       sync.Mutex
 	keys     map[string]*lockedKey // by path
+	locals   map[string]*local     // by what the ssh program calls them
 	accounts map[account]*told
 }
 
@@ -36,7 +37,7 @@ type Credentials struct {
 func NewCredentials(asker Asker) *Credentials {
 	return &Credentials{
 		asker: asker, touch: make(chan struct{}, 1),
-		keys: map[string]*lockedKey{}, accounts: map[account]*told{},
+		keys: map[string]*lockedKey{}, locals: map[string]*local{}, accounts: map[account]*told{},
 	}
 }
 
@@ -51,6 +52,10 @@ func (c *Credentials) Wipe() {
 		t.password.Wipe()
 	}
 	clear(c.accounts)
+	for _, k := range c.locals {
+		k.answer.Wipe()
+	}
+	clear(c.locals)
 }
 
 // can says why nobody can be asked for what lets us in, or nil.

@@ -37,6 +37,14 @@ type Who struct {
 	Waits func(what string) (over func())
 }
 
+// Can says why nobody is asked for what these settings want, or nil.
+func (who Who) Can(s sshconfig.Settings) error {
+	if s.BatchMode {
+		return errors.New("ssh_config says BatchMode")
+	}
+	return who.Credentials.can()
+}
+
 // Link is the connection over which it is done.
 type Link struct {
 	Deadline func(wait bool) // puts that of the handshake off, or sets it again
@@ -71,10 +79,7 @@ type Login struct {
 func Gather(ctx context.Context, who Who, s sshconfig.Settings) (*Login, error) {
 	l := &Login{
 		Who: who, Link: Link{Deadline: func(bool) {}, Lost: func() error { return nil }},
-		ctx: ctx, cannotAsk: who.Credentials.can(),
-	}
-	if s.BatchMode {
-		l.cannotAsk = errors.New("ssh_config says BatchMode")
+		ctx: ctx, cannotAsk: who.Can(s),
 	}
 	l.methods = newMethods(l, s)
 	fromAgent := l.askAgent(ctx, s)

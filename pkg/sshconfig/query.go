@@ -92,6 +92,18 @@ func (q Query) Command() []string {
 	return q.arguments(words)
 }
 
+// Direct is the same without -J, beside which there is no ProxyCommand.
+func (q Query) Direct() (words []string) {
+	for all := q.Command(); len(all) > 0; all = all[1:] {
+		if all[0] != "-J" {
+			words = append(words, all[0])
+		} else {
+			all = all[1:]
+		}
+	}
+	return words
+}
+
 // Defaulting is the text of a file that says what ssh would read, and after that some
 // lines, which hold where nothing else was said: for jump hosts, too, for which ssh
 // calls itself with nothing else of its command line.

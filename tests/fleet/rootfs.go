@@ -155,7 +155,7 @@ func Install(ctx context.Context) error {
 	needs := map[string]string{
 		"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "ssh": "openssh-client",
 		"/usr/sbin/sshd": "openssh-server", "nix": "nix-bin", "ip": "iproute2", "nsenter": "util-linux",
-		"git": "git", "ps": "procps", "make": "make", "jq": "jq",
+		"softhsm2-util": "softhsm2", "git": "git", "ps": "procps", "make": "make", "jq": "jq",
 	}
 	var missing []string
 	for program, pkg := range needs {
