@@ -157,6 +157,7 @@ func stdoutIsTerminal(c *cli.Context) bool {
 // config says how to reach a node, and whether commands are to be root's there.
 func (x *execution) config(node hive.Node) remote.Config {
 	cfg := x.connection(node.Name, node.Target)
+	cfg.Commands = true
 	if x.plain {
 		cfg.Escalate = nil
 	}

@@ -38,7 +38,10 @@ type Session interface {
 var errRefused = errors.New("the host refuses to open another session")
 
 // native is a connection of our own client.
-type native struct{ client *goph.Client }
+type native struct {
+	client *goph.Client
+	forwarding
+}
 
 func (n native) Session(command string) (Session, error) {
 	cmd, err := n.client.Command(command)
@@ -47,6 +50,10 @@ func (n native) Session(command string) (Session, error) {
 	case errors.As(err, &refused):
 		return nil, fmt.Errorf("%w (%s)", errRefused, hostscript.Said(err.Error(), 200))
 	case err != nil:
+		return nil, inOurWords(err)
+	}
+	if err := n.forwarding.ask(cmd.Session); err != nil {
+		cmd.Close()
 		return nil, inOurWords(err)
 	}
 	return &nativeSession{cmd}, nil

@@ -309,23 +309,3 @@ func TestNoConnectionOutlivesTheDeployment(t *testing.T) {
 		t.Error("a connection is made after the end")
 	}
 }
-
-func TestWhatIsNotFollowedIsNotedOnceInARun(t *testing.T) {
-	s := serve(t)
-	cfg := s.config(t, "SetEnv A=b")
-	cfg.SSHOptions = []string{"-A"}
-	var notes []string
-	cfg.Note = func(note string) { notes = append(notes, note) }
-	var all Hosts
-	defer all.Close()
-	for _, node := range []string{"web", "db", "web"} {
-		if _, err := all.Reopen(t.Context(), node, cfg); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"ForwardAgent (-A)", "SetEnv"} {
-		if n := strings.Count(strings.Join(notes, "\n"), "ssh: "+name+" is set, but not followed"); n != 1 {
-			t.Errorf("%s is noted %d times in %q", name, n, notes)
-		}
-	}
-}

@@ -106,9 +106,17 @@ func (m *muxLink) give(file *os.File) error {
 
 // open asks for a session for a command, whose input and output are the files. It
 // returns once the host has opened it, and fails with [errRefused] where it does not.
-func (m *muxLink) open(command string, files ...*os.File) error {
-	const id, no = uint32(1), uint32(0)
-	err := m.send(muxNewSession, id, "", no, no, no, no, uint32(noEscape), "", command)
+func (m *muxLink) open(command string, with forwarding, files ...*os.File) error {
+	const id, no, yes = uint32(1), uint32(0), uint32(1)
+	agent := no
+	if with.agent != "" {
+		agent = yes
+	}
+	words := []any{id, "", no, no, agent, no, uint32(noEscape), "", command}
+	for _, variable := range with.environment {
+		words = append(words, variable)
+	}
+	err := m.send(muxNewSession, words...)
 	for _, file := range files {
 		if err == nil {
 			err = m.give(file)

@@ -78,6 +78,7 @@ type master struct {
 
 	recorded []byte // the keys of new hosts; once it has ended
 
+	forwarding
 	way    *way               // through jump hosts; nil: none, or ssh's own
 	asks   *sshauth.Questions // nil where nobody can be asked
 	asking atomic.Int32       // questions that are open
@@ -96,7 +97,7 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &master{socket: filepath.Join(dir, "m"), mark: child.NewMark(), done: make(chan struct{}), said: &tail{}}
+	m := &master{socket: filepath.Join(dir, "m"), mark: child.NewMark(), done: make(chan struct{}), said: &tail{}, forwarding: cfg.forwarding(s)}
 	if len(m.socket)+len(".0123456789abcdef") > maxSocketPath { // ssh makes it under such a name
 		remove()
 		return nil, fmt.Errorf("the path of the socket %s is too long: set TMPDIR to a shorter one", m.socket)
@@ -314,7 +315,7 @@ func (m *master) Session(command string) (_ Session, err error) {
 	if s.link, err = dialMux(m.socket); err != nil {
 		return nil, ErrConnectionLost
 	}
-	if err = s.link.open(command, theirs...); err != nil && !errors.Is(err, errRefused) {
+	if err = s.link.open(command, m.forwarding, theirs...); err != nil && !errors.Is(err, errRefused) {
 		err = fmt.Errorf("%w: %s", ErrConnectionLost, withoutGo(err))
 	}
 	return s, err

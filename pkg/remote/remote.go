@@ -13,6 +13,7 @@ import (
 
 	"github.com/melbahja/goph"
 	"github.com/rs/zerolog"
+	"golang.org/x/crypto/ssh/agent"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
@@ -49,7 +50,10 @@ type Config struct {
 	SSHConfigFile string                // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
 	Waits         func(what string) (over func()) // is told what is waited for, beside the host; nil: nobody is
-	Log           zerolog.Logger
+	// Commands has what runs get the agent and the variables that ssh_config forwards
+	// (ForwardAgent, SendEnv, SetEnv): it is the user's own.
+	Commands bool
+	Log      zerolog.Logger
 
 	jumps *jumps   // nil: those of this connection alone
 	met   *met     // the hosts of this run; nil: nobody is remembered
@@ -191,7 +195,6 @@ func (cfg Config) noteAll(s settings) {
 	for _, warning := range s.Warnings {
 		cfg.Note("ssh: " + warning)
 	}
-	cfg.noteOnce(s.NotFollowed)
 }
 
 // noteOnce notes what is worth saying once in a run.
@@ -236,7 +239,14 @@ func connectNatively(ctx context.Context, cfg Config, s settings, waited *bool) 
 		return nil, err
 	}
 	shown.Accepted()
-	return native{&goph.Client{Client: client}}, nil
+	conn := native{&goph.Client{Client: client}, cfg.forwarding(s)}
+	if conn.agent != "" {
+		if err := agent.ForwardToRemote(client, conn.agent); err != nil {
+			client.Close()
+			return nil, err
+		}
+	}
+	return conn, nil
 }
 
 // keepAlive ends the connection when the host stops answering.

@@ -78,7 +78,7 @@ func (q Query) Settings(ctx context.Context) (Settings, error) {
 		return Settings{}, err
 	}
 	s, err := read(q.Host, found, defaults)
-	s.Asked, s.OnlyOpenSSH, s.NotFollowed = asked, onlyOpenSSH(found, defaults), notFollowed(found, defaults)
+	s.Asked, s.OnlyOpenSSH = asked, onlyOpenSSH(found, defaults)
 	if err == nil {
 		s.gate, err = q.jump(s.ProxyJump)
 	}

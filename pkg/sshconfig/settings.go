@@ -55,8 +55,12 @@ type Settings struct {
 	AliveInterval      time.Duration
 	AliveCount         int
 
-	Warnings    []string // of ssh, for people
-	NotFollowed []string // of options that are set in vain, for people: once is enough
+	Warnings []string // of ssh, for people
+
+	// What a user's own commands get on a host.
+	ForwardAgent string   // the socket of the agent that they may use; "": none
+	SendEnv      []string // patterns of variables of ours
+	SetEnv       []string // and others, NAME=VALUE
 
 	Asked       string   // the name that ssh was asked about
 	OnlyOpenSSH []string // set options that only the ssh program can follow
@@ -105,6 +109,7 @@ func read(given string, found, defaults options) (Settings, error) {
 		GSSAPI:             found.yes("gssapiauthentication"), HostBased: found.yes("hostbasedauthentication"),
 		TrustLoopback: found.yes("nohostauthenticationforlocalhost"), RSABits: found.number("requiredrsasize", 1024),
 		AuthorityAlgorithms: chosen(found, defaults, "casignaturealgorithms"),
+		SendEnv:             found["sendenv"], SetEnv: found["setenv"],
 	}
 	if bytes, _, _ := strings.Cut(found.one("rekeylimit"), " "); bytes != "" {
 		s.RekeyBytes, _ = strconv.ParseInt(bytes, 10, 64) // 0 stands for the default
@@ -131,6 +136,9 @@ func (s *Settings) readPaths(given string, found, defaults options) error {
 		if s.IdentityAgent, err = paths.agent(agents[0]); err != nil {
 			return err
 		}
+	}
+	if s.ForwardAgent, err = s.forwarded(paths, found.one("forwardagent")); err != nil {
+		return err
 	}
 	if s.IdentityFiles, err = paths.expandAll("identityfile", found["identityfile"]); err != nil {
 		return err

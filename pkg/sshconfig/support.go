@@ -1,10 +1,6 @@
 package sshconfig
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // ssh_config(5) options that are honoured: read and its helpers say how, and the
 // fields of Settings what for.
@@ -16,6 +12,7 @@ var honoured = []string{
 	"proxyjump", "proxycommand", "connectionattempts", "bindaddress", "bindinterface", "rekeylimit",
 	"canonicalizehostname", "canonicaldomains", "canonicalizefallbacklocal", "canonicalizemaxdots", "canonicalizepermittedcnames",
 	"batchmode", "pubkeyauthentication", "passwordauthentication", "kbdinteractiveauthentication", "preferredauthentications", "numberofpasswordprompts",
+	"forwardagent", "sendenv", "setenv",
 }
 
 // Options that change nothing for us whatever their value: we open no terminal,
@@ -35,38 +32,6 @@ var harmless = []string{
 	"verifyhostkeydns",
 }
 
-// Options that are not followed, which who sets them should know, and why.
-var unfollowed = map[string]string{
-	"forwardagent": "ForwardAgent (-A) is set, but not followed: commands on hosts cannot use your agent",
-	"setenv":       "SetEnv is set, but not followed: commands on hosts do not get the variables",
-	"sendenv":      "SendEnv is set, but not followed: commands on hosts do not get the variables",
-}
-
-// usuallySent are the variables that distributions have SendEnv name for everybody.
-var usuallySent = []string{"LANG", "LANGUAGE", "XMODIFIERS", "COLORTERM", "NO_COLOR"}
-
-// notFollowed are the texts of unfollowed options that are set.
-func notFollowed(found, defaults options) (texts []string) {
-	for _, name := range slices.Sorted(maps.Keys(unfollowed)) {
-		values := found[name]
-		if name == "sendenv" {
-			values = slices.DeleteFunc(slices.Clone(values), usual)
-		}
-		none := len(values) == 0 || name == "forwardagent" && found.no(name)
-		if !none && !slices.Equal(values, defaults[name]) {
-			texts = append(texts, unfollowed[name])
-		}
-	}
-	return texts
-}
-
-// usual reports whether a SendEnv has nothing but what distributions put there.
-func usual(sent string) bool {
-	return !slices.ContainsFunc(strings.Fields(sent), func(name string) bool {
-		return !slices.Contains(usuallySent, name) && !strings.HasPrefix(name, "LC_")
-	})
-}
-
 // Options whose values other than the default only the ssh program can follow. So it
 // is with all that none of the lists has, which ssh knows.
 var openSSHsAlone = []string{"pkcs11provider", "securitykeyprovider", "proxyusefdpass", "tunnel", "tunneldevice"}
@@ -80,7 +45,7 @@ var openSSHsLogins = []string{
 // onlyOpenSSH are the options that only ssh can follow, of those that are set.
 func onlyOpenSSH(found, defaults options) (names []string) {
 	for _, name := range found.names() {
-		listed := slices.Contains(honoured, name) || slices.Contains(harmless, name) || unfollowed[name] != "" || slices.Contains(openSSHsLogins, name)
+		listed := slices.Contains(honoured, name) || slices.Contains(harmless, name) || slices.Contains(openSSHsLogins, name)
 		none := slices.Equal(found[name], []string{"none"}) || slices.Equal(found[name], []string{"no"}) || slices.Equal(found[name], []string{"false"})
 		if !listed && !none && !slices.Equal(found[name], defaults[name]) {
 			names = append(names, name)
