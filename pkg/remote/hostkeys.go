@@ -54,6 +54,14 @@ func newHostKeys(ctx context.Context, s settings, cfg Config) (h *hostKeys, err 
 	return h, nil
 }
 
+// onSecurityKeys reports whether the host is known by keys alone that our own client does
+// not ask for.
+func (h *hostKeys) onSecurityKeys() bool {
+	known := h.known.Keys(h.host)
+	ours := func(e knownhosts.Entry) bool { return !strings.HasPrefix(e.Key.Type(), "sk-") }
+	return len(known) > 0 && !slices.ContainsFunc(known, ours) && len(h.known.Authorities(h.host)) == 0
+}
+
 // hostOf is what the host is called in known_hosts.
 func hostOf(s settings) knownhosts.Host {
 	if s.HostKeyAlias != "" {

@@ -7,11 +7,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
@@ -346,4 +348,38 @@ func TestAnRSAKeyMustBeLongEnough(t *testing.T) {
 		t.Errorf("it is learnt: %s", known)
 	}
 	mustDial(t, again.config(t, only))
+}
+
+// No sshd has such a key without a token; ours asks the agent of the test.
+func TestAHostKnownByASecurityKeyAloneIsReachedThroughSSH(t *testing.T) {
+	m := newMockSecurityKey(t)
+	go func() {
+		for range m.touch { // at once
+		}
+	}()
+	defer close(m.touch)
+	client, server := net.Pipe()
+	defer client.Close()
+	defer server.Close()
+	go agent.ServeAgent(m, server)
+	signers, err := agent.NewClient(client).Signers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &questioner{password: "open sesame", hostKey: signers[0]}
+	for name, c := range map[string]struct {
+		key string
+		err error
+	}{"its own": {string(ssh.MarshalAuthorizedKey(m.public)), nil}, "another": {string(ssh.MarshalAuthorizedKey(newMockSecurityKey(t).public)), ErrHostKey}} {
+		port := a.serve(t)
+		known := filepath.Join(t.TempDir(), "known_hosts")
+		if err := os.WriteFile(known, []byte("[127.0.0.1]:"+port+" "+c.key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg := asked(anyUserConfig(t, port, "ops"), &person{answers: []string{"open sesame"}})
+		cfg.SSHOptions = []string{"-oUserKnownHostsFile=" + known}
+		if _, err := dial(t, cfg); !errors.Is(err, c.err) || c.err == nil && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

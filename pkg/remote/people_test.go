@@ -219,7 +219,8 @@ type questioner struct {
 	questions      []string // of keyboard-interactive; nil: it asks nothing so
 	rounds         int      // in which it asks; 0: one
 	patience       time.Duration
-	port           string // to listen on; "": any
+	hostKey        ssh.Signer // nil: one of its own
+	port           string     // to listen on; "": any
 	close          func()
 	got            []string
 	mu             sync.Mutex
@@ -233,6 +234,9 @@ func (a *questioner) serve(t *testing.T) (port string) {
 		t.Fatal(err)
 	}
 	config := &ssh.ServerConfig{MaxAuthTries: 10}
+	if a.hostKey != nil {
+		signer = a.hostKey
+	}
 	config.AddHostKey(signer)
 	if a.password != "" {
 		config.PasswordCallback = func(_ ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {

@@ -221,6 +221,9 @@ func connectNatively(ctx context.Context, cfg Config, s settings, waited *bool) 
 	if err != nil {
 		return nil, err
 	}
+	if keys.onSecurityKeys() {
+		return nil, &needsOpenSSH{why: "a host key on a security key"}
+	}
 	who := sshauth.Who{Node: cfg.known(), Account: login(s), Credentials: cfg.Credentials, Say: cfg.Note, Waits: cfg.Waits, AgentLimit: agentLimit}
 	shown, err := sshauth.Gather(ctx, who, s)
 	defer func() { *waited = shown.Waited(); shown.Close() }()

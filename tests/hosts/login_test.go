@@ -60,3 +60,29 @@ printf 'PasswordAuthentication yes\nPubkeyAuthentication no\nKbdInteractiveAuthe
 		}
 	}
 }
+
+// Where only the ssh program can connect, it asks as we do, and its sessions get what ssh
+// gives to commands.
+func TestTheSSHProgramAsksOnTheTerminal(t *testing.T) {
+	d := deploying(t, 1)
+	d.on("host1", `echo deployer:by-hand | chpasswd
+printf 'PasswordAuthentication yes\nPubkeyAuthentication no\nKbdInteractiveAuthentication no\nAcceptEnv GREETING\n' >/etc/ssh/sshd_config.d/a.conf; systemctl reload ssh`)
+	defer d.on("host1", `rm /etc/ssh/sshd_config.d/a.conf; usermod -p '*' deployer; systemctl reload ssh`)
+	d.hive("{" + nodes(three[:1], "deployer", `deployment.keys.k.text = "v"; deployment.sshOptions = [ `+onlySSH+` "-oSetEnv=GREETING=hello" ];`) + "}")
+	s := typist.Start(t, d.command("upload-keys", "--color", "never"))
+	password := fmt.Sprintf("password of deployer@%s: ", d.host("host1").IP)
+	s.Await("host1 | " + password)
+	s.Type("mistyped\n")
+	s.Await("host1 | it was refused; " + password)
+	s.Type("by-hand\n")
+	if code := s.Wait(); code != 0 || strings.Contains(s.Shown(), "by-hand") {
+		t.Errorf("exit %d", code)
+	}
+	d.has("host1", "/run/keys/k", "v", "root root 600")
+	s = typist.Start(t, d.command("exec", "--no-escalation", "--color", "never", "--", "echo", "$GREETING", "there"))
+	s.Await(password)
+	s.Type("by-hand\n")
+	if code := s.Wait(); code != 0 || !strings.Contains(s.Shown(), "host1 | hello there") {
+		t.Errorf("exec: exit %d", code)
+	}
+}
