@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
@@ -61,7 +62,7 @@ func (t *Terminal) frame(p Picture) {
 	size, ours := t.size()
 	var lines []string
 	if ours && p != nil {
-		lines = p.Lines(size, time.Now())
+		lines = t.linesOf(p, size)
 	}
 	if !ours {
 		t.area = area{} // who is in the foreground has written over it
@@ -73,7 +74,24 @@ func (t *Terminal) frame(p Picture) {
 	t.settleArea()
 }
 
-// lift takes the picture away, and is told what is printed next.
+// linesOf is what a picture says. A bug in it costs the picture, and not the deployment.
+func (t *Terminal) linesOf(p Picture, size view.Size) (lines []string) {
+	err := func() (err error) {
+		defer crash.Recover(&err)
+		lines = p.Lines(size, time.Now())
+		return nil
+	}()
+	if err != nil {
+		t.mu.Lock()
+		t.picture = nil
+		t.mu.Unlock()
+		t.Tell(levelWarn, "no live view is shown any more: "+err.Error())
+		return nil
+	}
+	return lines
+}
+
+// lifted takes the picture away, and is told what is printed next.
 func (t *Terminal) lifted(text []byte) []byte {
 	if len(t.area.lines) == 0 {
 		return text

@@ -197,3 +197,22 @@ func TestOneSecondHasAtMostTenPictures(t *testing.T) {
 		t.Errorf("%d lines of 3000", got+1)
 	}
 }
+
+type broken struct{}
+
+func (broken) Lines(view.Size, time.Time) []string { panic("no picture") }
+
+func TestABugInAPictureCostsNoMoreThanIt(t *testing.T) {
+	terminal, s, _ := shown(t)
+	terminal.Show(broken{})
+	terminal.Print("a line\n")
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.String(), "no live view is shown any more"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(s)
+		}
+	}
+	terminal.Print("another\n")
+	if !terminal.Settle(t.Context()) || !strings.HasSuffix(s.String(), "another") {
+		t.Error(s)
+	}
+}
