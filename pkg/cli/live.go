@@ -18,8 +18,8 @@ import (
 // lively reports whether a picture of the run is shown below the lines: to a person, on
 // a terminal that has nothing else to show.
 func (d *deployment) lively(c *cli.Context) bool {
-	outputs := d.Goal == hive.Exec && stdoutIsTerminal(c) && !c.Bool("json") && !c.Bool("group")
-	return !outputs && !c.Bool("quiet") && onTerminal(c) && screen(c.App).CanShow() && moves(os.Getenv)
+	comes := d.Goal == hive.Exec && !c.Bool("json") && !c.Bool("group") || c.Bool("json-events")
+	return !(comes && stdoutIsTerminal(c)) && !c.Bool("quiet") && onTerminal(c) && screen(c.App).CanShow() && moves(os.Getenv)
 }
 
 // ciVariables are those that tell of machines which keep what they see in a log.
