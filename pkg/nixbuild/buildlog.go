@@ -175,7 +175,7 @@ func (l *buildLog) result(o *logObject) logEvent {
 		w.lines = w.lines[max(0, len(w.lines)-nix.BuilderLines):]
 		return logEvent{kind: workSaid, path: w.path, text: line}
 	case o.Type == resProgress && o.ID == l.counting && len(o.Fields) == 4:
-		number := func(i int) int { n, _ := o.Fields[i].(float64); return int(n) }
+		number := func(i int) int { n, _ := o.Fields[i].(float64); return int(max(0, min(n, mostCounted))) }
 		before := l.counts
 		l.counts = buildCounts{done: number(0), expected: number(1), failed: number(3)}
 		if l.counts.done+l.counts.failed > before.done+before.failed && before.expected > 0 {
@@ -188,6 +188,9 @@ func (l *buildLog) result(o *logObject) logEvent {
 	}
 	return logEvent{}
 }
+
+// mostCounted is how many builds are believed: a host may say anything.
+const mostCounted = 1_000_000
 
 // mostEnded is of how many finished builds the lines are kept: some versions tell
 // of a failure after its activity's end.

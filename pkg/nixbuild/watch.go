@@ -188,10 +188,13 @@ func doing(list []*work, own ...string) string {
 	return "waits for " + hive.FirstFew(names)
 }
 
-// building are the derivations that are being built, oldest first.
+// mostTold is how many derivations of one Nix are told: people look at the oldest.
+const mostTold = 8
+
+// building are the first derivations that are being built, oldest first.
 func (l *buildLog) building() (paths []string) {
 	for _, w := range l.atWork() {
-		if w.kind == actBuild {
+		if w.kind == actBuild && len(paths) < mostTold {
 			paths = append(paths, w.path)
 		}
 	}

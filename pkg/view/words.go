@@ -31,7 +31,7 @@ func (p *picture) bar(done, total int64, columns int) string {
 	if columns <= 0 || total <= 0 {
 		return ""
 	}
-	full := int(min(max(done, 0), total) * int64(columns) / total)
+	full := int(float64(min(max(done, 0), total)) / float64(total) * float64(columns))
 	return p.paint(cyan, strings.Repeat("█", full)) + p.paint(dim, strings.Repeat("░", columns-full)) + " "
 }
 
