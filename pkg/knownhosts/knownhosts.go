@@ -7,10 +7,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -18,14 +14,7 @@ import (
 )
 
 // Known is the lines of some files. The zero value knows nothing.
-type Known struct{ lines []line }
-
-// line is one of a file; most are about other hosts, and never taken apart.
-type line struct {
-	text   string
-	file   string
-	number int
-}
+type Known struct{ parts []*part }
 
 // Entry is a key that a file has for a host, and where.
 type Entry struct {
@@ -39,64 +28,28 @@ const (
 	revoked   = "@revoked"
 )
 
-// Read reads files; those that do not exist are empty.
-func Read(files ...string) (k Known, err error) {
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return Known{}, fmt.Errorf("known_hosts: %w", err)
-		}
-		k.Add(file, string(text))
-	}
-	return k, nil
-}
-
 // Add adds the text of a file.
 func (k *Known) Add(file, text string) {
-	k.lines = slices.Grow(k.lines, strings.Count(text, "\n")+1)
-	number := 0
-	for one := range strings.Lines(text) {
-		number++
-		if one = strings.TrimLeft(one, " \t"); one != "" && one[0] != '#' && one[0] != '\n' {
-			k.lines = append(k.lines, line{one, file, number})
-		}
-	}
+	k.parts = append(slices.Clip(k.parts), newPart(file, text, 0))
 }
 
 // of are the entries with a marker, or none, for a name as files have it.
 func (k Known) of(name, marker string) (found []Entry) {
 	name = strings.ToLower(name)
-	for _, l := range k.lines {
-		patterns, rest := word(l.text)
-		if strings.HasPrefix(patterns, "@") != (marker != "") || marker != "" && patterns != marker {
-			continue
-		}
-		if marker != "" {
-			patterns, rest = word(rest)
-		}
-		if !matches(patterns, name) {
-			continue
-		}
-		_, rest = word(rest) // the key's type, which the key says as well
-		text, _ := word(rest)
-		blob, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			continue
-		}
-		if key, err := ssh.ParsePublicKey(blob); err == nil {
-			found = append(found, Entry{key, l.file, l.number})
+	for _, part := range k.parts {
+		for _, l := range part.of(name, marker) {
+			_, rest := word(l.rest) // the key's type, which the key says as well
+			text, _ := word(rest)
+			blob, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				continue
+			}
+			if key, err := ssh.ParsePublicKey(blob); err == nil {
+				found = append(found, Entry{key, part.file, l.number})
+			}
 		}
 	}
 	return found
-}
-
-// word cuts the first word off.
-func word(text string) (first, rest string) {
-	end := strings.IndexAny(text, " \t\r\n")
-	if end < 0 {
-		return text, ""
-	}
-	return text[:end], strings.TrimLeft(text[end:], " \t\r\n")
 }
 
 // matches reports whether patterns, which may be a hash, mean the name, which is in

@@ -177,7 +177,7 @@ func TestAKeyIsLearntOnceByManyProcesses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, err := Learn(t.Context(), file, Host{fmt.Sprint("box", i), 22}, key, i%2 == 0); err != nil || v.Kind != Unknown && v.Kind != Trusted {
+			if v, err := new(Files).Learn(t.Context(), file, Host{fmt.Sprint("box", i), 22}, key, i%2 == 0); err != nil || v.Kind != Unknown && v.Kind != Trusted {
 				t.Error(v, err)
 			}
 		}
@@ -221,10 +221,10 @@ func TestAKeyIsLearntOnceByManyProcesses(t *testing.T) {
 func TestWhatIsLearntIsTheOwnersAlone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "new", "known_hosts")
 	one, two := newIdentity(t), newIdentity(t)
-	if v, err := Learn(t.Context(), file, Host{"box", 2222}, one.PublicKey(), false); err != nil || v.Kind != Unknown {
+	if v, err := new(Files).Learn(t.Context(), file, Host{"box", 2222}, one.PublicKey(), false); err != nil || v.Kind != Unknown {
 		t.Error(v, err)
 	}
-	if v, err := Learn(t.Context(), file, Host{"box", 2222}, two.PublicKey(), false); err != nil || v.Kind != Changed || v.Entry.Line != 1 {
+	if v, err := new(Files).Learn(t.Context(), file, Host{"box", 2222}, two.PublicKey(), false); err != nil || v.Kind != Changed || v.Entry.Line != 1 {
 		t.Error("a key that came to be known meanwhile is not heeded:", v, err)
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "[box]:2222 "+one.line+"\n" {
@@ -248,7 +248,7 @@ func TestALockThatIsHeldIsNotWaitedForLong(t *testing.T) {
 	}
 	defer holder.Close()
 	lock(t.Context(), holder)
-	if _, err := Learn(t.Context(), file, Host{"box", 22}, newIdentity(t).PublicKey(), false); err != nil {
+	if _, err := new(Files).Learn(t.Context(), file, Host{"box", 22}, newIdentity(t).PublicKey(), false); err != nil {
 		t.Error(err)
 	}
 	if text, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(text), "box ") {
@@ -267,7 +267,7 @@ func TestAKeyIsLearntInTheFileThatIsThereOnceItIsLocked(t *testing.T) {
 	lock(t.Context(), holder)
 	key, done := newIdentity(t), make(chan error)
 	go func() {
-		_, err := Learn(t.Context(), file, Host{"box", 22}, key.PublicKey(), false)
+		_, err := new(Files).Learn(t.Context(), file, Host{"box", 22}, key.PublicKey(), false)
 		done <- err
 	}()
 	for !isOpen(t, file, 2) {

@@ -23,21 +23,20 @@ var lockLimit = 5 * time.Second
 // Learn adds the key of a host to a file that lacks it, and makes the file, which
 // then is its owner's alone. What came to be known meanwhile, as from another
 // process, is judged first: the verdict is Unknown where a line was added.
-func Learn(ctx context.Context, file string, h Host, key ssh.PublicKey, hashed bool) (Verdict, error) {
+func (f *Files) Learn(ctx context.Context, file string, h Host, key ssh.PublicKey, hashed bool) (Verdict, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return Verdict{}, err
 	}
-	f, err := openLocked(ctx, file)
+	to, err := openLocked(ctx, file)
 	if err != nil {
 		return Verdict{}, err
 	}
-	defer f.Close() // and the lock with it
-	text, err := io.ReadAll(f)
+	defer to.Close() // and the lock with it
+	text, err := io.ReadAll(to)
 	if err != nil {
 		return Verdict{}, err
 	}
-	var now Known
-	now.Add(file, string(text))
+	now := Known{f.parts(file, string(text))}
 	if v := now.Judge(h, key); v.Kind != Unknown {
 		return v, nil
 	}
@@ -49,7 +48,7 @@ func Learn(ctx context.Context, file string, h Host, key ssh.PublicKey, hashed b
 	if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
 		added = "\n" + added
 	}
-	_, err = f.WriteString(added)
+	_, err = to.WriteString(added)
 	return Verdict{}, err
 }
 

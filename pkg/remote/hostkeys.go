@@ -38,7 +38,7 @@ type hostKeys struct {
 // newHostKeys reads what is known of the host.
 func newHostKeys(ctx context.Context, s settings, cfg Config) (h *hostKeys, err error) {
 	h = &hostKeys{settings: s, ctx: ctx, note: cfg.Note, waits: cfg.Waits, host: hostOf(s)}
-	if h.known, err = knownhosts.Read(append(slices.Clone(s.UserKnownHosts), s.GlobalKnownHosts...)...); err != nil {
+	if h.known, err = cfg.met.files().Read(append(slices.Clone(s.UserKnownHosts), s.GlobalKnownHosts...)...); err != nil {
 		return nil, err
 	}
 	if h.revoked, err = readRevoked(s.RevokedHostKeys); err != nil {
@@ -255,7 +255,7 @@ func (h *hostKeys) record(key ssh.PublicKey) error {
 		h.note(fmt.Sprintf("new host: its key %s is accepted, but recorded nowhere, as UserKnownHostsFile wants, so that the next run accepts any again", fingerprint))
 		return nil
 	}
-	verdict, err := knownhosts.Learn(h.ctx, h.UserKnownHosts[0], h.host, key, h.Hash)
+	verdict, err := h.met.files().Learn(h.ctx, h.UserKnownHosts[0], h.host, key, h.Hash)
 	switch {
 	case err != nil: // as ssh does, which goes on too
 		h.note(fmt.Sprintf("new host: its key %s is accepted, but cannot be recorded, so that the next run accepts any again: %v", fingerprint, err))

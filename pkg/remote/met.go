@@ -16,6 +16,15 @@ import (
 type met struct {
 	mu   sync.Mutex
 	keys map[string]ssh.PublicKey
+	read knownhosts.Files
+}
+
+// files are those of known_hosts, of which this run has read some.
+func (m *met) files() *knownhosts.Files {
+	if m == nil {
+		return &knownhosts.Files{}
+	}
+	return &m.read
 }
 
 // of is the key of a target, nil for none.
