@@ -94,6 +94,7 @@ func unitsIn(text string) Units {
 	}{
 		{"would stop the following units: ", &u.Stop},
 		{"would NOT stop the following changed units: ", &u.Keep},
+		{"would NOT restart the following changed units: ", &u.Keep},
 		{"would restart the following units: ", &u.Restart},
 		{"would reload the following units: ", &u.Reload},
 		{"would start the following units: ", &u.Start},
@@ -103,6 +104,9 @@ func unitsIn(text string) Units {
 				*list.to = append(*list.to, unitNames(names)...)
 			}
 		}
+	}
+	if strings.Contains("\n"+text, "\nwould restart systemd\n") {
+		u.Restart = append(u.Restart, "systemd")
 	}
 	// What is stopped and then started is restarted, as people see it.
 	for _, unit := range u.Stop {

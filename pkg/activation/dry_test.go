@@ -18,10 +18,12 @@ would stop the following units: not in a line of its own, as a script prints it
 setting up users
 would reload the following units: dbus.service
 would restart the following units: nix-daemon.service, sshd.service
+would NOT restart the following changed units: display-manager.service
+would restart systemd
 would start the following units: foo.timer, web.service, web.socket
 `
 	got := fmt.Sprint(unitsIn(strings.Replace(text, "would stop the following units: not", "it would stop the following units: not", 1)))
-	if want := "{[gone.service] [foo.timer] [nix-daemon.service sshd.service web.service web.socket] [dbus.service] [getty@tty1.service]}"; got != want {
+	if want := "{[gone.service] [foo.timer] [nix-daemon.service sshd.service systemd web.service web.socket] [dbus.service] [display-manager.service getty@tty1.service]}"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
