@@ -114,29 +114,30 @@ func (x *comparing) look(ctx context.Context, host deploy.Host, node hive.Node) 
 
 // needs finds out what both systems need: what the host has already, it knows itself.
 func (x *comparing) needs(ctx context.Context, host deploy.Host, node hive.Node, c *status.Comparison) (err error) {
-	look := nixbuild.Look{}
+	look, wanted := nixbuild.Look{}, map[string]int64(nil)
 	if c.Host.Current.Path != "" {
 		look.Closures = append(look.Closures, c.Host.Current.Path)
 	}
 	there := x.BuildsOnHost(node) || c.Host.Next.Path == c.Wanted.Path
 	if there {
 		look.Closures = append(look.Closures, c.Wanted.Path)
-	} else if c.Wanted.Sizes, err = x.builder.Closure(ctx, c.Wanted.Path); err != nil {
+	} else if wanted, err = x.builder.Closure(ctx, c.Wanted.Path); err != nil {
 		return err
 	}
-	look.Wanted = slices.Sorted(maps.Keys(c.Wanted.Sizes))
+	look.Wanted = slices.Sorted(maps.Keys(wanted))
 	found, err := nixbuild.LookThere(ctx, host, look)
 	if err != nil {
 		return err
 	}
-	c.Host.Current.Sizes, c.Lacks = found.Closures[c.Host.Current.Path], found.Lacks
+	current := found.Closures[c.Host.Current.Path]
 	if there {
-		c.Wanted.Sizes = found.Closures[c.Wanted.Path]
+		wanted = found.Closures[c.Wanted.Path]
 	}
+	c.Needs(current, wanted, found.Lacks)
 	switch {
-	case there && !c.Wanted.Known():
+	case there && wanted == nil:
 		c.Why = "what the new system needs: its host is yet to build it (--no-build-on-target builds it here)"
-	case c.Host.Current.Path != "" && !c.Host.Current.Known():
+	case c.Host.Current.Path != "" && current == nil:
 		c.Why = "what the old system needs: the host's store does not know it"
 	}
 	return nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -11,9 +12,12 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/report"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 	"github.com/colmena-go/colmena-go/pkg/status"
+	"github.com/colmena-go/colmena-go/pkg/upload"
 )
 
 func statusCommand() *cli.Command {
@@ -21,13 +25,15 @@ func statusCommand() *cli.Command {
 	for _, name := range []string{"verbose", "ask-sudo-password", "sudo-password-fd"} {
 		flags = append(flags, named(deployFlags(), name))
 	}
+	flags = append(flags, keyFlags()...)
 	return &cli.Command{
 		Name:  "status",
 		Usage: "show what the hosts run, and what is wrong with them",
-		Description: "Asks each host one question that changes nothing there: its systems and generations, failed units, whether it wants a reboot, and whether its keys are in place (their content is not looked at). " +
+		Description: "Asks each host one question that changes nothing there: its systems and generations, failed units, whether it wants a reboot, and whether its keys are in place (of their contents only with --keys). " +
 			"Nothing is built. Systems are evaluated, to tell whether a host runs its configuration, unless --hosts-only is given.",
 		Flags: append(flags, askParallelFlag(), jsonFlag("the same"), sshConfigFlag(),
 			&cli.BoolFlag{Name: "hosts-only", Usage: "evaluate no system: whether hosts run their configuration is left out"},
+			&cli.BoolFlag{Name: "keys", Usage: "compare the contents of keys, too, for which they are resolved here (keyCommands run)"},
 			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "ask again and again, until q or ^C; without a terminal the table, or with --json a document a line, is printed each time"},
 			&cli.StringFlag{Name: "every", DefaultText: "5s", Usage: "with --watch, wait `TIME` (5s, 1m) before a host is asked again"},
 		),
@@ -44,17 +50,19 @@ func statusCommand() *cli.Command {
 // surveying is a status on its way.
 type surveying struct {
 	*deployment
+	// contents gets the contents of a node's keys; nil where they are not looked at.
+	contents func(ctx context.Context, node hive.Node, warn func(string)) (map[string]secret.Secret, error)
 
 	mu    sync.Mutex
 	found map[string]report.Status // by node
 }
 
 func runStatus(c *cli.Context) error {
-	d, err := newDeployment(c, hive.Status)
+	every, err := watchEvery(c)
 	if err != nil {
 		return err
 	}
-	every, err := watchEvery(c)
+	d, err := newDeployment(c, hive.Status)
 	if err != nil {
 		return err
 	}
@@ -69,7 +77,7 @@ func runStatus(c *cli.Context) error {
 	}
 	defer hide()
 	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
-	request, announced := nixeval.Request{Toplevel: !c.Bool("hosts-only")}, d.announced(c.Context)
+	request, announced := nixeval.Request{Toplevel: !c.Bool("hosts-only"), Keys: c.Bool("keys")}, d.announced(c.Context)
 	if !request.Toplevel {
 		announced = nil
 	}
@@ -87,8 +95,11 @@ func runStatus(c *cli.Context) error {
 	x := &surveying{deployment: d, found: map[string]report.Status{}}
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
-	tools := d.tools(nil, nil, nil)
+	tools := d.tools(nil, d.resolver(c), evaluated.WithTexts)
 	tools.Look = x.look
+	if c.Bool("keys") {
+		x.contents = tools.Resolve
+	}
 	results := deploy.Run(c.Context, nodes, d.Options, tools, d.report)
 	hide()
 	d.report.End(results)
@@ -101,19 +112,43 @@ func (x *surveying) look(ctx context.Context, host deploy.Host, node hive.Node) 
 	if err != nil {
 		return err
 	}
+	found := report.Status{State: &state, Keys: state.Keys(node.Keys)}
+	if x.contents != nil && len(node.Keys) > 0 {
+		if keys, failed := x.lookAtKeys(ctx, host, node); failed != nil {
+			err = fmt.Errorf("looking at the keys: %w", failed) // the rest is told all the same
+		} else {
+			found.Keys = keys
+		}
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.found[node.Name] = report.Status{State: &state, Keys: state.Keys(node.Keys)}
-	return nil
+	x.found[node.Name] = found
+	return err
+}
+
+// lookAtKeys compares what the host has with what its keys are to be, content and all.
+func (x *surveying) lookAtKeys(ctx context.Context, host deploy.Host, node hive.Node) ([]status.Key, error) {
+	note := func(text string) { x.tool.Log.Info().Str("node", node.Name).Msg(text) }
+	contents, err := x.contents(ctx, node, note)
+	if err != nil {
+		return nil, err
+	}
+	request := upload.Request{Policy: plan.Policy{AbsentOwnerIsRoot: true}, Who: x.Who, Note: note}
+	for _, key := range node.Keys {
+		request.Keys = append(request.Keys, upload.Item{Key: key, Content: contents[key.Attr]})
+	}
+	steps, err := upload.Look(ctx, host, request)
+	if err != nil {
+		return nil, err
+	}
+	return status.Looked(steps.Outlook()), nil
 }
 
 // tell prints what was found.
 func (x *surveying) tell(c *cli.Context, results []event.Result) (err error) {
 	list := make([]report.Status, len(results))
 	for i, r := range results {
-		if r.Status == event.Succeeded {
-			list[i] = x.found[r.Node]
-		}
+		list[i] = x.found[r.Node]
 		list[i].Result = r
 	}
 	if x.json {

@@ -35,6 +35,8 @@ func watchEvery(c *cli.Context) (time.Duration, error) {
 		return 0, usage("--every goes with --watch")
 	case !c.Bool("watch"):
 		return 0, nil
+	case c.Bool("keys"):
+		return 0, usage("--keys and --watch: contents are resolved for one look, and not again and again")
 	case every == 0:
 		return watchDefault, nil
 	case every < watchLeast:

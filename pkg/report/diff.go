@@ -58,15 +58,15 @@ func diffText(d Diff, style Style) string {
 		b.WriteString("no difference")
 	case c.Host.Current.Path == "":
 		b.WriteString("runs no NixOS system" + toCopy(*c))
-	case c.Known():
+	case c.Packages != nil:
 		b.WriteString(sizesText(*c) + toCopy(*c))
 	default:
 		b.WriteString("runs another system: " + c.Host.Current.Path + toCopy(*c))
 	}
 	b.WriteString("\n")
 	var rows [][]cell
-	if !c.Same() && c.Known() {
-		rows = packageRows(c.Diff())
+	if !c.Same() && c.Packages != nil {
+		rows = packageRows(*c.Packages)
 	}
 	if c.Why != "" {
 		rows = append(rows, []cell{plain("  unknown"), {c.Why, yellow}})
@@ -89,7 +89,7 @@ func another(path string) string {
 
 // sizesText is the beginning of the line about systems that are known.
 func sizesText(c status.Comparison) string {
-	d := c.Diff()
+	d := c.Packages
 	var parts []string
 	if d.OldNixOS != d.NewNixOS && d.OldNixOS != "" && d.NewNixOS != "" {
 		parts = append(parts, "nixos "+d.OldNixOS+" → "+d.NewNixOS)
@@ -99,10 +99,10 @@ func sizesText(c status.Comparison) string {
 
 // toCopy is the end of a line about a system that is to come; "" where it is not known.
 func toCopy(c status.Comparison) string {
-	if !c.Wanted.Known() {
+	if c.Copy == nil {
 		return ""
 	}
-	return fmt.Sprintf(", %s to copy (%s)", event.Size(c.ToCopy()), count(len(c.Lacks), "path"))
+	return fmt.Sprintf(", %s to copy (%s)", event.Size(c.Copy.Bytes), count(c.Copy.Paths, "path"))
 }
 
 // packageRows are a row for each package that differs.
@@ -165,7 +165,9 @@ func diffSummary(list []Diff) string {
 		}
 		if d.Differs() {
 			differ++
-			bytes += d.Found.ToCopy()
+		}
+		if d.Found.Copy != nil {
+			bytes += d.Found.Copy.Bytes
 		}
 	}
 	text := fmt.Sprintf("%d of %d hosts differ from their configuration", differ, len(list))
@@ -226,11 +228,15 @@ func DiffsJSON(out io.Writer, list []Diff) error {
 			switch {
 			case same:
 				item.Packages, item.Copy = inJSON(closure.Diff{}), &copyJSON{}
-			case c.Known():
-				item.Packages = inJSON(c.Diff())
+			case c.Packages != nil:
+				item.Packages = inJSON(*c.Packages)
+				item.Wanted.Bytes = &c.Packages.NewBytes
+				if item.Current != nil {
+					item.Current.Bytes = &c.Packages.OldBytes
+				}
 			}
-			if c.Wanted.Known() {
-				item.Copy = &copyJSON{c.ToCopy(), len(c.Lacks)}
+			if !same && c.Copy != nil {
+				item.Copy = &copyJSON{c.Copy.Bytes, c.Copy.Paths}
 			}
 		}
 		results = append(results, item)
@@ -246,12 +252,7 @@ func asJSON(s closure.System) *seenSystemJSON {
 	if s.Path == "" {
 		return nil
 	}
-	item := &seenSystemJSON{Path: s.Path, NixOS: s.NixOS(), Kernel: s.Kernel()}
-	if s.Known() {
-		bytes := s.Bytes()
-		item.Bytes = &bytes
-	}
-	return item
+	return &seenSystemJSON{Path: s.Path, NixOS: s.NixOS(), Kernel: s.Kernel()}
 }
 
 func inJSON(d closure.Diff) *packagesJSON {

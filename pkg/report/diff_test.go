@@ -12,27 +12,35 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/status"
 )
 
-// needing is a system of these packages, each of a size in bytes.
-func needing(version string, kernel string, packages map[string]int64) closure.System {
-	s := closure.System{Path: "/nix/store/" + strings.Repeat("s", 32) + "-nixos-system-x-" + version, Sizes: map[string]int64{},
+// needing is a system with a kernel.
+func needing(version, kernel string) closure.System {
+	return closure.System{Path: "/nix/store/" + strings.Repeat("s", 32) + "-nixos-system-x-" + version,
 		Boot: map[string]string{"kernel": "/nix/store/" + strings.Repeat("k", 32) + "-linux-" + kernel + "/bzImage"}}
+}
+
+// pathsOf are those of packages in the store.
+func pathsOf(packages map[string]int64) map[string]int64 {
+	sizes := map[string]int64{}
 	for name, size := range packages {
-		s.Sizes["/nix/store/"+strings.Repeat("0", 32)+"-"+name] = size
+		sizes["/nix/store/"+strings.Repeat("0", 32)+"-"+name] = size
 	}
-	return s
+	return sizes
 }
 
 func diffs() []Diff {
-	old := needing("25.05.1", "6.6.30", map[string]int64{"nginx-1.26.1": 4e6, "nano-7.2": 1e6, "openssl-3.0.13": 5e6, "hosts": 100})
-	new := needing("25.05.2", "6.6.31", map[string]int64{"nginx-1.26.2": 5.2e6, "htop-3.3": 2e5, "openssl-3.0.14": 5e6, "hosts": 100})
-	changed := status.Comparison{Host: status.State{Current: old, Booted: old, Next: old}, Wanted: new, Lacks: []string{"/nix/store/" + strings.Repeat("0", 32) + "-nginx-1.26.2"}}
+	old, new := needing("25.05.1", "6.6.30"), needing("25.05.2", "6.6.31")
+	had := pathsOf(map[string]int64{"nginx-1.26.1": 4e6, "nano-7.2": 1e6, "openssl-3.0.13": 5e6, "hosts": 100})
+	needs := pathsOf(map[string]int64{"nginx-1.26.2": 5.2e6, "htop-3.3": 2e5, "openssl-3.0.14": 5e6, "hosts": 100})
+	lacks := []string{"/nix/store/" + strings.Repeat("0", 32) + "-nginx-1.26.2"}
+	changed := status.Comparison{Host: status.State{Current: old, Booted: old, Next: old}, Wanted: new}
+	changed.Needs(had, needs, lacks)
 	same := status.Comparison{Host: status.State{Current: new, Booted: new, Next: new}, Wanted: new}
 	elsewhere := same
 	elsewhere.Host.Next = closure.System{Path: "/nix/store/z-other"}
 	unknown := changed
-	unknown.Host.Current.Sizes, unknown.Host.Booted, unknown.Why = nil, closure.System{}, "what the old system needs: nobody knows"
-	bare := changed
-	bare.Host = status.State{}
+	unknown.Packages, unknown.Host.Booted, unknown.Why = nil, closure.System{}, "what the old system needs: nobody knows"
+	bare := status.Comparison{Wanted: new}
+	bare.Needs(nil, needs, lacks)
 	of := func(node string, c status.Comparison) Diff {
 		return Diff{event.Result{Node: node, Status: event.Succeeded}, &c}
 	}

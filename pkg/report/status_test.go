@@ -16,7 +16,7 @@ import (
 
 func statuses() []Status {
 	now := time.Unix(2_000_000_000, 0)
-	old, new := needing("25.05.1", "6.6.30", nil), needing("25.05.2", "6.6.31", nil)
+	old, new := needing("25.05.1", "6.6.30"), needing("25.05.2", "6.6.31")
 	of := func(node string, current, booted, next closure.System) Status {
 		return Status{Result: event.Result{Node: node, Status: event.Succeeded, Toplevel: new.Path}, State: &status.State{
 			Now: now, Current: current, Booted: booted, Next: next, CurrentSince: now.Add(-3 * time.Hour), BootedSince: now.Add(-100 * time.Hour),

@@ -3,8 +3,10 @@ package status
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // Place says how a key is in its place, as far as that is to be seen without its content.
@@ -44,6 +46,23 @@ func (s State) Keys(keys []hive.Key) []Key {
 			list[i].Place = Missing
 		} else if note := drift(key, file); note != "" {
 			list[i].Place, list[i].Note = Drifted, note
+		}
+	}
+	return list
+}
+
+// Looked says the same of keys whose content was compared, too.
+func Looked(keys []plan.KeyOutlook) []Key {
+	list := make([]Key, len(keys))
+	for i, k := range keys {
+		list[i] = Key{Name: k.Name, Path: k.Path, Place: InPlace}
+		switch {
+		case k.New:
+			list[i].Place = Missing
+		case k.Change != plan.Unchanged:
+			list[i].Place, list[i].Note = Drifted, "another "+strings.Join(k.Differs, ", ")
+		case k.Note != "": // its owner does not exist, and root has it
+			list[i].Place, list[i].Note = Drifted, k.Note
 		}
 	}
 	return list

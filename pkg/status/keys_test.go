@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 func TestKeysAreInTheirPlacesAsFarAsThatIsSeen(t *testing.T) {
@@ -39,5 +40,23 @@ func TestKeysAreInTheirPlacesAsFarAsThatIsSeen(t *testing.T) {
 	}
 	if got := Paths([]hive.Key{key("a", "b", 0)}); !reflect.DeepEqual(got, []string{"/run/keys/token"}) {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestKeysWhoseContentWasComparedToo(t *testing.T) {
+	for name, c := range map[string]struct {
+		outlook plan.KeyOutlook
+		want    Key
+	}{
+		"the same":          {plan.KeyOutlook{Change: plan.Unchanged}, Key{Place: InPlace}},
+		"missing":           {plan.KeyOutlook{Change: plan.Changed, New: true}, Key{Place: Missing}},
+		"another content":   {plan.KeyOutlook{Change: plan.Changed, Differs: []string{"content", "mode"}}, Key{Place: Drifted, Note: "another content, mode"}},
+		"another owner":     {plan.KeyOutlook{Change: plan.Mended, Differs: []string{"owner"}}, Key{Place: Drifted, Note: "another owner"}},
+		"nobody to give to": {plan.KeyOutlook{Change: plan.Unchanged, Note: "user acme does not exist yet"}, Key{Place: Drifted, Note: "user acme does not exist yet"}},
+	} {
+		c.outlook.Name, c.outlook.Path, c.want.Name, c.want.Path = "k", "/k", "k", "/k"
+		if got := Looked([]plan.KeyOutlook{c.outlook}); !reflect.DeepEqual(got, []Key{c.want}) {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
 	}
 }

@@ -103,6 +103,14 @@ rm /run/keys/gone; chmod 0444 '/srv/my keys/moved'`)
 		t.Errorf("%+v", h)
 	}
 
+	// Contents are compared where that is asked for, and nothing of them is told.
+	d.on("host2", "printf tampered >/run/keys/good")
+	d.untouchedBy([]string{"host2"}, func() { o = d.run("status", "--keys", "--hosts-only", "--json", "--on", "host2") })
+	if got := fmt.Sprint(statusOf(t, o)["host2"].Keys); got != "[{a b in place } {gone missing } {good drifted another content} {moved drifted another mode}]" || strings.Contains(o.stdout+o.stderr, "tampered") {
+		t.Errorf("keys: %s: %s", got, o.stderr)
+	}
+	d.on("host2", "printf a >/run/keys/good")
+
 	o = d.run("status", "--on", "host1,host2,host3")
 	for _, want := range []string{`(?m)^host1  as configured  `, `(?m)^host2  differs +kernel +1 missing: gone +1 failed: bad-\\x1b.service  `, `(?m)^host3  boots other `,
 		`(?m)^3 of 3 hosts answer, 1 as configured, 1 differs, 1 boots other, 1 to reboot, 1 key missing, 1 key drifted, 1 failed unit$`} {
