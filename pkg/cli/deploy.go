@@ -270,13 +270,17 @@ func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Even
 	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate || d.Goal == hive.Exec
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
+	since := r.Begin
+	if d.Goal.Asks() { // what a command prints stays as it is
+		since = time.Time{}
+	}
 	actions := inActions(c)
 	if actions {
 		screen(c.App).Stop()
 	}
 	run := report.NewRun(report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose, Events: events,
-		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: r.Begin, Actions: actions && !d.Goal.Asks(),
+		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: since, Actions: actions && !d.Goal.Asks(),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
 	}, r)
 	if d.DryRun {
