@@ -60,6 +60,12 @@ func newPageNode(id string, n *record.Node, result event.Result, r *record.Recor
 	if result.Status == event.Succeeded && result.RebootNeeded {
 		p.Status = "reboot-needed"
 	}
+	if o := result.Outlook; o != nil && result.Status == event.Succeeded {
+		p.Status, p.Outcome = "skipped", "nothing to do"
+		if o.Changes() {
+			p.Status, p.Outcome = "changed", "would change"
+		}
+	}
 	if p.rank < 0 {
 		p.rank = 3
 	}
