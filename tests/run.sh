@@ -31,7 +31,7 @@ fi
 [ -n "$root" ] || leave_out "the host's half of uploads and activations (pkg/upload, pkg/activation, tests/hostile)" 'it needs root'
 [ -x /usr/sbin/sshd ] || leave_out 'SSH to an sshd (pkg/remote)' 'openssh-server is not installed'
 
-sh tests/chromium.sh
+sh tests/programs.sh
 
 # Not even where every other test is required: the tree is nobody's package.
 [ -e "${COLMENA_GO_TEST_NIXPKGS:-/nowhere}/standin/default.nix" ] ||
