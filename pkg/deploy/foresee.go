@@ -115,6 +115,7 @@ func (n *nodeRun) foreseePush(ctx context.Context) error {
 		}
 	}
 	n.judgeStore(answer, old)
+	o.New.Sizes = nil // of hundreds of nodes they would be many
 	return nil
 }
 
