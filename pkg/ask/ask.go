@@ -75,6 +75,7 @@ type Asker struct {
 	open   func() (*os.File, error) // the terminal
 	turn   chan struct{}
 	typed  atomic.Bool // a question is on the terminal
+	waits  atomic.Pointer[func(who, what string)]
 
 	waiting atomic.Int64 // for a turn
 
@@ -106,6 +107,10 @@ func New(screen Screen, note func(string)) *Asker {
 	return a
 }
 
+// Watch has f be told who waits for an answer from now on, and with "" that nothing is
+// waited for any more.
+func (a *Asker) Watch(f func(who, what string)) { a.waits.Store(&f) }
+
 // Can says whether a question of the kind could be asked: nil, or [ErrNobody] with
 // the reason. A nil Asker can ask nothing.
 func (a *Asker) Can(kind Kind) error {
@@ -126,6 +131,10 @@ func (a *Asker) Ask(ctx context.Context, q Question) (answer secret.Secret, err 
 	program, tty, err := a.source(q.Kind)
 	if err != nil {
 		return answer, err
+	}
+	if tell := a.waits.Load(); tell != nil && q.Who != "" {
+		(*tell)(q.Who, "waits for an answer: "+line(q.Text))
+		defer (*tell)(q.Who, "")
 	}
 	ctx, giveBack, err := a.take(ctx)
 	if err != nil {

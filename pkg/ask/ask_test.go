@@ -330,6 +330,26 @@ func TestAProgramAnswersWhereThereIsNoTerminal(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForAnAnswerIsTold(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "askpass")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho answer\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	a := New(nil, nil)
+	a.open = func() (*os.File, error) { return nil, os.ErrNotExist }
+	a.getenv = func(name string) string { return map[string]string{"SSH_ASKPASS": program}[name] }
+	var told []string
+	a.Watch(func(who, what string) { told = append(told, who+" "+what) })
+	for _, who := range []string{"", "web"} {
+		if _, err := a.Ask(t.Context(), Question{Who: who, Text: "password of ops"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(told, "; "); got != "web waits for an answer: password of ops; web " {
+		t.Errorf("told %q", got)
+	}
+}
+
 func TestAProgramIsPreferredOnRequest(t *testing.T) {
 	pass := program(t, "echo v")
 	for require, terminal := range map[string]bool{"": true, "never": true, "prefer": false, "force": false, "FORCE": false} {

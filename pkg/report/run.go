@@ -144,6 +144,15 @@ func (r *Run) add(e event.Event) {
 	}
 }
 
+// At says what a node does or waits for in the step that it is at, "" for nothing.
+func (r *Run) At(node, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := r.record.Node(node); n != nil && n.Step() != nil && !n.Step().Ended() {
+		n.Step().At, r.drawn.old = what, true
+	}
+}
+
 // Show shows how far all is, until [Run.End] or hide.
 func (r *Run) Show() (hide func()) {
 	if !r.view.Live {
