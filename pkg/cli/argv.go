@@ -154,7 +154,7 @@ func (a *arrangement) words(program string) ([]string, error) {
 			return nil, usage("there is no command %q%s", a.positionals[0], a.nearCommand(a.positionals[0]))
 		}
 		if command.SkipFlagParsing { // whose flags are not ours to judge
-			return append([]string{program, command.Name, "--"}, a.positionals[1:]...), nil
+			return append([]string{program, command.Name}, a.positionals[1:]...), nil
 		}
 		if command.Name == "help" && len(a.positionals) > 1 && a.app.Command(a.positionals[1]) == nil {
 			return nil, usage("there is no help for %q%s", a.positionals[1], a.nearCommand(a.positionals[1]))

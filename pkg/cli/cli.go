@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -92,9 +91,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:      stdout,
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
-		Commands: append([]*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), statusCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), versionCommand(),
-		}, unsupportedCommands()...),
+		Commands: []*cli.Command{
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), statusCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), completionCommand(), versionCommand(), completeCommand(),
+		},
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -120,18 +119,6 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 }
 
 func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%v", err) }
-
-// unsupportedCommands are Colmena's that are not there yet.
-func unsupportedCommands() []*cli.Command {
-	var commands []*cli.Command
-	for _, name := range []string{"gen-completions"} {
-		commands = append(commands, &cli.Command{
-			Name: name, Usage: "not supported yet", Hidden: true, SkipFlagParsing: true, HideHelp: true,
-			Action: func(*cli.Context) error { return fmt.Errorf("%s is not supported yet", name) },
-		})
-	}
-	return commands
-}
 
 // show prints an error, unless the table or a note has told it already, or it is
 // no news: a reader that went away, as in `| head`, has seen what it wanted.

@@ -81,6 +81,7 @@ var (
 type evaluating struct {
 	*evaluate.Evaluation
 	*hive.Hive
+	names names  // what completion knows of it
 	leave func() // has the nodes that are not done left out
 	end   func() // waits for nothing; the nodes must have been taken, or ctx be done
 }
@@ -121,7 +122,7 @@ func (e *evaluation) start(c *cli.Context, request nixeval.Request, announced fu
 		end()
 		return nil, err
 	}
-	return &evaluating{run, h, leave, end}, nil
+	return &evaluating{run, h, namesOf(e.source, h.Names), leave, end}, nil
 }
 
 // cached is the evaluator with what was evaluated before, where that may be used.
@@ -152,9 +153,13 @@ func (e *evaluation) look(h *hive.Hive, request nixeval.Request) error {
 func (run *evaluating) arrivals(each func(*hive.Node) error) deploy.Nodes {
 	return deploy.Nodes{Names: run.Selected, Arrivals: func(yield func(deploy.Arrival) bool) {
 		defer run.end()
+		defer run.names.keep()
 		came := map[string]bool{}
 		for node := range run.Nodes() {
 			came[node.Name] = true
+			if node.Err == nil {
+				run.names.add(node.Name, node.Tags)
+			}
 			node.WarnStored(func(path string) bool { _, err := os.Stat(path); return err == nil })
 			if node.Err == nil && each != nil {
 				node.Err = each(&node.Node)

@@ -76,7 +76,7 @@ func onTerminal(c *cli.Context) bool {
 
 // source finds the hive.
 func source(c *cli.Context) (nixeval.Source, error) {
-	dir, err := os.Getwd() // which Nix needs as well, wherever the hive is
+	_, err := os.Getwd() // which Nix needs as well, wherever the hive is
 	temporary := os.Getenv("TMPDIR")
 	if info, err := os.Stat(temporary); temporary != "" && (err != nil || !info.IsDir()) {
 		return nixeval.Source{}, fmt.Errorf("TMPDIR names %s, which is not a folder: unset it, or make the folder", temporary)
@@ -86,12 +86,22 @@ func source(c *cli.Context) (nixeval.Source, error) {
 		return nixeval.Source{}, errors.New(`the working directory was deleted: change to one that is there, or cd "$PWD" if it was made anew`)
 	case err != nil:
 		return nixeval.Source{}, fmt.Errorf("the working directory cannot be found: %w", err)
-	case !c.IsSet("config"):
-		return nixeval.Discover(dir)
-	case c.String("config") == "":
+	case c.IsSet("config") && c.String("config") == "":
 		return nixeval.Source{}, usage("--config is empty: name a file, a directory or a flake, or leave the flag out")
 	}
-	return nixeval.ParseSource(c.String("config"))
+	return hiveAt(c.String("config"))
+}
+
+// hiveAt is the hive that --config names, "" for the nearest.
+func hiveAt(config string) (nixeval.Source, error) {
+	if config != "" {
+		return nixeval.ParseSource(config)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nixeval.Source{}, err
+	}
+	return nixeval.Discover(dir)
 }
 
 // selector reads --on and --exclude; without them all nodes are meant.

@@ -156,6 +156,7 @@ func Install(ctx context.Context) error {
 		"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "ssh": "openssh-client",
 		"/usr/sbin/sshd": "openssh-server", "nix": "nix-bin", "ip": "iproute2", "nsenter": "util-linux",
 		"softhsm2-util": "softhsm2", "git": "git", "ps": "procps", "make": "make", "jq": "jq",
+		"zsh": "zsh", "fish": "fish", "mandoc": "mandoc", // which complete words and read man pages in tests
 	}
 	var missing []string
 	for program, pkg := range needs {

@@ -1,0 +1,106 @@
+// Package roster keeps the names and tags of hives that were evaluated on this machine,
+// for completion in a shell, which cannot wait for an evaluation. It knows nothing else
+// of a node.
+package roster
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Node is what is kept of one.
+type Node struct {
+	Name string   `json:"name"`
+	Tags []string `json:"tags,omitempty"`
+}
+
+// Store is a folder of which only this user can read the files: one for each hive. It need
+// not exist.
+type Store struct{ Dir string }
+
+const (
+	mostHives   = 50
+	largestFile = 4 << 20 // bytes; more is not kept
+)
+
+// Keep replaces what is known of the hive, unless it is the same. hive is any text that
+// tells it from others.
+func (s Store) Keep(hive string, nodes []Node) error {
+	text, err := json.Marshal(nodes)
+	if err != nil {
+		return err
+	}
+	if len(text) > largestFile {
+		return fmt.Errorf("the names of %d nodes are too much to be kept", len(nodes))
+	}
+	if known, err := s.read(hive); err == nil && string(known) == string(text) {
+		return nil
+	}
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(s.Dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), s.file(hive))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return s.forgetOldest()
+}
+
+// Nodes is what is known of the hive, nil for nothing.
+func (s Store) Nodes(hive string) (nodes []Node) {
+	text, err := s.read(hive)
+	if err != nil || json.Unmarshal(text, &nodes) != nil {
+		return nil
+	}
+	return nodes
+}
+
+func (s Store) file(hive string) string {
+	return filepath.Join(s.Dir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(hive))))
+}
+
+func (s Store) read(hive string) ([]byte, error) {
+	file, err := os.Open(s.file(hive))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, largestFile))
+}
+
+// forgetOldest keeps the folder from growing for ever, with what killed runs left in it.
+func (s Store) forgetOldest() error {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil {
+		return err
+	}
+	var files []fs.FileInfo
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil {
+			files = append(files, info)
+		}
+	}
+	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for i, file := range files {
+		dead := filepath.Ext(file.Name()) != ".json" && time.Since(file.ModTime()) > time.Hour
+		if i >= mostHives || dead {
+			err = errors.Join(err, os.Remove(filepath.Join(s.Dir, file.Name())))
+		}
+	}
+	return err
+}

@@ -1,0 +1,98 @@
+package roster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestWhatIsKeptOfAHiveIsFoundAgain(t *testing.T) {
+	s := Store{filepath.Join(t.TempDir(), "a", "b")}
+	if got := s.Nodes("/hive.nix"); got != nil {
+		t.Errorf("of a hive that was never seen: %v", got)
+	}
+	first := []Node{{"web", []string{"prod", "a \"tag\""}}, {"line\nbreak", nil}}
+	second := []Node{{"web", nil}}
+	for _, nodes := range [][]Node{first, second, first} {
+		if err := s.Keep("/hive.nix", nodes); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Nodes("/hive.nix"); !reflect.DeepEqual(got, nodes) {
+			t.Errorf("got %v, kept was %v", got, nodes)
+		}
+	}
+	if got := s.Nodes("/other/hive.nix"); got != nil {
+		t.Errorf("of another hive: %v", got)
+	}
+	for path, want := range map[string]os.FileMode{s.Dir: 0o700, s.file("/hive.nix"): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, want)
+		}
+	}
+}
+
+func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
+	s := Store{t.TempDir()}
+	keep := func() os.FileInfo {
+		t.Helper()
+		if err := s.Keep("h", []Node{{"a", nil}}); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(s.file("h"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	if before := keep(); !os.SameFile(before, keep()) {
+		t.Error("the file was replaced")
+	}
+}
+
+func TestOldHivesAreForgotten(t *testing.T) {
+	s := Store{t.TempDir()}
+	for i := range mostHives + 5 {
+		hive := fmt.Sprint(i)
+		if err := s.Keep(hive, []Node{{"a", nil}}); err != nil {
+			t.Fatal(err)
+		}
+		age := time.Now().Add(time.Duration(i-100) * time.Minute)
+		if err := os.Chtimes(s.file(hive), age, age); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := filepath.Join(s.Dir, ".new-killed")
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(left, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Keep("last", nil); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil || len(entries) > mostHives {
+		t.Errorf("%d files are kept, %v", len(entries), err)
+	}
+	if s.Nodes("0") != nil || s.Nodes(fmt.Sprint(mostHives)) == nil {
+		t.Error("not the oldest were forgotten")
+	}
+}
+
+func TestADamagedFileIsNothing(t *testing.T) {
+	s := Store{t.TempDir()}
+	if err := os.WriteFile(s.file("h"), []byte(`[{"name":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Nodes("h"); got != nil {
+		t.Errorf("got %v", got)
+	}
+	if err := s.Keep("h", []Node{{"a", nil}}); err != nil || len(s.Nodes("h")) != 1 {
+		t.Error("it cannot be replaced:", err)
+	}
+}
