@@ -92,7 +92,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: []*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), statusCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), completionCommand(), versionCommand(), completeCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), statusCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), completionCommand(), manCommand(), versionCommand(), completeCommand(),
 		},
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
@@ -100,21 +100,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		OnUsageError:   onUsageError,
 		Metadata:       map[string]any{running: new(atomic.Pointer[report.Run]), leaving: new(atomic.Pointer[documents])},
 	}
-	for _, command := range app.Commands {
-		if !command.Hidden {
-			command.Description = strings.TrimSpace(command.Description + "\n\nGlobal flags such as --config may stand here, too: see `colmena-go --help`.")
-		}
-	}
-	wrapHelp()
+	printOwnHelp(app)
 	app.Setup() // which adds the flags for help and version
 	app.Command("help").Usage = "list the commands, or show the help of one"
-	for _, flags := range append(commandFlags(app), app.Flags) {
-		for _, flag := range flags {
-			if b, ok := flag.(*cli.BoolFlag); ok {
-				b.DisableDefaultText = true
-			}
-		}
-	}
 	return app
 }
 

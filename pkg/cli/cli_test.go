@@ -18,6 +18,9 @@ func TestTheDeployAppKnowsEveryCommand(t *testing.T) {
 	app := newApp(io.Discard, io.Discard)
 	for _, command := range app.Commands {
 		for _, name := range command.Names() {
+			if name == completing { // shells call the program by its own name
+				continue
+			}
 			if !slices.Contains(known, name) {
 				t.Errorf("nix/deploy-app.nix does not know the command %s", name)
 			}

@@ -29,13 +29,7 @@ func completionCommand() *cli.Command {
 		Usage:     "print what a shell needs to complete commands, flags, nodes and tags",
 		ArgsUsage: "SHELL",
 		Description: `SHELL is bash, zsh or fish. Nodes and tags are those of the hive at hand when it
-was evaluated last, by any command: nothing is evaluated to complete a word.
-
-Examples:
-
-  source <(colmena-go completion bash)
-  colmena-go completion zsh >"${fpath[1]}/_colmena-go"
-  colmena-go completion fish >~/.config/fish/completions/colmena-go.fish`,
+was evaluated last, by any command: nothing is evaluated to complete a word.`,
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			shell := c.Args().First()

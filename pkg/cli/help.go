@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"bytes"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -12,49 +12,108 @@ import (
 // helpWidth is how wide the help is, whatever the terminal.
 const helpWidth = 80
 
-var printHelp = cli.HelpPrinterCustom
-
-// wrapHelp has urfave/cli, which aligns flags but wraps none, print help that
-// fits.
-func wrapHelp() {
-	cli.HelpPrinterCustom = func(out io.Writer, template string, data any, functions map[string]any) {
-		var text bytes.Buffer
-		printHelp(&text, template, data, functions)
-		io.WriteString(out, wrapped(text.String(), helpWidth))
+// printOwnHelp has urfave/cli print help that is grouped by what people do, and fits.
+func printOwnHelp(app *cli.App) {
+	cli.HelpPrinterCustom = func(out io.Writer, _ string, data any, _ map[string]any) {
+		p := pageOfApp(app)
+		if command, ok := data.(*cli.Command); ok {
+			p = pageOf(app, command)
+		}
+		io.WriteString(out, p.text())
 	}
 	cli.HelpPrinter = func(out io.Writer, template string, data any) { cli.HelpPrinterCustom(out, template, data, nil) }
 }
 
-// wrapped breaks lines that are longer than width between words. What follows is
-// indented as the text of the line is: behind a flag's name, if it has one.
-func wrapped(text string, width int) string {
+// text is the page for a terminal.
+func (p page) text() string {
 	var b strings.Builder
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, " \n")
-		indent := textColumn(line)
-		for utf8.RuneCountInString(line) > width {
-			at := strings.LastIndexByte(line[:width+1], ' ')
-			if at <= indent {
-				break // one word, longer than that
-			}
-			b.WriteString(line[:at] + "\n")
-			line = strings.Repeat(" ", indent) + strings.TrimLeft(line[at:], " ")
+	write := func(lines ...string) {
+		for _, line := range lines {
+			b.WriteString(line + "\n")
 		}
-		b.WriteString(line + "\n")
+	}
+	write(filled(p.name+": "+p.summary, helpWidth)...)
+	write("Usage: " + p.synopsis)
+	for _, paragraph := range p.paragraphs() {
+		write("")
+		write(filled(paragraph, helpWidth)...)
+	}
+	if len(p.examples) > 0 {
+		write("", "Examples:")
+		write(exampleLines(p.examples)...)
+	}
+	for _, s := range append(p.commands, p.flags...) {
+		write("", s.title+":")
+		write(s.lines()...)
+	}
+	if len(p.commands) > 0 {
+		write("", "More of a command: "+p.name+" help COMMAND")
 	}
 	return b.String()
 }
 
-// textColumn is where a line's text begins: behind the first gap, or at its
-// first word.
-func textColumn(line string) int {
-	first := len(line) - len(strings.TrimLeft(line, " "))
-	gap := strings.Index(line[first:], "  ")
-	if gap < 0 {
-		return first
+func (p page) paragraphs() []string {
+	if p.description == "" {
+		return nil
 	}
-	rest := line[first+gap:]
-	return len(line) - len(strings.TrimLeft(rest, " "))
+	return strings.Split(strings.TrimSpace(p.description), "\n\n")
+}
+
+// exampleLines put what examples do beside them, or above where that is too long.
+func exampleLines(list []example) (lines []string) {
+	width, beside := 0, true
+	for _, e := range list {
+		width = max(width, utf8.RuneCountInString(e.line))
+	}
+	for _, e := range list {
+		beside = beside && 2+width+4+utf8.RuneCountInString(e.does) <= helpWidth
+	}
+	for _, e := range list {
+		if beside {
+			lines = append(lines, fmt.Sprintf("  %-*s  # %s", width, e.line, e.does))
+		} else {
+			lines = append(lines, "  # "+e.does, "  "+e.line)
+		}
+	}
+	return lines
+}
+
+// lines are a table of two columns; a name that is too long for the first has a line of its own.
+func (s section) lines() (lines []string) {
+	const widest = 24
+	width := 0
+	for _, it := range s.items {
+		if n := utf8.RuneCountInString(it.name); n <= widest {
+			width = max(width, n)
+		}
+	}
+	for _, it := range s.items {
+		name := it.name
+		if utf8.RuneCountInString(name) > width {
+			lines, name = append(lines, "  "+name), ""
+		}
+		for _, text := range filled(it.help, helpWidth-width-4) {
+			lines = append(lines, fmt.Sprintf("  %-*s  %s", width, name, text))
+			name = ""
+		}
+	}
+	return lines
+}
+
+// filled breaks a text into lines between words; a word that is longer has a line of its own.
+func filled(text string, width int) (lines []string) {
+	line, length := "", 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		if length > 0 && length+1+n > width {
+			lines, line, length = append(lines, line), "", 0
+		}
+		if length > 0 {
+			line, length = line+" ", length+1
+		}
+		line, length = line+word, length+n
+	}
+	return append(lines, line)
 }
 
 // hide leaves flags that a command accepts, but can do nothing with, out of its

@@ -66,12 +66,13 @@ var alone = map[string][]string{
 	"github.com/melbahja/goph": {"pkg/remote"},
 	"golang.org/x/crypto/ssh":  {"pkg/knownhosts", "pkg/remote", "pkg/sshauth"},
 
-	"github.com/hashicorp/go-multierror": {"pkg/hive", "pkg/keysource", "pkg/plan"},
-	"github.com/rs/zerolog":              {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},
-	"github.com/xrash/smetrics":          {"pkg/hive"},
-	"golang.org/x/sys/unix":              {"pkg/ask", "pkg/child", "pkg/report"},
-	"golang.org/x/term":                  {"pkg/cli", "pkg/keysource", "pkg/report"},
-	"golang.org/x/text/width":            {"pkg/view"},
+	"github.com/hashicorp/go-multierror":      {"pkg/hive", "pkg/keysource", "pkg/plan"},
+	"github.com/rs/zerolog":                   {"pkg/cli", "pkg/evalcache", "pkg/evaluate", "pkg/nix", "pkg/nixeval", "pkg/remote", "pkg/report", "pkg/secret"},
+	"github.com/xrash/smetrics":               {"pkg/hive"},
+	"golang.org/x/sys/unix":                   {"pkg/ask", "pkg/child", "pkg/report"},
+	"github.com/cpuguy83/go-md2man/v2/md2man": {"pkg/cli"},
+	"golang.org/x/term":                       {"pkg/cli", "pkg/keysource", "pkg/report"},
+	"golang.org/x/text/width":                 {"pkg/view"},
 }
 
 // vague are names that say nothing about what is in a package.
