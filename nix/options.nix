@@ -157,7 +157,7 @@ in
             "-H"
             "--"
           ];
-          description = "What to put before commands when targetUser is not root. Only sudo may ask for a password.";
+          description = "What to put before commands when targetUser is not root. sudo, doas and run0 may ask for a password.";
         };
         sshOptions = mkOption {
           type = types.listOf types.str;

@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +25,13 @@ func TestTheDeployAppKnowsEveryCommand(t *testing.T) {
 			if !slices.Contains(known, name) {
 				t.Errorf("nix/deploy-app.nix does not know the command %s", name)
 			}
+		}
+	}
+	// It lists no other: those would be usage errors.
+	listed := regexp.MustCompile(`(?m)^ +(\w.*)\) ;;$`).FindSubmatch(script)
+	for _, name := range strings.Split(string(listed[1]), " | ") {
+		if app.Command(name) == nil {
+			t.Errorf("nix/deploy-app.nix lists %s, which is no command", name)
 		}
 	}
 	for _, name := range []string{"-h", "--help", "-V", "--version"} {
