@@ -23,8 +23,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 2 && os.Args[1] == shakeHands {
-		if err := logIn(os.Args[2], os.Args[3:]); err != nil {
+	if len(os.Args) > 3 && os.Args[1] == shakeHands {
+		if err := logIn(os.Args[2], os.Args[3], os.Args[4:]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -11,8 +13,12 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// shakeHands is the argument that has this program only log in, for comparison.
+// shakeHands is the argument that has this program only log in, for comparison. Then
+// come how many bytes it sends to each, the key and the addresses.
 const shakeHands = "shake-hands"
+
+// sentToEach is about what the program sends to a host with 20 small keys, in bytes.
+const sentToEach = 40_000
 
 // thousand measures what the program itself takes to send keys to a thousand hosts,
 // beside what as many handshakes take.
@@ -40,11 +46,15 @@ in { defaults.deployment.keys = keys;
 	if err != nil {
 		return err
 	}
-	bare, err := b.run(exec.Command(os.Args[0], append([]string{shakeHands, b.fleet.Dir + "/id_ed25519"}, hosts.addresses()...)...))
-	if err != nil {
-		return err
+	bare := map[int]ran{}
+	for _, bytes := range []int{0, sentToEach} {
+		args := append([]string{shakeHands, fmt.Sprint(bytes), b.fleet.Dir + "/id_ed25519"}, hosts.addresses()...)
+		if bare[bytes], err = b.run(exec.Command(os.Args[0], args...)); err != nil {
+			return err
+		}
 	}
-	b.say("1000 hosts x 20 keys: processor of the program itself", ours.cpu, bare.cpu, "1000 handshakes", 0)
+	b.say("1000 hosts x 20 keys: processor of the program itself", ours.cpu, bare[0].cpu, "1000 handshakes", 0)
+	b.say("  the same", ours.cpu, bare[sentToEach].cpu, "as many with a session of as many bytes", 0)
 	verdict := ""
 	if ours.memory > 300<<20 {
 		verdict = "  OVER"
@@ -108,9 +118,13 @@ func login(identity string) (*ssh.ClientConfig, error) {
 }
 
 // logIn is what this program does with the argument shakeHands: it logs in at each
-// address, ten at a time, and ends.
-func logIn(identity string, addresses []string) error {
+// address, ten at a time, sends so many bytes, if any, and ends.
+func logIn(bytes, identity string, addresses []string) error {
 	config, err := login(identity)
+	if err != nil {
+		return err
+	}
+	size, err := strconv.Atoi(bytes)
 	if err != nil {
 		return err
 	}
@@ -122,16 +136,26 @@ func logIn(identity string, addresses []string) error {
 		all.Go(func() {
 			defer func() { <-places }()
 			client, err := ssh.Dial("tcp", address, config)
-			if errs[i] = err; err == nil {
-				errs[i] = client.Close()
+			if err == nil {
+				err = errors.Join(send(client, size), client.Close())
 			}
+			errs[i] = err
 		})
 	}
 	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	return errors.Join(errs...)
+}
+
+// send sends so many bytes in a session, and waits for its end.
+func send(client *ssh.Client, size int) error {
+	if size == 0 {
+		return nil
 	}
-	return nil
+	session, err := client.NewSession()
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	session.Stdin = strings.NewReader(strings.Repeat("x", size))
+	return session.Run(fmt.Sprintf("head -c %d >/dev/null", size))
 }
