@@ -58,8 +58,8 @@ func (f *Files) parts(file, text string) []*part {
 		if n := len(last.parts); n > 0 {
 			before = last.parts[n-1].end
 		}
-		// What was handed out stays as it is.
-		last.parts = append(last.parts[:len(last.parts):len(last.parts)], newPart(file, more, before))
+		// What was handed out stays as it is; nor does a line keep the text of all.
+		last.parts = append(last.parts[:len(last.parts):len(last.parts)], newPart(file, strings.Clone(more), before))
 	}
 	f.read[file] = read{text, last.parts}
 	return last.parts
