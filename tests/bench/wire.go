@@ -205,7 +205,7 @@ func (b *bench) copies(sshConfig string) error {
 	if err != nil {
 		return err
 	}
-	b.say("51 paths over a wire of 50 ms, with the connection", ours, nixs, "nix copy --to ssh-ng://", 0.75)
+	b.say("51 paths over a wire of 50 ms, with the connection", ours, nixs, "nix copy --to ssh-ng://", 0.85)
 	return nil
 }
 
