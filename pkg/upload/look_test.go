@@ -184,6 +184,41 @@ case $* in *'%f %u %g %s'*k2) rm -rf /srv/d/k2; $(cat /srv/trick) ;; esac
 	}
 }
 
+// Root's own directory may be in one of a user's, who can give its name to another at any
+// moment: to one that holds another file, or programs for root to run.
+func TestALookReadsWhereItIsWhateverBearsTheNameByNow(t *testing.T) {
+	fresh(t)
+	set := []Item{item("k", "v", in("/srv/u/d"))}
+	mustUpload(t, local{}, set...)
+	const shim = `#!/bin/sh
+mv /srv/u/d /srv/u/moved && ln -s /srv/other /srv/u/d
+exec /usr/bin/unshare "$@"
+`
+	const planted = `chown 1000 /srv/u; mkdir /srv/other /srv/shim; printf w >/srv/other/k; chmod 600 /srv/other/k
+touch -a -d '3 days ago' /srv/u/d/k /srv/other/k`
+	if out, err := exec.Command("sh", "-ec", planted).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	if err := os.WriteFile("/srv/shim/unshare", []byte(shim), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", "/srv/shim:"+os.Getenv("PATH"))
+	steps, err := lookAt(t, local{}, set...)
+	if err != nil || steps[0].Change != plan.Unchanged {
+		t.Errorf("it tells of what is elsewhere: %s", said(steps, err))
+	}
+	for _, path := range []string{"/srv/u/moved/k", "/srv/other/k"} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := info.Sys().(*syscall.Stat_t).Atim
+		if time.Since(time.Unix(read.Unix())) < 48*time.Hour {
+			t.Errorf("%s was read, and shows that", path)
+		}
+	}
+}
+
 // What makes a look quick may be missing, or forbidden.
 func TestALookNeedsNoMoreThanAnUpload(t *testing.T) {
 	fresh(t)

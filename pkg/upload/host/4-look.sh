@@ -122,12 +122,14 @@ told() {
 
 tell_sums() { [ -z "$hash" ] || { echo sums && sums; echo end; }; }
 
-# at_once prints the sums of all. A look leaves the times of the last access alone: the
-# directory is mounted without them, in a mount namespace that nobody else is in.
+# at_once prints the sums of all. A look leaves the times of the last access alone: where
+# we are is mounted without them, in a mount namespace that nobody else is in. It is
+# called by no name, which others may have given to another directory by now, and /sys
+# stands for a place where nobody else can have put something, and that nothing here needs.
 at_once() {
   set -- timeout --foreground -k 1 2 sha256sum $hash
   [ -n "$peek" ] || exec "$@"
-  exec unshare -m sh -c 'dir=$1 && shift && mount --bind "$dir" "$dir" && mount -o remount,bind,noatime "$dir" && cd "$dir" && exec "$@"' sh "$within" "$@" 2>/dev/null
+  exec unshare -m sh -c 'mount -c -o bind,noatime . /sys && cd /sys && exec "$@"' sh "$@" 2>/dev/null
 }
 
 # sums prints a line for each file of `hash`: its sum, or a dash for one that cannot
