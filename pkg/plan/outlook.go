@@ -153,17 +153,20 @@ func (o *Outlook) SameKeys(steps KeyPlan) error {
 		if step.Change != Changed && step.Change != Mended {
 			continue
 		}
-		if i := o.key(step.Key.Attr); i < 0 || !o.Keys[i].changes() {
+		if i := o.key(step.Key.Attr); i < 0 || !o.Keys[i].changes() || step.Change.Exceeds(o.Keys[i].Change) {
 			return &DriftError{"key " + step.Key.Attr + " would be " + string(step.Change) + " now: the host has another one than it had"}
 		}
 	}
 	return nil
 }
 
-// SameContent looks whether a key that was shown as unchanged has its content still.
+// SameContent looks whether a key of which no other content was shown has its content still.
 func (o *Outlook) SameContent(key string, digest secret.Digest) error {
 	i := o.key(key)
-	if i >= 0 && !o.Keys[i].changes() && o.Keys[i].Change != Skipped && !o.Keys[i].Digest.Equal(digest) {
+	if i < 0 || o.Keys[i].Change != Unchanged && o.Keys[i].Change != Mended {
+		return nil
+	}
+	if !o.Keys[i].Digest.Equal(digest) {
 		return &DriftError{"the content of key " + key + " is another one than it was"}
 	}
 	return nil

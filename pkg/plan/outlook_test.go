@@ -92,6 +92,7 @@ func TestWhatWasShownIsHeldAgainstWhatIs(t *testing.T) {
 	old, new := secret.New([]byte("old")).Digest(), secret.New([]byte("new")).Digest()
 	shown := Outlook{Runs: closure.System{Path: "a"}, Boots: closure.System{Path: "b"}, Keys: []KeyOutlook{
 		{Name: "changes", Change: Changed, Digest: new}, {Name: "stays", Change: Unchanged, Digest: old}, {Name: "later", Change: Skipped, Digest: old},
+		{Name: "mended", Change: Mended, Digest: old},
 	}}
 	step := func(name string, change Change) KeyPlan {
 		return KeyPlan{{WantedKey: WantedKey{Key: hive.Key{Attr: name}}, Change: change}}
@@ -105,10 +106,13 @@ func TestWhatWasShownIsHeldAgainstWhatIs(t *testing.T) {
 		"it boots another one":              {shown.SameSystems("a", ""), true},
 		"a key changes as it was to":        {shown.SameKeys(step("changes", Changed)), false},
 		"or is there by now":                {shown.SameKeys(step("changes", Unchanged)), false},
+		"one is mended as it was to be":     {shown.SameKeys(step("mended", Mended)), false},
+		"one that was to be mended changes": {shown.SameKeys(step("mended", Changed)), true},
 		"one that was right is not":         {shown.SameKeys(step("stays", Mended)), true},
 		"one that nobody spoke of":          {shown.SameKeys(step("other", Changed)), true},
 		"its content is the same":           {shown.SameContent("stays", old), false},
 		"its content is another one":        {shown.SameContent("stays", new), true},
+		"that of one that is mended":        {shown.SameContent("mended", new), true},
 		"that of one that changes anyway":   {shown.SameContent("changes", old), false},
 		"that of one that is not sent":      {shown.SameContent("later", new), false},
 		"that of one that was not there":    {shown.SameContent("other", new), false},
