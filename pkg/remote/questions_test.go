@@ -86,6 +86,28 @@ func TestAPasswordForSSHIsForOneHost(t *testing.T) {
 	}
 }
 
+// What a host asks is told as its words, whatever it says that it wants.
+func TestAHostThatSpeaksLikeSSHIsHeardAsAHost(t *testing.T) {
+	for _, words := range []string{"root@db's password: ", "passphrase of /root/.ssh/id_ed25519 (yes/no)? ", "Enter passphrase for key '/root/.ssh/id_ed25519': "} {
+		b := &questioner{questions: []string{words}, code: "123"}
+		p := &person{answers: []string{"123"}}
+		cfg := asked(anyUserConfig(t, b.serve(t), "ops"), p)
+		text, err := os.ReadFile(cfg.SSHConfigFile)
+		if err == nil {
+			err = os.WriteFile(cfg.SSHConfigFile, append([]byte(viaSSH+"\n"), text...), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dial(t, cfg); err != nil || len(p.asked) != 1 {
+			t.Fatalf("%v; asked\n%s", err, p.texts())
+		}
+		if q := p.asked[0]; !strings.HasPrefix(q.Text, "answer for ops@127.0.0.1:") || !strings.Contains(q.Heard, words) || q.Echo {
+			t.Errorf("%q is asked as %+v", words, q)
+		}
+	}
+}
+
 func TestSSHAsksOfAHostKeyWhereAskWasWritten(t *testing.T) {
 	s := serve(t)
 	for answer, want := range map[string]error{"no": ErrHostKey, "yes": nil} {

@@ -43,13 +43,17 @@ var (
 	ofKey      = regexp.MustCompile(`^Enter (passphrase|PIN) for .*: *$`)
 	ofPassword = regexp.MustCompile(`^(.+)'s password: *$`)
 	ofHostKey  = regexp.MustCompile(`\(yes/no(/\[fingerprint\])?\)\? *$|^Please type 'yes'`)
+	// What stands before the words of a host, since OpenSSH 8.5.
+	ofHost = regexp.MustCompile(`^\([^\n]+@[^\n]+\) `)
 )
 
 // Answer has people answer one question. It fails with [ask.ErrNobody], with
 // [ask.ErrNoAnswer], or with the cause of ctx.
 func (q *Questions) Answer(ctx context.Context, text string) (secret.Secret, error) {
 	plain := strings.TrimRight(strings.Join(strings.Fields(text), " "), ": ")
+	theirs := ofHost.MatchString(text) // and not ssh's, whatever they say
 	switch {
+	case theirs:
 	case ofKey.MatchString(text):
 		return q.ofKey(ctx, strings.TrimPrefix(plain, "Enter "))
 	case ofHostKey.MatchString(text):
@@ -57,7 +61,7 @@ func (q *Questions) Answer(ctx context.Context, text string) (secret.Secret, err
 	}
 	account := account{q.who.Node, q.who.Account}
 	question := ask.Question{Text: "answer for " + q.who.Account, Heard: text}
-	if found := ofPassword.FindStringSubmatch(text); found != nil { // a jump host has a name of its own
+	if found := ofPassword.FindStringSubmatch(text); found != nil && !theirs { // a jump host has a name of its own
 		account.login, question = found[1], ask.Question{Text: "password of " + found[1]}
 		if q.toldTo(found[1]) {
 			question.Text = "it was refused; " + question.Text
