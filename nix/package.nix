@@ -2,6 +2,7 @@
 {
   lib,
   buildGoModule,
+  stdenv,
   # What `colmena-go version` tells: a hash, and "-dirty" after it where the tree differs.
   commit ? "",
   # Whether the binary is to need no library of the system's. Names of hosts are
@@ -27,6 +28,19 @@ buildGoModule {
     "-w"
     "-X github.com/colmena-go/colmena-go/pkg/version.commit=${commit}"
   ];
+
+  # Both come from the program itself.
+  postInstall =
+    if stdenv.buildPlatform.canExecute stdenv.hostPlatform then
+      ''
+        mkdir -p $out/share/bash-completion/completions $out/share/zsh/site-functions $out/share/fish/vendor_completions.d
+        $out/bin/colmena-go man $out/share/man/man1
+        $out/bin/colmena-go completion bash >$out/share/bash-completion/completions/colmena-go
+        $out/bin/colmena-go completion zsh >$out/share/zsh/site-functions/_colmena-go
+        $out/bin/colmena-go completion fish >$out/share/fish/vendor_completions.d/colmena-go.fish
+      ''
+    else
+      "";
 
   meta = {
     description = "Deploys NixOS to many hosts in parallel and delivers their secrets out of band";

@@ -65,6 +65,16 @@ func TestNixRunDeploy(t *testing.T) {
 	if out := run("", "--version"); !strings.Contains(out, "colmena-go version "+version.Number) {
 		t.Errorf("default: %s", out)
 	}
+	out, err := nix(t, hive, "eval", "--raw", "path:"+project+"#packages.x86_64-linux.default.outPath", "--override-input", "nixpkgs", "path:"+nixpkgs, "--no-write-lock-file")
+	built := regexp.MustCompile(`/nix/store/\S+-colmena-go-[0-9.]+`).FindString(out)
+	if err != nil || built == "" {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, file := range []string{"man/man1/colmena-go.1", "bash-completion/completions/colmena-go", "zsh/site-functions/_colmena-go", "fish/vendor_completions.d/colmena-go.fish"} {
+		if info, err := os.Stat(filepath.Join(built, "share", file)); err != nil || info.Size() == 0 {
+			t.Errorf("the package lacks %s: %v", file, err)
+		}
+	}
 }
 
 // userFlake writes a flake of somebody who has this one as an input, with what

@@ -21,7 +21,7 @@ var (
 var elsewhere = []string{
 	"help",
 	"decrypt", "extract", "identity", // sops, age, gpg
-	"raw", "extra-experimental-features", "to", "update", // nix
+	"raw", "extra-experimental-features", "to", "update", "serve", "verify", "check-contents", "repair", // nix
 	"rm", "flake", "target-host", // docker, nixos-rebuild
 }
 

@@ -29,6 +29,7 @@ rec {
       linuxArch = if cpu == "aarch64" then "arm64" else cpu;
       parsed.cpu.name = cpu;
       parsed.kernel.name = "linux";
+      canExecute = platform: platform.system == system;
     };
   equals = a: b: a.system == b.system;
 }
