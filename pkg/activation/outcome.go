@@ -22,9 +22,10 @@ type Outcome struct {
 
 // Exit statuses of switch-to-configuration, in both of nixpkgs' versions.
 const (
-	exitScript = 2   // the activation script failed
-	exitUnits  = 4   // units failed
-	exitReboot = 100 // the system takes effect at the next boot
+	exitBootLoader = 1   // nothing was done, or the boot loader could not be installed
+	exitScript     = 2   // the activation script failed
+	exitUnits      = 4   // units failed; less, but more than exitBootLoader: after the boot loader
+	exitReboot     = 100 // the system takes effect at the next boot
 )
 
 // Active reports whether the new system is the host's current one.
@@ -97,9 +98,20 @@ func (o Outcome) state() string {
 		now = append(now, what(o.Active() && goal != hive.DryActivate, "the new system is active", "the host runs", o.Current))
 	}
 	if goal.SetsProfile() {
-		now = append(now, what(o.boots(), "it boots the new system", "it boots", o.Profile))
+		now = append(now, what(o.boots(), o.next(), "it boots", o.Profile))
 	}
 	return strings.Join(now, " and ")
+}
+
+// next says what the new system in the profile means for the next boot. The boot
+// loader is told of it first of all, so that whatever came later shows that it was.
+func (o Outcome) next() string {
+	switch {
+	case o.Exit == exitBootLoader:
+	case o.Active(), o.Killed == "" && o.Exit <= exitUnits, o.Exit == exitReboot:
+		return "it boots the new system"
+	}
+	return "its system profile is the new system, of which the boot loader may not know"
 }
 
 func what(isNew bool, yes, other, path string) string {
