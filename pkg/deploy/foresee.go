@@ -135,7 +135,7 @@ func (n *nodeRun) judgeStore(answer StoreAnswer, old closure.System) {
 		n.known.Same = o.There
 	}
 	if n.opts.Goal.Activates() && !o.There {
-		o.Unknown = append(o.Unknown, "units: the host does not have the system yet")
+		o.Unknown = append(o.Unknown, "units: the host does not have the system yet (apply push brings it)")
 	}
 	builds := n.opts.BuildsOnHost(n.node) && !o.There
 	switch {

@@ -58,7 +58,7 @@ func TestADryRunAsksAndDoesNothing(t *testing.T) {
 	}{
 		{"all is there", "/out-web", "/out-web", nil, plan.Want{Goal: hive.Switch}, nil, "dial web", "same"},
 		{"but the profile", "/out-web", "/old", nil, plan.Want{Goal: hive.Switch}, nil, "dial web", "There 0 paths, units [web.service]"},
-		{"another system", "/old", "/old", nil, plan.Want{Goal: hive.Switch}, []string{"/out-web"}, "dial web; build web; ask store", "1 paths, unknown units: the host does not have the system yet"},
+		{"another system", "/old", "/old", nil, plan.Want{Goal: hive.Switch}, []string{"/out-web"}, "dial web; build web; ask store", "1 paths, unknown units: the host does not have the system yet (apply push brings it)"},
 		{"one that was pushed", "/old", "/old", nil, plan.Want{Goal: hive.Boot}, nil, "dial web; build web; ask store", "There 0 paths, units [web.service]"},
 		{"a push of it", "/old", "/old", nil, plan.Want{Goal: hive.Push}, nil, "dial web; build web; ask store", "same"},
 		{"what the host builds", "/old", "/old", func(n *hive.Node) { n.BuildOnTarget = true }, plan.Want{Goal: hive.Push}, []string{"/out-web"}, "dial web; ask store", "unknown the host builds the system itself: what is copied to it is known only then"},
