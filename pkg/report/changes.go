@@ -65,15 +65,18 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// closing is how a run ended that was watched: what went well in one line, then the
-// nodes that need a look, and why others failed.
+// closing is how a run ended that was watched: what went well in one line, with a
+// tick if that is all of them, then the nodes that need a look, and why others failed.
 func closing(results []event.Result, v View, took time.Duration) string {
 	count := countOf(results)
 	if done := count[event.Succeeded]; done == 0 || len(results) == 0 {
 		return ending(results, v)
 	}
 	var b strings.Builder
-	b.WriteString(v.Style.paint(green, tick(v)) + fmt.Sprintf(" %d of %d nodes succeeded in %s", count[event.Succeeded], len(results), clock(took)))
+	if count[event.Succeeded]+count[event.Skipped] == len(results) {
+		b.WriteString(v.Style.paint(green, tick(v)) + " ")
+	}
+	b.WriteString(fmt.Sprintf("%d of %d nodes succeeded in %s", count[event.Succeeded], len(results), clock(took)))
 	if what := changes(results); what != "" {
 		b.WriteString(": " + what)
 	}

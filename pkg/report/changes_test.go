@@ -55,7 +55,7 @@ func TestARunThatWasWatchedEndsWithALineAndWhatNeedsALook(t *testing.T) {
 	}{
 		"all went well": {[]event.Result{list[0]}, `✓ 1 of 1 nodes succeeded in 1:32: 1 system switched, 1 key changed, 1 key mended
 `},
-		"some did not": {list, `✓ 2 of 5 nodes succeeded in 1:32: 1 system switched, 1 key changed, 1 key mended, 1 host wants a reboot
+		"some did not": {list, `2 of 5 nodes succeeded in 1:32: 1 system switched, 1 key changed, 1 key mended, 1 host wants a reboot
 
 NODE  RESULT         KEYS  TIME
 gate  reboot needed  -     0s

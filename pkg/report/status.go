@@ -34,6 +34,17 @@ const (
 	noNixOS    standing = "no NixOS"
 )
 
+// of is how n hosts stand.
+func (s standing) of(n int) string {
+	switch {
+	case s == differs && n > 1:
+		return "differ"
+	case s == otherBoot && n > 1:
+		return "boot others"
+	}
+	return string(s)
+}
+
 // stands compares a host that was asked.
 func (s Status) stands() standing {
 	current, next := s.State.Current.Path, s.State.Next.Path
@@ -213,7 +224,7 @@ func statusSummary(list []Status) string {
 	text := fmt.Sprintf("%d of %d hosts answer", asked, len(list))
 	for _, is := range []standing{configured, differs, atBoot, otherBoot, noNixOS} {
 		if n := stands[is]; n > 0 {
-			text += fmt.Sprintf(", %d %s", n, is)
+			text += fmt.Sprintf(", %d %s", n, is.of(n))
 		}
 	}
 	if reboots > 0 {
