@@ -89,3 +89,25 @@ printf 'begin-%s ' $mark; printf '<%s> ' "$@"; echo end-$mark
 		t.Error("a node's name was run")
 	}
 }
+
+// Who sources it where zsh's own completion is not loaded is told so.
+func TestZshWithoutItsCompletionIsToldWhatIsMissing(t *testing.T) {
+	zsh, err := exec.LookPath("zsh")
+	if err != nil {
+		lacking.Skip(t, "needs zsh: ", err)
+	}
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(dir, "colmena-go")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(zsh, "-f", "-c", "source <(colmena-go completion zsh)")
+	cmd.Env = append(slices.Clone(nixenv.Env(t)), "PATH="+dir+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if want := "colmena-go: completion needs zsh's own before it: autoload -Uz compinit && compinit\n"; err != nil || string(out) != want {
+		t.Errorf("%v: %s, want %s", err, out, want)
+	}
+}
