@@ -170,13 +170,7 @@ func (a *arrangement) words(program string) ([]string, error) {
 		case command == nil:
 			return nil, usage("%s needs a command; `%s --help` lists them", flag.word, a.app.Name)
 		default:
-			hint := ""
-			if what := remotely[flag.word]; what != "" && named(command.Flags, "on") != nil {
-				hint = didYouMean(what)
-			} else if flag.name == "on" && named(command.Flags, "node") != nil {
-				hint = didYouMean("--node")
-			}
-			return nil, usage("`%s` has no flag %s%s", command.Name, flag.word, hint)
+			return nil, usage("`%s` has no flag %s%s", command.Name, flag.word, instead(command, flag.word))
 		}
 	}
 	if command == nil {

@@ -31,6 +31,21 @@ var elsewhere = map[string]string{
 // remotely is what flags of apply-local are called where there are other hosts.
 var remotely = map[string]string{"--sudo": "deployment.privilegeEscalationCommand", "--node": "--on"}
 
+// instead suggests what a command has in the place of another's flag.
+func instead(command *cli.Command, word string) string {
+	switch what := remotely[word]; {
+	case what != "" && named(command.Flags, "on") != nil:
+		return didYouMean(what)
+	case word != "--on":
+		return ""
+	case named(command.Flags, "node") != nil:
+		return didYouMean("--node")
+	case named(command.Flags, "E") != nil:
+		return ": name nodes in the expression, as in -E '{ nodes, ... }: nodes.web.config.networking.hostName'"
+	}
+	return ""
+}
+
 func didYouMean(what string) string { return "; did you mean " + what + "?" }
 
 func (a *arrangement) didYouMean(name string) string {
