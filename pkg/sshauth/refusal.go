@@ -65,7 +65,7 @@ func (l *Login) refusal(login string, tooMany bool) string {
 	case byHand != "":
 		return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host (ssh-copy-id), or choose another with IdentityFile in ssh_config; it would take %s, too, which %s", login, l, byHand, l.why())
 	}
-	return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host, or choose another with IdentityFile in ssh_config", login, l)
+	return fmt.Sprintf("%s accepts none of our keys; tried: %s; allow one of them on the host, choose another with IdentityFile in ssh_config, or log in as another user", login, l)
 }
 
 // why is what keeps people from being asked, for errors.
