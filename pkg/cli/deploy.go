@@ -296,7 +296,7 @@ func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 	if asker(c.App).CanAttend() == nil {
 		r.Terminal = asker(c.App)
 	}
-	if onTerminal(c) && !screen(c.App).InJSON() {
+	if onTerminal(c) && !screen(c.App).InJSON() && !keepsLog(os.Getenv) {
 		r.Said = func(node, key, line string) {
 			d.report.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Private, Text: fmt.Sprintf("key %q: %s", key, line)})
 		}

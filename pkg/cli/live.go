@@ -25,14 +25,19 @@ func (d *deployment) lively(c *cli.Context) bool {
 // ciVariables are those that tell of machines which keep what they see in a log.
 var ciVariables = []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"}
 
-// moves reports whether a terminal can move its cursor, and somebody looks on.
-func moves(getenv func(string) string) bool {
+// keepsLog reports whether what a terminal shows is kept in a log.
+func keepsLog(getenv func(string) string) bool {
 	for _, name := range ciVariables {
 		if value := getenv(name); value != "" && value != "0" && value != "false" {
-			return false
+			return true
 		}
 	}
-	return getenv("TERM") != "" && getenv("TERM") != "dumb"
+	return false
+}
+
+// moves reports whether a terminal can move its cursor, and somebody looks on.
+func moves(getenv func(string) string) bool {
+	return !keepsLog(getenv) && getenv("TERM") != "" && getenv("TERM") != "dumb"
 }
 
 // asciiOnly reports whether the locale says that the terminal shows no UTF-8.

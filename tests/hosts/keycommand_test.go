@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,9 +37,9 @@ func TestWhatAKeyCommandPrintsIsSeenOnATerminalAndOnDemandOnly(t *testing.T) {
 		}
 	}
 	ours := d.command("upload-keys", "--color", "never", "--json")
-	onTerminal := func(redirect string) string {
+	onTerminal := func(redirect string, env ...string) string {
 		cmd := exec.Command("script", "-qec", ours.String()+redirect, "/dev/null")
-		cmd.Dir, cmd.Env = ours.Dir, ours.Env
+		cmd.Dir, cmd.Env = ours.Dir, append(append(slices.Clone(ours.Env), "CI=", "GITHUB_ACTIONS="), env...)
 		out, _ := cmd.CombinedOutput() // which ends as ours does: with 1
 		return string(out)
 	}
@@ -47,6 +48,11 @@ func TestWhatAKeyCommandPrintsIsSeenOnATerminalAndOnDemandOnly(t *testing.T) {
 	}
 	if said := onTerminal(" 2>log; cat log"); strings.Contains(said, printed) || !strings.Contains(said, "show-key-errors") {
 		t.Errorf("from a terminal into a log: %s", said)
+	}
+	for _, env := range []string{"CI=true", "GITHUB_ACTIONS=true"} {
+		if said := onTerminal("", env); strings.Contains(said, printed) || !strings.Contains(said, "show-key-errors") {
+			t.Errorf("on a terminal of which a log is kept (%s): %s", env, said)
+		}
 	}
 	d.has("host1", "/run/keys/good", "old", "root root 600")
 }
