@@ -16,6 +16,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
+	"github.com/colmena-go/colmena-go/pkg/ownfolder"
 )
 
 // double stands in for Nix, and counts. tests/cli has the real one.
@@ -418,7 +419,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	os.Chtimes(filepath.Join(s.dir, "new-123"), old, old)
 	os.WriteFile(filepath.Join(s.dir, "of somebody else"), nil, 0o600)
 	os.Chtimes(filepath.Join(s.dir, "of somebody else"), old, old)
-	root, err := s.open()
+	root, err := ownfolder.Open(s.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/ownfolder"
 )
 
 // store is a folder of files that this user alone can read. Several processes may
@@ -25,45 +26,17 @@ const (
 	largestFile = 32 << 20
 )
 
-var errForeign = errors.New("it is not this user's alone")
-
-// mine fails unless a file or folder is this user's, and nobody else can reach
-// into it.
+// mine fails unless a file is this user's, and nobody else can reach into it.
 func mine(info os.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || int(stat.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s: %w", info.Name(), errForeign)
+		return fmt.Errorf("%s: %w", info.Name(), ownfolder.ErrForeign)
 	}
 	return nil
 }
 
-// open returns the folder if it is there and mine. What is done goes through it:
-// whoever owns a folder above may put another in its place at any time.
-func (s store) open() (*os.Root, error) {
-	named, err := os.Lstat(s.dir)
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(s.dir)
-	if err != nil {
-		return nil, err
-	}
-	opened, err := root.Stat(".")
-	if err == nil && !os.SameFile(named, opened) {
-		err = fmt.Errorf("%s is not a folder", s.dir)
-	}
-	if err == nil {
-		err = mine(opened)
-	}
-	if err != nil {
-		root.Close()
-		return nil, err
-	}
-	return root, nil
-}
-
 func (s store) read(name string) ([]byte, error) {
-	root, err := s.open()
+	root, err := ownfolder.Open(s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -91,32 +64,11 @@ func (s store) read(name string) ([]byte, error) {
 	return text, err
 }
 
-// begin makes the folder, unless that would be among another user's: root with the
-// HOME of somebody leaves nothing there that they cannot use.
-func (s store) begin() error {
-	at := s.dir
-	info, err := os.Stat(at)
-	for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
-		at = filepath.Dir(at)
-		info, err = os.Stat(at)
-	}
-	if err != nil {
-		return err
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Uid != 0 && int(stat.Uid) != os.Getuid() {
-		return fmt.Errorf("%s: %w", at, errForeign)
-	}
-	return os.MkdirAll(s.dir, 0o700)
-}
-
 func (s store) write(name string, text []byte) error {
 	if len(text) > largestFile {
 		return fmt.Errorf("it would take %d bytes", len(text))
 	}
-	if err := s.begin(); err != nil {
-		return err
-	}
-	root, err := s.open()
+	root, err := ownfolder.Make(s.dir)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@
 package roster
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -11,9 +12,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/ownfolder"
 )
 
 // Node is what is kept of one.
@@ -44,22 +47,31 @@ func (s Store) Keep(hive string, nodes []Node) error {
 	if known, err := s.read(hive); err == nil && string(known) == string(text) {
 		return nil
 	}
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+	root, err := ownfolder.Make(s.Dir)
+	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(s.Dir, ".new-*")
+	defer root.Close()
+	begun := begunPrefix + rand.Text()
+	file, err := root.OpenFile(begun, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(text)
 	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), s.file(hive))
+		err = root.Rename(begun, fileOf(hive))
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
+		return errors.Join(err, root.Remove(begun))
 	}
-	return s.forgetOldest()
+	return forgetOldest(root)
 }
+
+// How the names of files of ours begin or end.
+const (
+	begunPrefix = "new-" // of one that is not yet written
+	keptSuffix  = ".json"
+)
 
 // Nodes is what is known of the hive, nil for nothing.
 func (s Store) Nodes(hive string) (nodes []Node) {
@@ -70,12 +82,15 @@ func (s Store) Nodes(hive string) (nodes []Node) {
 	return nodes
 }
 
-func (s Store) file(hive string) string {
-	return filepath.Join(s.Dir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(hive))))
-}
+func fileOf(hive string) string { return fmt.Sprintf("%x"+keptSuffix, sha256.Sum256([]byte(hive))) }
 
 func (s Store) read(hive string) ([]byte, error) {
-	file, err := os.Open(s.file(hive))
+	root, err := ownfolder.Open(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	file, err := root.Open(fileOf(hive))
 	if err != nil {
 		return nil, err
 	}
@@ -84,22 +99,23 @@ func (s Store) read(hive string) ([]byte, error) {
 }
 
 // forgetOldest keeps the folder from growing for ever, with what killed runs left in it.
-func (s Store) forgetOldest() error {
-	entries, err := os.ReadDir(s.Dir)
+func forgetOldest(root *os.Root) error {
+	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return err
 	}
 	var files []fs.FileInfo
 	for _, entry := range entries {
-		if info, err := entry.Info(); err == nil {
+		ours := strings.HasPrefix(entry.Name(), begunPrefix) || strings.HasSuffix(entry.Name(), keptSuffix)
+		if info, err := entry.Info(); err == nil && ours && info.Mode().IsRegular() {
 			files = append(files, info)
 		}
 	}
 	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
 	for i, file := range files {
-		dead := filepath.Ext(file.Name()) != ".json" && time.Since(file.ModTime()) > time.Hour
+		dead := !strings.HasSuffix(file.Name(), keptSuffix) && time.Since(file.ModTime()) > time.Hour
 		if i >= mostHives || dead {
-			err = errors.Join(err, os.Remove(filepath.Join(s.Dir, file.Name())))
+			err = errors.Join(err, root.Remove(file.Name()))
 		}
 	}
 	return err

@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ func TestWhatIsKeptOfAHiveIsFoundAgain(t *testing.T) {
 	if got := s.Nodes("/other/hive.nix"); got != nil {
 		t.Errorf("of another hive: %v", got)
 	}
-	for path, want := range map[string]os.FileMode{s.Dir: 0o700, s.file("/hive.nix"): 0o600} {
+	for path, want := range map[string]os.FileMode{s.Dir: 0o700, filepath.Join(s.Dir, fileOf("/hive.nix")): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, want)
 		}
@@ -35,13 +36,13 @@ func TestWhatIsKeptOfAHiveIsFoundAgain(t *testing.T) {
 }
 
 func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
-	s := Store{t.TempDir()}
+	s := Store{filepath.Join(t.TempDir(), "names")}
 	keep := func() os.FileInfo {
 		t.Helper()
 		if err := s.Keep("h", []Node{{"a", nil}}); err != nil {
 			t.Fatal(err)
 		}
-		info, err := os.Stat(s.file("h"))
+		info, err := os.Stat(filepath.Join(s.Dir, fileOf("h")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,18 +54,18 @@ func TestWhatIsTheSameIsNotWrittenAgain(t *testing.T) {
 }
 
 func TestOldHivesAreForgotten(t *testing.T) {
-	s := Store{t.TempDir()}
+	s := Store{filepath.Join(t.TempDir(), "names")}
 	for i := range mostHives + 5 {
 		hive := fmt.Sprint(i)
 		if err := s.Keep(hive, []Node{{"a", nil}}); err != nil {
 			t.Fatal(err)
 		}
 		age := time.Now().Add(time.Duration(i-100) * time.Minute)
-		if err := os.Chtimes(s.file(hive), age, age); err != nil {
+		if err := os.Chtimes(filepath.Join(s.Dir, fileOf(hive)), age, age); err != nil {
 			t.Fatal(err)
 		}
 	}
-	left := filepath.Join(s.Dir, ".new-killed")
+	left := filepath.Join(s.Dir, "new-killed")
 	if err := os.WriteFile(left, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +85,27 @@ func TestOldHivesAreForgotten(t *testing.T) {
 	}
 }
 
+// The folder above may be another user's, who leads us where files of others are.
+func TestNothingElsewhereIsRemoved(t *testing.T) {
+	precious := filepath.Join(t.TempDir(), "precious")
+	link := filepath.Join(t.TempDir(), "names")
+	old := time.Now().Add(-2 * time.Hour)
+	err := errors.Join(os.WriteFile(precious, nil, 0o600), os.Chtimes(precious, old, old), os.Chmod(filepath.Dir(precious), 0o700), os.Symlink(filepath.Dir(precious), link))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{link, filepath.Dir(precious)} {
+		err := Store{dir}.Keep("/hive.nix", []Node{{"web", nil}})
+		if _, lost := os.Stat(precious); lost != nil || (err == nil) != (dir != link) {
+			t.Errorf("%s: %v, %v", dir, lost, err)
+		}
+	}
+}
+
 func TestADamagedFileIsNothing(t *testing.T) {
-	s := Store{t.TempDir()}
-	if err := os.WriteFile(s.file("h"), []byte(`[{"name":`), 0o600); err != nil {
+	s := Store{filepath.Join(t.TempDir(), "names")}
+	err := errors.Join(os.Mkdir(s.Dir, 0o700), os.WriteFile(filepath.Join(s.Dir, fileOf("h")), []byte(`[{"name":`), 0o600))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Nodes("h"); got != nil {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/colmena-go/colmena-go/pkg/ownfolder"
 )
 
 // How much is kept of all runs; those that go on are kept in any case.
@@ -28,15 +30,9 @@ type folder struct {
 	lock *os.File
 }
 
-// errForeign: others may have put something there.
-var errForeign = errors.New("it is not this user's alone")
-
 // newFolder makes a folder for a run in dir.
 func newFolder(dir, name string) (*folder, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	above, err := openOwn(dir)
+	above, err := ownfolder.Make(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -73,33 +69,6 @@ func hold(above *os.Root, dir, name string) (*folder, error) {
 	// A file system without locks: nobody can tell there whether the run goes on.
 	_ = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	return &folder{filepath.Join(dir, name), root, lock}, nil
-}
-
-// openOwn opens a folder that nobody else can reach into, and through which all is done:
-// whoever owns a folder above may put another in its place at any time.
-func openOwn(dir string) (*os.Root, error) {
-	named, err := os.Lstat(dir)
-	if err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	opened, err := root.Stat(".")
-	if err == nil && (!os.SameFile(named, opened) || !mine(opened)) {
-		err = fmt.Errorf("%s: %w", dir, errForeign)
-	}
-	if err != nil {
-		root.Close()
-		return nil, err
-	}
-	return root, nil
-}
-
-func mine(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && info.IsDir() && int(stat.Uid) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
 }
 
 // append adds to a file. Of one that is full what came before stays under another name,
