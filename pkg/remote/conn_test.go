@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // viaSSH is a line of ssh_config that only the ssh program can follow, and does no
@@ -35,6 +37,11 @@ func TestConnections(t *testing.T) {
 			for _, sessions := range []string{"MaxSessions 10", "MaxSessions 2", "MaxSessions 1"} { // the default, and less than we open
 				t.Run("many at once, "+sessions, func(t *testing.T) { queues(t, mustDial(t, serve(t, sessions).config(t, line))) })
 			}
+			t.Run("a shell that is kept", func(t *testing.T) {
+				for _, most := range []string{"MaxSessions 10", "MaxSessions 1"} {
+					keepsAShell(t, serve(t, most), line)
+				}
+			})
 			t.Run("cancelled", func(t *testing.T) { isCancelled(t, link(t), s.path("ended-"+kind)) })
 			t.Run("nobody reads", func(t *testing.T) { endsWithItsReader(t, link(t)) })
 			t.Run("probed", func(t *testing.T) { isProbed(t, link(t)) })
@@ -50,6 +57,32 @@ func TestConnections(t *testing.T) {
 			t.Run("closed", func(t *testing.T) { leavesNothing(t, link(t), s) })
 		})
 	}
+}
+
+// keepsAShell: a shell that is kept for a script holds nobody up, neither the script nor
+// what goes without it, and is a session of the one connection.
+func keepsAShell(t *testing.T, s *server, line string) {
+	cfg, made := connections(t, s, line)
+	h := mustDial(t, cfg)
+	before := made()
+	for _, next := range []hostscript.Call{{Program: "echo done"}, {Script: []byte("{\necho done\nexit\n}\n")}} {
+		var answer, out bytes.Buffer
+		if err := hostscript.Ask(t.Context(), h, hostscript.Call{Program: "echo answer", Stdout: &answer}); err != nil || answer.String() != "answer\n" {
+			t.Fatalf("%v: %q", err, answer.String())
+		}
+		next.Stdout = &out
+		begin := time.Now()
+		if err := hostscript.Run(t.Context(), h, next); err != nil || out.String() != "done\n" || time.Since(begin) > queueLimit {
+			t.Errorf("%v: %q after %s", err, out.String(), time.Since(begin))
+		}
+	}
+	if n := made(); n != before {
+		t.Errorf("%d more connections were made", n-before)
+	}
+	if err := hostscript.Ask(t.Context(), h, hostscript.Call{Program: "echo answer"}); err != nil {
+		t.Error(err)
+	}
+	h.Close() // while one is kept: no goroutine stays
 }
 
 func carriesBytes(t *testing.T, h *Host) {

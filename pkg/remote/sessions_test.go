@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // connections counts those that were made to a server.
@@ -86,31 +84,6 @@ func TestASessionThatWaitsForTheNextDoesNotWaitForEver(t *testing.T) {
 	if err := h.Run(t.Context(), "true", nil, nil, nil); err != nil || made() != 3 {
 		t.Errorf("later: %v, %d connections", err, made())
 	}
-}
-
-// A shell that is kept for a script holds nobody up: neither the script nor what goes
-// without it.
-func TestAKeptShellTakesNobodysSession(t *testing.T) {
-	cfg, made := connections(t, serve(t, "MaxSessions 1"))
-	h := mustDial(t, cfg)
-	for _, next := range []hostscript.Call{{Program: "echo done"}, {Script: []byte("{\necho done\nexit\n}\n")}} {
-		var answer, out bytes.Buffer
-		if err := hostscript.Ask(t.Context(), h, hostscript.Call{Program: "echo answer", Stdout: &answer}); err != nil || answer.String() != "answer\n" {
-			t.Fatalf("%v: %q", err, answer.String())
-		}
-		next.Stdout = &out
-		begin := time.Now()
-		if err := hostscript.Run(t.Context(), h, next); err != nil || out.String() != "done\n" || time.Since(begin) > queueLimit {
-			t.Errorf("%v: %q after %s", err, out.String(), time.Since(begin))
-		}
-	}
-	if n := made(); n != 1 {
-		t.Errorf("%d connections were made", n)
-	}
-	if err := hostscript.Ask(t.Context(), h, hostscript.Call{Program: "echo answer"}); err != nil {
-		t.Error(err)
-	}
-	h.Close() // while one is kept: no goroutine stays
 }
 
 // What was opened apart ends with the host's connection.
