@@ -30,7 +30,7 @@ func (d *deployer) ownHive(text string) {
 // nixDaemon runs one on host1, for users other than root, until the test is over.
 func (d *deployer) nixDaemon() {
 	d.t.Helper()
-	d.t.Cleanup(func() { d.on("host1", "systemctl stop own-nix-daemon") })
+	d.t.Cleanup(func() { d.on("host1", "systemctl stop own-nix-daemon; rm -f /nix/var/nix/daemon-socket/socket") }) // or builds would ask one that is gone
 	d.on("host1", `systemd-run --quiet --unit=own-nix-daemon nix-daemon
 i=0; until NIX_REMOTE=daemon nix --extra-experimental-features nix-command store ping >/dev/null 2>&1; do i=$((i + 1)); [ $i -lt 300 ] || exit 1; sleep 0.1; done`)
 }
