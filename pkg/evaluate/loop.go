@@ -38,6 +38,7 @@ type message struct {
 	node string
 	pid  int
 	err  error
+	at   time.Time // when it was told
 }
 
 type kind int
@@ -137,7 +138,7 @@ func (e *Evaluation) start(ctx context.Context, id int, part nixeval.Part) {
 	p := &process{id: id, end: end, begin: time.Now()}
 	e.processes[id] = p
 	part.Room = nixeval.Room{Heap: e.heap(), Memory: e.limits.most()}
-	tell := func(m message) { m.id = id; e.messages <- m }
+	tell := func(m message) { m.id, m.at = id, time.Now(); e.messages <- m }
 	hooks := nixeval.Hooks{
 		Started:   func(pid int) { tell(message{kind: started, pid: pid}) },
 		Announced: e.announced,
@@ -170,7 +171,7 @@ func (e *Evaluation) handle(ctx context.Context, m message) error {
 	case headed:
 		return e.takeHead(p, m.text)
 	case begun:
-		if p.at = time.Now(); e.costs.start == 0 {
+		if p.at = m.at; e.costs.start == 0 {
 			e.costs.start = p.at.Sub(p.begin)
 		}
 		e.schedule.begun(m.id, m.node)
