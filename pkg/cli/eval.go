@@ -61,7 +61,7 @@ func evalExpression(c *cli.Context) error {
 	if !c.Bool("instantiate") {
 		var value []byte
 		err := e.withHive(func() (err error) {
-			value, err = nixeval.New(e.tool, e.source).Introspect(c.Context, x, e.limits.Alone())
+			value, err = e.evaluator().Introspect(c.Context, x, e.limits.Alone())
 			return err
 		})
 		if err != nil {
@@ -72,7 +72,7 @@ func evalExpression(c *cli.Context) error {
 	}
 	var paths []string
 	err = e.withHive(func() (err error) {
-		paths, err = nixeval.New(e.tool, e.source).Instantiate(c.Context, x, e.limits.Alone())
+		paths, err = e.evaluator().Instantiate(c.Context, x, e.limits.Alone())
 		return err
 	})
 	if err != nil {

@@ -26,11 +26,13 @@ type evaluation struct {
 	on     hive.Selector
 	limits evaluate.Limits
 	still  func(text string) // told what takes long, for who sees no live view; nil: note
+
+	showTrace, impure bool
 }
 
 // newEvaluation reads the flags.
 func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
-	e := evaluation{tool: tool(c, log)}
+	e := evaluation{tool: tool(c, log), showTrace: c.Bool("show-trace"), impure: c.Bool("impure")}
 	warnOfNoEffect(c, func(text string) { log.Warn().Msg(text) })
 	var err error
 	if e.on, err = selector(c); err != nil {
@@ -45,11 +47,16 @@ func newEvaluation(c *cli.Context, log zerolog.Logger) (evaluation, error) {
 
 // tool is Nix as the global flags want it.
 func tool(c *cli.Context, log zerolog.Logger) nix.Tool {
-	t := nix.Tool{ShowTrace: c.Bool("show-trace"), Impure: c.Bool("impure"), Log: log}
+	t := nix.Tool{Log: log}
 	if options, ok := c.Generic(pairFlag).(*nixOptions); ok {
 		t.Options = options.list
 	}
 	return t
+}
+
+// evaluator evaluates the hive as the flags want it.
+func (e *evaluation) evaluator() *nixeval.Evaluator {
+	return nixeval.New(nixeval.Tool{Tool: e.tool, ShowTrace: e.showTrace, Impure: e.impure}, e.source)
 }
 
 // reminding tells while an evaluation lasts.
@@ -108,7 +115,7 @@ func (e *evaluation) begin(c *cli.Context, request nixeval.Request, announced fu
 
 // start is begin for one source.
 func (e *evaluation) start(c *cli.Context, request nixeval.Request, announced func(text []byte)) (*evaluating, error) {
-	evaluator := nixeval.New(e.tool, e.source)
+	evaluator := e.evaluator()
 	ctx, leave := context.WithCancel(c.Context)
 	run := evaluate.Start(ctx, e.cached(c, evaluator), request, e.limits, announced, e.tool.Log)
 	still := e.still

@@ -57,7 +57,7 @@ func repl(c *cli.Context) error {
 	}
 	handedOver.Store(true)
 	defer handedOver.Store(false)
-	return nixeval.New(e.tool, e.source).Repl(c.Context, dir, nixeval.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, e.limits.Alone())
+	return e.evaluator().Repl(c.Context, dir, nixeval.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, e.limits.Alone())
 }
 
 // names are those of all nodes.
@@ -66,7 +66,7 @@ func (e *evaluation) names(c *cli.Context) (names []string, err error) {
 	defer stop()
 	var text []byte
 	err = e.withHive(func() (err error) {
-		text, err = nixeval.New(e.tool, e.source).Introspect(c.Context, nixeval.Expression{Text: "{ nodes, ... }: attrNames nodes"}, e.limits.Alone())
+		text, err = e.evaluator().Introspect(c.Context, nixeval.Expression{Text: "{ nodes, ... }: attrNames nodes"}, e.limits.Alone())
 		return err
 	})
 	var eval *nixeval.EvalError

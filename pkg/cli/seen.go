@@ -66,7 +66,7 @@ func (s *seen) twin(node *hive.Node) {
 // texts: the text of a key in a flake can come from nowhere but the flake, all of
 // which Nix copies into the store when it evaluates.
 func (s *seen) texts(node *hive.Node) {
-	if s.source.File != "" || s.tool.Impure {
+	if s.source.File != "" || s.impure {
 		return
 	}
 	for _, key := range node.Keys {

@@ -75,7 +75,7 @@ func evaluator(t *testing.T, text string) *watched {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &watched{Evaluator: nixeval.New(nix.Tool{Log: zerolog.Nop()}, nixeval.Source{File: file})}
+	return &watched{Evaluator: nixeval.New(nixeval.Tool{Tool: nix.Tool{Log: zerolog.Nop()}}, nixeval.Source{File: file})}
 }
 
 func TestNodesOfAProcessThatIsKilledAreDoneByOthers(t *testing.T) {

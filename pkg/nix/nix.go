@@ -22,10 +22,8 @@ import (
 
 // Tool is the Nix installation of this machine, with the user's settings.
 type Tool struct {
-	ShowTrace bool
-	Impure    bool
-	Options   [][2]string // --nix-option NAME VALUE: for evaluation and builds
-	Log       zerolog.Logger
+	Options [][2]string // --nix-option NAME VALUE: for evaluation and builds
+	Log     zerolog.Logger
 }
 
 // ErrNoNix: there is no Nix on this machine.

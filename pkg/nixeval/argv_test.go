@@ -22,10 +22,10 @@ var (
 )
 
 func TestNixEvaluatesAsTheUserAskedFor(t *testing.T) {
-	cores := nix.Tool{Options: [][2]string{{"cores", "2"}, {"substituters", "a b"}}}
+	cores := Tool{Tool: nix.Tool{Options: [][2]string{{"cores", "2"}, {"substituters", "a b"}}}}
 	for _, c := range []struct {
 		name          string
-		tool          nix.Tool
+		tool          Tool
 		source        Source
 		answer, hears string
 		want          nixenv.Calls
@@ -34,7 +34,7 @@ func TestNixEvaluatesAsTheUserAskedFor(t *testing.T) {
 			nixenv.Calls{Begin: "nix-instantiate ", Has: " --option cores 2 --option substituters a b "}},
 		{"and of a flake", cores, inFlake, aNode, `{"name":"web"}`,
 			nixenv.Calls{Begin: "nix ", Has: " --option cores 2 --option substituters a b ", Lacks: "--impure"}},
-		{"a file is evaluated impurely, as <nixpkgs> needs it, and derivations are written", nix.Tool{}, inFile, aHead, `{"names":["web"]}`,
+		{"a file is evaluated impurely, as <nixpkgs> needs it, and derivations are written", Tool{}, inFile, aHead, `{"names":["web"]}`,
 			nixenv.Calls{Begin: "nix-instantiate ", Has: " --eval --strict --read-write-mode --expr EXPR -A head -A n0", Lacks: "pure"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestAFlakeIsEvaluatedPurelyUnlessItMayBeImpure(t *testing.T) {
 	const meta = `{"path":"/nix/store/x-source","locked":{"narHash":"sha256-a+b/c="}}`
 	for _, impure := range []bool{false, true} {
 		calls := nixenv.StandIn(t, refused, refused, meta, refused, refused, aNode)
-		if err := evaluateAll(t, nix.Tool{Impure: impure}, inFlake); err != nil {
+		if err := evaluateAll(t, Tool{Impure: impure}, inFlake); err != nil {
 			t.Fatal(err)
 		}
 		var evals []string
@@ -87,7 +87,7 @@ func TestANixThatIsTooOldIsTold(t *testing.T) {
 		}
 	}
 	for _, source := range []Source{inFile, inFlake} {
-		if err := evaluateAll(t, nix.Tool{}, source); err == nil || !strings.Contains(err.Error(), "Nix 2.8 or newer is needed") {
+		if err := evaluateAll(t, Tool{}, source); err == nil || !strings.Contains(err.Error(), "Nix 2.8 or newer is needed") {
 			t.Errorf("%s: %v", source, err)
 		}
 	}

@@ -76,10 +76,17 @@ var (
 	ErrEnough = nix.ErrEnough
 )
 
+// Tool is the Nix that evaluates, and how.
+type Tool struct {
+	nix.Tool
+	ShowTrace bool // errors are Nix's, whole, whatever they show
+	Impure    bool // a flake may use what is no part of it
+}
+
 // Evaluator evaluates one source, in as many processes as it is asked to. The
 // first must have told its head before the next begins.
 type Evaluator struct {
-	tool   nix.Tool
+	tool   Tool
 	source Source
 
 	said  said    // in all processes
@@ -93,7 +100,7 @@ type Evaluator struct {
 }
 
 // New returns an Evaluator of the source.
-func New(tool nix.Tool, source Source) *Evaluator {
+func New(tool Tool, source Source) *Evaluator {
 	return &Evaluator{tool: tool, source: source, said: said{log: tool.Log}}
 }
 

@@ -27,7 +27,7 @@ func TestNoErrorOfAnExpressionShowsASecret(t *testing.T) {
 	for _, h := range hostile.Hives {
 		t.Run(h.Name, func(t *testing.T) {
 			source, log := hostileHive(t, h), bytes.Buffer{}
-			e := New(nix.Tool{Log: zerolog.New(&log), Options: [][2]string{{"download-attempts", "1"}}}, source)
+			e := New(Tool{Tool: nix.Tool{Log: zerolog.New(&log), Options: [][2]string{{"download-attempts", "1"}}}}, source)
 			value, err := e.Introspect(t.Context(), Expression{Text: "{ nodes, ... }: mapAttrs (_: node: { inherit (node.config.deployment) keys tags; inherit (node.config.system.build.toplevel) drvPath; }) nodes"}, Room{})
 			if !slices.Contains(goWell, h.Name) && !errors.Is(err, ErrEval) {
 				t.Fatalf("%v, %.200s", err, value)
@@ -74,7 +74,7 @@ func TestAnExpressionIsInNoArgument(t *testing.T) {
 	const meta = `{"path":"/nix/store/x-source","locked":{"narHash":"sha256-a+b/c="}}`
 	for _, x := range []Expression{{File: file}, {Text: `_: "s3cret"`}} {
 		calls := nixenv.StandIn(t, "", meta, `"\"value\""`)
-		value, err := New(nix.Tool{}, inFlake).Introspect(t.Context(), x, Room{})
+		value, err := New(Tool{}, inFlake).Introspect(t.Context(), x, Room{})
 		if err != nil || string(value) != `"value"` {
 			t.Fatalf("%s, %v", value, err)
 		}

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
@@ -69,7 +68,7 @@ func TestTheFirstOutputWithAHiveIsDeployed(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			// Store paths that are not inputs are out of reach of a pure evaluation.
-			tool := nix.Tool{Impure: strings.Contains(c.outputs, root)}
+			tool := Tool{Impure: strings.Contains(c.outputs, root)}
 			source := flake(t, c.outputs)
 			h, err := evaluated(t, tool, source, Request{Keys: true, Announce: true})
 			if err != nil {
@@ -169,15 +168,15 @@ func TestTheNixpkgsOfAFlakeGoesToTheHostWithTheSystem(t *testing.T) {
 	const module = `{ imports = [ (` + told + `) ]; fileSystems."/".device = "/dev/vda1"; boot.loader.grub.enable = false; system.stateVersion = "26.05"; }`
 	with := func(pkgs string) string { return "colmena = { meta.nixpkgs = " + pkgs + "; web = " + module + "; };" }
 	for name, c := range map[string]struct {
-		tool     nix.Tool
+		tool     Tool
 		pkgs     string
 		noSource bool
 		goes     bool
 	}{
-		"of the flake":                  {nix.Tool{}, "pkgs", false, true},
-		"if Nix does not have it there": {nix.Tool{}, "pkgs", true, false},
-		"from elsewhere":                {nix.Tool{Impure: true}, "import (/. + " + `"` + nixenv.Use(t) + `"` + ") { system = builtins.currentSystem; }", false, false},
-		"from a folder of the store":    {nix.Tool{}, `pkgs // { path = "${nixpkgs}/lib/.."; }`, false, false},
+		"of the flake":                  {Tool{}, "pkgs", false, true},
+		"if Nix does not have it there": {Tool{}, "pkgs", true, false},
+		"from elsewhere":                {Tool{Impure: true}, "import (/. + " + `"` + nixenv.Use(t) + `"` + ") { system = builtins.currentSystem; }", false, false},
+		"from a folder of the store":    {Tool{}, `pkgs // { path = "${nixpkgs}/lib/.."; }`, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := New(c.tool, flake(t, with(c.pkgs)))
@@ -189,7 +188,7 @@ func TestTheNixpkgsOfAFlakeGoesToTheHostWithTheSystem(t *testing.T) {
 				t.Fatal(err)
 			}
 			top := h.Nodes[0].Toplevel
-			if err := (nix.Tool{}).Realise(t.Context(), []string{top.DrvPath + "!out"}, nil); err != nil {
+			if err := (Tool{}).Realise(t.Context(), []string{top.DrvPath + "!out"}, nil); err != nil {
 				t.Fatal(err)
 			}
 			closure, err := exec.Command("nix-store", "-qR", top.OutPath).Output()
@@ -213,7 +212,7 @@ func TestANixpkgsThatIsNotInTheStoreIsNotTold(t *testing.T) {
 	if err := os.WriteFile(dir+"/nix", []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := evaluateAll(t, nix.Tool{}, inFlake); err != nil {
+	if err := evaluateAll(t, Tool{}, inFlake); err != nil {
 		t.Errorf("%v after %q", err, calls())
 	}
 }
@@ -228,7 +227,7 @@ func TestATextOfAFlakeIsItselfOrAnError(t *testing.T) {
 		var node hive.Node
 		var wrong error
 		part := Part{Request: Request{Keys: true}, Texts: true, Only: []string{"web"}, Most: 1}
-		err := New(nix.Tool{}, source).Run(t.Context(), part, Hooks{Done: func(text []byte) { node, wrong = hive.DecodeNode(text) }})
+		err := New(Tool{}, source).Run(t.Context(), part, Hooks{Done: func(text []byte) { node, wrong = hive.DecodeNode(text) }})
 		if says != "" {
 			if err = errors.Join(err, wrong); err == nil || !strings.Contains(err.Error(), `node "web": deployment.keys."k".text `+says) {
 				t.Errorf("%q: %v", text, err)
@@ -245,7 +244,7 @@ func TestATextOfAFlakeIsItselfOrAnError(t *testing.T) {
 func TestTextsOfAFlakeStayOutOfNixsCaches(t *testing.T) {
 	const planted = "plantedSecretOfAFlake"
 	source := flake(t, `colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = "planted" + "SecretOfAFlake"; };`)
-	h, err := evaluated(t, nix.Tool{}, source, Request{Keys: true})
+	h, err := evaluated(t, Tool{}, source, Request{Keys: true})
 	if err != nil || !strings.Contains(h.texts, planted) {
 		t.Fatalf("%v: the secret does not even arrive", err)
 	}
@@ -264,7 +263,7 @@ func TestTextsOfAFlakeStayOutOfNixsCaches(t *testing.T) {
 // Traces go where logs go. A text comes only for who asks for it.
 func TestNoTextOfAFlakeIsInATrace(t *testing.T) {
 	source := flake(t, `colmena = { meta.nixpkgs = pkgs; web.deployment.keys.k.text = "planted" + "Secret"; };`)
-	h, err := all(t, New(nix.Tool{}, source), Part{Request: Request{Keys: true, Announce: true}, Most: 10})
+	h, err := all(t, New(Tool{}, source), Part{Request: Request{Keys: true, Announce: true}, Most: 10})
 	if err != nil || nodeNames(h) != "web" || !h.Nodes[0].Keys[0].TextLater {
 		t.Fatalf("%v; %+v", err, h.Nodes)
 	}

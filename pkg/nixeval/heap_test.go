@@ -51,7 +51,7 @@ func TestWhatNeedsMoreMemoryThanThePartMayTakeIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			at := ""
-			tool := nix.Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}
+			tool := Tool{Tool: nix.Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}}
 			err := New(tool, source(t)).Run(t.Context(), Part{Most: 1, Room: Room{Memory: 100 << 20}}, Hooks{Begun: func(node string) { at = node }})
 			if !errors.Is(err, ErrMemory) || at != "web" || strings.Contains(log.String(), "GC Warning") {
 				t.Errorf("at %q: %v; it says %s", at, err, log.String())
@@ -65,7 +65,7 @@ const hog = `web = { deployment.tags = let l = builtins.genList (x: toString x) 
 
 func TestAStackThatOverflowsIsAnErrorOfTheNode(t *testing.T) {
 	var log bytes.Buffer
-	tool := nix.Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}
+	tool := Tool{Tool: nix.Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}}
 	source := hiveFile(t, `{ a = { }; b.deployment.tags = let f = x: 1 + f (x + 1); in [ (toString (f 1)) ]; }`)
 	err := New(tool, source).Run(t.Context(), Part{Most: 9}, Hooks{})
 	var eval *EvalError

@@ -258,7 +258,7 @@ func TestNoErrorShowsASecret(t *testing.T) {
 	for _, h := range hostile.Hives {
 		t.Run(h.Name, func(t *testing.T) {
 			source, log := hostileHive(t, h), bytes.Buffer{}
-			_, err := evaluated(t, nix.Tool{Log: zerolog.New(&log), Options: [][2]string{{"download-attempts", "1"}}}, source, Request{Keys: true, Toplevel: true})
+			_, err := evaluated(t, Tool{Tool: nix.Tool{Log: zerolog.New(&log), Options: [][2]string{{"download-attempts", "1"}}}}, source, Request{Keys: true, Toplevel: true})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -288,7 +288,7 @@ func TestTheWholeTraceIsWhatNixSays(t *testing.T) {
 		`{ web.deployment.keys.k.text = builtins.readFile "shown"; }`:                          "'shown'",
 		`{ web = { name, ... }: { deployment.keys.k.text = throw "the token of ${name}"; }; }`: "the token of web",
 	} {
-		_, err := evaluated(t, nix.Tool{ShowTrace: true}, hiveFile(t, hive), Request{Keys: true})
+		_, err := evaluated(t, Tool{ShowTrace: true}, hiveFile(t, hive), Request{Keys: true})
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), nix.NotShown) {
 			t.Errorf("%s: %v\ndoes not say %q", hive, err, says)
 		}
@@ -313,11 +313,11 @@ func TestASystemIsBuiltAndKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	top := h.Nodes[0].Toplevel
-	if err := (nix.Tool{}).Realise(t.Context(), []string{top.DrvPath + "!out"}, nil); err != nil {
+	if err := (Tool{}).Realise(t.Context(), []string{top.DrvPath + "!out"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{top.OutPath: true, "/nix/store/00000000000000000000000000000000-none": false} {
-		if known, err := (nix.Tool{}).Known(t.Context(), path); err != nil || known != want {
+		if known, err := (Tool{}).Known(t.Context(), path); err != nil || known != want {
 			t.Errorf("%s: %v, %v", path, known, err)
 		}
 	}
@@ -348,7 +348,7 @@ func TestATargetIsAnnouncedBeforeItsSystemIsEvaluated(t *testing.T) {
 		}
 		told = append(told, name)
 	}}
-	if err := New(nix.Tool{Log: zerolog.New(&log)}, source).Run(t.Context(), Part{Request: request, Most: 9}, hooks); err != nil {
+	if err := New(Tool{Tool: nix.Tool{Log: zerolog.New(&log)}}, source).Run(t.Context(), Part{Request: request, Most: 9}, hooks); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(told)
@@ -360,7 +360,7 @@ func TestATargetIsAnnouncedBeforeItsSystemIsEvaluated(t *testing.T) {
 	}
 
 	log.Reset()
-	if _, err := evaluated(t, nix.Tool{Log: zerolog.New(&log)}, source, Request{Toplevel: true}); err != nil {
+	if _, err := evaluated(t, Tool{Tool: nix.Tool{Log: zerolog.New(&log)}}, source, Request{Toplevel: true}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(log.String(), "example") {
@@ -406,7 +406,7 @@ func TestWhatKeysNeedInTheStoreIsKnown(t *testing.T) {
 				if _, err := os.Stat(key.Command[0]); err == nil {
 					t.Error("the command is built already: this shows nothing")
 				}
-				if err := (nix.Tool{}).Realise(t.Context(), key.Builds, nil); err != nil {
+				if err := (Tool{}).Realise(t.Context(), key.Builds, nil); err != nil {
 					t.Error(err)
 				}
 				if _, err := os.Stat(key.Command[0]); err != nil {
@@ -421,7 +421,7 @@ func TestWhatKeysNeedInTheStoreIsKnown(t *testing.T) {
 			t.Errorf("warnings are %q", h.Nodes[0].Warnings)
 		}
 	}
-	if err := (nix.Tool{}).Realise(t.Context(), []string{"/nix/store/00000000000000000000000000000000-none.drv!out"}, nil); err == nil || !strings.Contains(err.Error(), "-none.drv") {
+	if err := (Tool{}).Realise(t.Context(), []string{"/nix/store/00000000000000000000000000000000-none.drv!out"}, nil); err == nil || !strings.Contains(err.Error(), "-none.drv") {
 		t.Errorf("%v", err)
 	}
 }

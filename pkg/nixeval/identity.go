@@ -25,7 +25,7 @@ func (e *Evaluator) Identity(ctx context.Context) string {
 	if e.source.File != "" || e.tool.Impure || mayBeImpure(e.tool.Options) {
 		return ""
 	}
-	e.askSettings.Do(func() { e.settings = beginSettings(ctx, e.tool) })
+	e.askSettings.Do(func() { e.settings = beginSettings(ctx, e.tool.Tool) })
 	metadata, err := metadata(ctx, e.tool, e.source, &e.said)
 	settings := e.settings()
 	if err != nil || !locked(metadata) || settings == nil || letMoreBeSeen(settings) {
@@ -67,7 +67,7 @@ func mayBeImpure(options [][2]string) bool {
 
 // metadata is what Nix says of a flake: where it is, what was locked, and how its
 // content is called. It locks inputs first, as an evaluation does.
-func metadata(ctx context.Context, tool nix.Tool, source Source, said *said) ([]byte, error) {
+func metadata(ctx context.Context, tool Tool, source Source, said *said) ([]byte, error) {
 	args := append([]string{"flake", "metadata", "--json", "--log-format", "internal-json"}, tool.OptionArgs()...)
 	cmd := tool.Nix(ctx, append(args, source.Flake)...)
 	cmd.Dir = source.Dir

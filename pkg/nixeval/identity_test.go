@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
@@ -30,7 +29,7 @@ func TestAFlakeWhoseEvaluationSeesMoreHasNoIdentity(t *testing.T) {
 		if err := os.WriteFile(included, []byte(c.setting+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		identity := New(nix.Tool{}, Source{Flake: "path:" + dir}).Identity(t.Context())
+		identity := New(Tool{}, Source{Flake: "path:" + dir}).Identity(t.Context())
 		if (identity != "") != c.known {
 			t.Errorf("%q: %q", c.setting, identity)
 		}

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/tests/hostile"
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
@@ -47,7 +46,7 @@ func evalSource(t *testing.T, source Source, on string, request Request) (*whole
 			t.Fatal(err)
 		}
 	}
-	return evaluated(t, nix.Tool{}, source, request)
+	return evaluated(t, Tool{}, source, request)
 }
 
 // wholeHive is a hive with its nodes, and what was told of them.
@@ -60,7 +59,7 @@ type wholeHive struct {
 }
 
 // evaluated evaluates all of a request in one process.
-func evaluated(t *testing.T, tool nix.Tool, source Source, request Request) (*wholeHive, error) {
+func evaluated(t *testing.T, tool Tool, source Source, request Request) (*wholeHive, error) {
 	t.Helper()
 	return all(t, New(tool, source), Part{Request: request, Most: 100, Texts: true})
 }
@@ -108,7 +107,7 @@ func tag(h *wholeHive, node string) string {
 }
 
 // evaluateAll evaluates all nodes, and looks at none of them.
-func evaluateAll(t *testing.T, tool nix.Tool, source Source) error {
+func evaluateAll(t *testing.T, tool Tool, source Source) error {
 	t.Helper()
 	return New(tool, source).Run(t.Context(), Part{Most: 10}, Hooks{})
 }

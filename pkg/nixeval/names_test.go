@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
 // endless is a set that takes forever to print, as a package set does.
@@ -32,7 +30,7 @@ func TestAnOptionThatDoesNotExistIsToldAtOnce(t *testing.T) {
 			source := hiveFile(t, strings.ReplaceAll(text, "X", endless))
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			err := New(nix.Tool{}, source).Run(ctx, Part{Most: 9}, Hooks{})
+			err := New(Tool{}, source).Run(ctx, Part{Most: 9}, Hooks{})
 			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "in the hive") {
 				t.Errorf("%v\ndoes not say %q", err, says)
 			}
@@ -44,7 +42,7 @@ func TestAnOptionThatDoesNotExistIsToldAtOnce(t *testing.T) {
 func TestAMisspeltNixpkgsIsNotLookedForElsewhere(t *testing.T) {
 	source := hiveFile(t, `{ meta.nixpgks = "/x"; web = { }; }`)
 	t.Setenv("NIX_PATH", "")
-	_, err := evaluated(t, nix.Tool{}, source, Request{})
+	_, err := evaluated(t, Tool{}, source, Request{})
 	if err == nil || !strings.Contains(err.Error(), "did you mean nixpkgs?") {
 		t.Errorf("%v", err)
 	}
@@ -72,7 +70,7 @@ func TestTheHiveIsNoLibraryWhereverItIs(t *testing.T) {
 	if err := os.Rename(source.File, moved.File); err != nil {
 		t.Fatal(err)
 	}
-	if err := evaluateAll(t, nix.Tool{}, moved); err == nil || !strings.Contains(err.Error(), moved.File+":1:") {
+	if err := evaluateAll(t, Tool{}, moved); err == nil || !strings.Contains(err.Error(), moved.File+":1:") {
 		t.Errorf("%v\ndoes not tell where", err)
 	}
 }

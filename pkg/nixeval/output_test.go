@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
 // manyKeys is a hive without its meta: a node of 5,000 keys, whose names look like
@@ -31,7 +30,7 @@ func TestAllThatNixPrintsIsReadHoweverLongThatTakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var node hive.Node
 			var wrong error
-			err := New(nix.Tool{}, source(t)).Run(t.Context(), Part{Most: 1}, Hooks{Done: func(text []byte) {
+			err := New(Tool{}, source(t)).Run(t.Context(), Part{Most: 1}, Hooks{Done: func(text []byte) {
 				time.Sleep(killGrace * 3 / 2)
 				node, wrong = hive.DecodeNode(text)
 			}})
@@ -55,7 +54,7 @@ func TestWhatNixLeavesRunningHoldsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	h, err := evaluated(t, nix.Tool{}, source, Request{})
+	h, err := evaluated(t, Tool{}, source, Request{})
 	if err != nil || len(h.Nodes) != 1 {
 		t.Errorf("%v: %d nodes", err, len(h.Nodes))
 	}

@@ -21,7 +21,7 @@ import (
 
 // process is one that evaluates.
 type process struct {
-	tool   nix.Tool
+	tool   Tool
 	source Source
 	said   *said
 	part   Part

@@ -102,7 +102,7 @@ var errUnlocked = errors.New("it has no lock file, so that a pure evaluation doe
 
 // lockedURL is the address of a flake's copy in the store, which a pure evaluation may
 // read as well.
-func lockedURL(ctx context.Context, tool nix.Tool, source Source, said *said) (string, error) {
+func lockedURL(ctx context.Context, tool Tool, source Source, said *said) (string, error) {
 	for range 2 { // what it told of may be the copy from before the lock file was written
 		text, err := metadata(ctx, tool, source, said)
 		if err != nil {

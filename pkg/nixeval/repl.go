@@ -11,7 +11,6 @@ import (
 
 	nixfiles "github.com/colmena-go/colmena-go/nix"
 	"github.com/colmena-go/colmena-go/pkg/child"
-	"github.com/colmena-go/colmena-go/pkg/nix"
 )
 
 // Terminal is what `nix repl` reads and writes, by itself.
@@ -20,7 +19,7 @@ type Terminal struct{ In, Out, Err *os.File }
 // Repl runs `nix repl` with nodes, pkgs and lib of the hive in scope until it ends
 // or ctx is done. dir is an empty folder that nobody else can write to, for a file
 // that holds nothing of the user's. Evaluations in it are not pure, as in every
-// `nix repl`. It fails with [nix.ErrNoNix], or with what Nix said of the flake.
+// `nix repl`. It fails where there is no Nix, or with what Nix said of the flake.
 func (e *Evaluator) Repl(ctx context.Context, dir string, terminal Terminal, room Room) error {
 	tool, source := e.tool, e.source
 	version, err := tool.Version(ctx)
@@ -65,7 +64,7 @@ func (e *Evaluator) Repl(ctx context.Context, dir string, terminal Terminal, roo
 // builtins.getFlake. Like the command line, and unlike getFlake by itself, it
 // means what git tracks, where that is a repository; and the folder as it is, so
 // that what is loaded again is what has been edited.
-func absolute(ctx context.Context, tool nix.Tool, source Source) (string, error) {
+func absolute(ctx context.Context, tool Tool, source Source) (string, error) {
 	text, err := metadata(ctx, tool, source, &said{log: tool.Log})
 	if err != nil {
 		return "", err

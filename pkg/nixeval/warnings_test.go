@@ -27,7 +27,7 @@ func TestWarningsNameTheirNodes(t *testing.T) {
 	}
 	var log bytes.Buffer
 	request := Request{Selector: selector, Toplevel: true, Announce: true}
-	if _, err := evaluated(t, nix.Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}, hiveFile(t, text), request); err != nil {
+	if _, err := evaluated(t, Tool{Tool: nix.Tool{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}}, hiveFile(t, text), request); err != nil {
 		t.Fatal(err)
 	}
 	for line, times := range map[string]int{
@@ -45,7 +45,7 @@ func TestWarningsNameTheirNodes(t *testing.T) {
 
 	log.Reset()
 	broken := `{ a.warnings = [ "seen" ]; b.assertions = [ { assertion = false; message = "no"; } ]; }`
-	_, err = evaluated(t, nix.Tool{Log: zerolog.New(&log)}, hiveFile(t, broken), Request{Toplevel: true})
+	_, err = evaluated(t, Tool{Tool: nix.Tool{Log: zerolog.New(&log)}}, hiveFile(t, broken), Request{Toplevel: true})
 	if err == nil || !strings.Contains(log.String(), `"node":"a","message":"seen"`) {
 		t.Errorf("%v: a warning before an error is lost:\n%s", err, &log)
 	}

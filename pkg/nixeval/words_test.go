@@ -19,7 +19,7 @@ func TestAFlakeSaysWhatIsKeptOfIt(t *testing.T) {
 		b = { deployment.keys.k.text = "v"; `+small+` };
 	};`)
 	for _, impure := range []bool{false, true} {
-		e := New(nix.Tool{Impure: impure}, source)
+		e := New(Tool{Impure: impure}, source)
 		var words []Word
 		var nodes []string
 		err := e.Run(t.Context(), Part{Request: Request{Toplevel: true}, Most: 9}, Hooks{
@@ -48,7 +48,7 @@ const small = `boot.loader.grub.enable = false; fileSystems."/".device = "/dev/v
 
 func TestWordsThatAreSaidAgainAreSaidOnce(t *testing.T) {
 	var log bytes.Buffer
-	e := New(nix.Tool{Log: zerolog.New(&log)}, Source{})
+	e := New(Tool{Tool: nix.Tool{Log: zerolog.New(&log)}}, Source{})
 	for _, word := range []Word{{"", true, "the hive"}, {"a", false, "a trace"}, {"b", true, "old"}, {"a", true, "old"}} {
 		e.Say(word)
 	}
