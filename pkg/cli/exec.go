@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -145,13 +146,22 @@ func (x *execution) show(c *cli.Context, pipe io.Writer) *report.Kept {
 	return nil
 }
 
-func stdoutIsTerminal(c *cli.Context) bool {
+func stdoutIsTerminal(c *cli.Context) bool { return stdoutColumns(c) > 0 }
+
+// stdoutColumns is how wide the terminal is that standard output is; 0 if it is none.
+func stdoutColumns(c *cli.Context) int {
 	out, ours := c.App.Writer.(*output)
 	if !ours {
-		return false
+		return 0
 	}
 	file, is := out.to.(*os.File)
-	return is && term.IsTerminal(int(file.Fd()))
+	if !is || !term.IsTerminal(int(file.Fd())) {
+		return 0
+	}
+	if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 {
+		return columns
+	}
+	return math.MaxInt // it does not tell
 }
 
 // config says how to reach a node, and whether commands are to be root's there.

@@ -154,7 +154,7 @@ func (x *surveying) tell(c *cli.Context, results []event.Result) (err error) {
 	if x.json {
 		err = report.StatusesJSON(c.App.Writer, list)
 	} else {
-		err = report.Statuses(c.App.Writer, list, stdoutStyle(c))
+		err = report.Statuses(c.App.Writer, list, stdoutStyle(c), stdoutColumns(c))
 	}
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func (d *deployment) watch(c *cli.Context, nodes deploy.Nodes, every time.Durati
 	all.Wait()
 	hide()
 	if live {
-		if err := report.Statuses(c.App.Writer, w.board.List(time.Now()), stdoutStyle(c)); err != nil {
+		if err := report.Statuses(c.App.Writer, w.board.List(time.Now()), stdoutStyle(c), stdoutColumns(c)); err != nil {
 			return err
 		}
 	}
@@ -168,7 +168,7 @@ func (w *watching) print(ctx context.Context, c *cli.Context, end context.Cancel
 		if list := w.board.List(time.Now()); w.json {
 			err = report.StatusesLine(c.App.Writer, list)
 		} else {
-			err = report.Statuses(c.App.Writer, list, stdoutStyle(c))
+			err = report.Statuses(c.App.Writer, list, stdoutStyle(c), stdoutColumns(c))
 		}
 		if err != nil {
 			end(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/status"
+	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // Status is a node's host as it was found.
@@ -65,10 +66,41 @@ func (s Status) stands() standing {
 	return configured
 }
 
-// Statuses prints how hosts are, a row each, and the numbers of all.
-func Statuses(out io.Writer, list []Status, style Style) error {
-	_, err := io.WriteString(out, grid(statusRows(list), style)+statusSummary(list)+"\n")
+// Statuses prints how hosts are, a row each, and the numbers of all. A window of so many
+// columns that rows would be broken in it is spared the last of theirs; 0 is no window.
+func Statuses(out io.Writer, list []Status, style Style, columns int) error {
+	_, err := io.WriteString(out, grid(narrowed(statusRows(list), columns), style)+statusSummary(list)+"\n")
 	return err
+}
+
+// mostWanted is how many of a status' columns are shown however narrow the window is:
+// those that say what is wrong.
+const mostWanted = 5
+
+// narrowed leaves out last columns until rows have room in a window.
+func narrowed(rows [][]cell, columns int) [][]cell {
+	for most := len(rows[0]); columns > 0 && most > mostWanted && tableWidth(rows, most) > columns; most-- {
+		for i, row := range rows {
+			rows[i] = row[:min(len(row), most-1)]
+		}
+	}
+	return rows
+}
+
+// tableWidth is how many columns of a window rows of so many cells take.
+func tableWidth(rows [][]cell, cells int) (widest int) {
+	widths := columnWidths(rows)
+	for _, row := range rows {
+		if len(row) < cells { // it says why there is nothing to see
+			continue
+		}
+		width := view.Width(row[cells-1].text)
+		for _, w := range widths[:cells-1] {
+			width += w + len(gap)
+		}
+		widest = max(widest, width)
+	}
+	return widest
 }
 
 var statusHead = []cell{plain("NODE"), plain("SYSTEM"), plain("REBOOT"), plain("KEYS"), plain("UNITS"), plain("NIXOS"), plain("GENERATION"), plain("ACTIVE"), plain("BOOTED")}

@@ -41,7 +41,7 @@ func statuses() []Status {
 
 func TestHostsAreSeenAtAGlance(t *testing.T) {
 	var out bytes.Buffer
-	if err := Statuses(&out, statuses(), false); err != nil {
+	if err := Statuses(&out, statuses(), false, 0); err != nil {
 		t.Fatal(err)
 	}
 	want := `NODE     SYSTEM         REBOOT                  KEYS              UNITS                                     NIXOS    GENERATION  ACTIVE  BOOTED
@@ -60,7 +60,7 @@ web      as configured  -                       2 in place        ok            
 		t.Errorf("%s\nwant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := Statuses(&out, statuses()[:1], true); err != nil || !strings.Contains(out.String(), "\x1b[33mat next boot\x1b[0m") {
+	if err := Statuses(&out, statuses()[:1], true, 0); err != nil || !strings.Contains(out.String(), "\x1b[33mat next boot\x1b[0m") {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
@@ -121,7 +121,30 @@ func TestATableOfManyHosts(t *testing.T) {
 		list = append(list, s)
 	}
 	var out bytes.Buffer
-	if err := Statuses(&out, list, false); err != nil || strings.Count(out.String(), "\n") != 302 {
+	if err := Statuses(&out, list, false, 0); err != nil || strings.Count(out.String(), "\n") != 302 {
 		t.Errorf("%d lines, %v", strings.Count(out.String(), "\n"), err)
+	}
+}
+
+// On a terminal no row is broken for what is nice to know.
+func TestANarrowWindowIsSparedTheLastColumns(t *testing.T) {
+	fine, all := statuses()[8:], statuses()
+	fine[0].Keys = nil
+	for _, c := range []struct {
+		list    []Status
+		columns int
+		last    string
+	}{
+		{fine, 0, "BOOTED"}, {fine, 77, "BOOTED"}, {fine, 76, "ACTIVE"}, {fine, 69, "ACTIVE"}, {fine, 68, "GENERATION"}, {fine, 1, "UNITS"},
+		{all, 0, "BOOTED"}, {all, 150, "BOOTED"}, {all, 80, "UNITS"},
+	} {
+		var out bytes.Buffer
+		if err := Statuses(&out, c.list, false, c.columns); err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := strings.Cut(out.String(), "\n")
+		if !strings.HasSuffix(head, c.last) {
+			t.Errorf("%d columns: %s, want %s last", c.columns, head, c.last)
+		}
 	}
 }
