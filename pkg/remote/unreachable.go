@@ -30,7 +30,7 @@ func (e *ofHost) Own() []string { return e.own }
 // ownWords are how a host is called in errors, longer ones first.
 func ownWords(cfg Config, s settings, err error) []string {
 	ip := dialled(err)
-	return []string{login(s), placeOf(cfg, s, ip), address(s), net.JoinHostPort(cfg.Host, strconv.Itoa(s.Port)), s.HostName, cfg.Host, ip}
+	return []string{login(s), placeOf(cfg, s, ip), address(s), placeAsked(cfg, s), s.HostName, cfg.Host, ip}
 }
 
 // unreached is a host that no connection could be made to.
@@ -46,14 +46,27 @@ func (e *unreached) Unwrap() []error { return []error{ErrUnreachable, e.cause} }
 // placeOf is the host as it was asked for, with the address in parentheses where
 // that is another.
 func placeOf(cfg Config, s settings, address string) string {
-	place := net.JoinHostPort(cfg.Host, strconv.Itoa(s.Port))
+	place := placeAsked(cfg, s)
 	if address == "" {
 		address = s.HostName
 	}
-	if address != cfg.Host {
+	if address != bare(cfg.Host) {
 		place += " (" + address + ")"
 	}
 	return place
+}
+
+// placeAsked is the host as it was asked for, and the port.
+func placeAsked(cfg Config, s settings) string {
+	return net.JoinHostPort(bare(cfg.Host), strconv.Itoa(s.Port))
+}
+
+// bare is an address without the brackets in which some write those of IPv6.
+func bare(host string) string {
+	if inner, opened := strings.CutPrefix(host, "["); opened {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return host
 }
 
 // notReached explains an error of the dialer without what only Go says.

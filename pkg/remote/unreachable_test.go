@@ -21,6 +21,7 @@ func TestAHostThatCannotBeReachedIsToldInFewWords(t *testing.T) {
 		"another name": {s.configAt(t, port), "cannot reach box:" + port + " (127.0.0.1): connection refused"},
 		"an address":   {s.asked(t, "127.0.0.2", port), "cannot reach 127.0.0.2:" + port + ": connection refused"},
 		"an IPv6 one":  {s.asked(t, "::1", port), "cannot reach [::1]:" + port + ": connection refused"},
+		"in brackets":  {s.asked(t, "[::1]", port), "cannot reach [::1]:" + port + ": connection refused"},
 		"no name":      {s.asked(t, "web..fleet", port), "cannot reach web..fleet:" + port + ": no such host: set deployment.targetHost, or HostName in ssh_config"},
 	} {
 		t.Run(name, func(t *testing.T) {
