@@ -138,9 +138,9 @@ const agreeTries = 3
 
 // confirm asks whether it is to be done.
 func (d *deployment) confirm(c *cli.Context, nodes int) error {
-	text := "do this to 1 node (yes or no)?"
+	text := "do this to 1 node? (yes or no)"
 	if nodes > 1 {
-		text = fmt.Sprintf("do this to %d nodes (yes or no)?", nodes)
+		text = fmt.Sprintf("do this to %d nodes? (yes or no)", nodes)
 	}
 	screen(c.App).Settle(c.Context) // what it is about stands before the question
 	for range agreeTries {

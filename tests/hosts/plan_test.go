@@ -355,7 +355,7 @@ func TestPeopleAgreeToWhatIsDone(t *testing.T) {
 		t.Helper()
 		s := typist.Start(t, d.command("apply", "--ask", "--color", "never"))
 		for i, answer := range answers {
-			before := s.Await("do this to 1 node (yes or no)?: ")
+			before := s.Await("do this to 1 node? (yes or no): ")
 			if i == 0 {
 				if !strings.Contains(before, "1 of 2 nodes would change") {
 					t.Errorf("before the question stands\n%s", before)
