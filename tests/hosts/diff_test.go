@@ -34,7 +34,11 @@ func (d *deployer) untouchedBy(hosts []string, do func()) {
 func packaged(kernel string, packages map[string][]string) string {
 	text := "{ "
 	for host, names := range packages {
-		text += host + ` = { pkgs, ... }: { environment.systemPackages = [ `
+		user := map[string]string{"host2": "deployer"}[host] // who becomes root with sudo
+		if user == "" {
+			user = "root"
+		}
+		text += host + fmt.Sprintf(` = { pkgs, ... }: { deployment.targetUser = %q; `, user) + `environment.systemPackages = [ `
 		for _, name := range names {
 			text += fmt.Sprintf(`(pkgs.runCommand %q { } "mkdir -p $out/share; echo %s >$out/share/%[1]s") `, name, strings.Repeat("x", 20000))
 		}
@@ -105,6 +109,9 @@ func TestDiffTellsWhatIsOtherOnTheHostsAndChangesNothingThere(t *testing.T) {
 	}
 	if one.Copy == nil || one.Copy.Paths < 3 || one.Copy.Bytes < 40000 || len(one.Reboot) != 1 {
 		t.Errorf("%+v %q", one.Copy, one.Reboot)
+	}
+	if two := all["host2"]; two.Packages == nil || len(two.Packages.Changed) != 0 || two.Copy.Paths == 0 || *two.Same {
+		t.Errorf("with sudo: %+v", two)
 	}
 	if left := d.on("host1", "ls "+one.Wanted.Path+" 2>&1 || :"); !strings.Contains(left, "No such file") {
 		t.Errorf("it was sent: %s", left)
