@@ -54,11 +54,19 @@ func reasons(results []event.Result, view View) string {
 			fmt.Fprintf(&b, "  | %s\n", view.Style.paint(dim, oneLine(line, lineLength)))
 		}
 		if view.logOf != nil {
-			fmt.Fprintf(&b, "  all that was said: %s\n", printable(view.logOf(g.first.Node)))
+			b.WriteString("  " + whereAllIs(view.logOf(g.first.Node)) + "\n")
 		}
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// whereAllIs names the log; "" is one that could not be written.
+func whereAllIs(log string) string {
+	if log == "" {
+		return "what was said is not kept: its log cannot be written (see XDG_STATE_HOME)"
+	}
+	return "all that was said: " + printable(log)
 }
 
 // unsaid is the last output without the end that the error repeats.

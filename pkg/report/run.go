@@ -120,7 +120,7 @@ func (r *Run) Emit(e event.Event) {
 // Logbook keeps all that is told, for later.
 type Logbook interface {
 	event.Sink
-	Path(node string) string // the file that has what was told of a node
+	Path(node string) string // the file that has what was told of a node; "" where it does not have all
 	Close(limit time.Duration)
 }
 

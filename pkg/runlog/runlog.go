@@ -5,6 +5,7 @@ package runlog
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ const (
 	mostPerRun  = 64 << 20  // bytes of output, after which only steps and failures are kept
 	mostWaiting = 8 << 20   // bytes that wait for a slow disk
 	flushEvery  = time.Second
+	longestLook = time.Second // for a disk, before a file is named
 )
 
 // Log is that of one run, a [event.Sink] that waits for no disk.
@@ -34,7 +36,9 @@ type Log struct {
 	size    int                      // of what waits
 	dropped int                      // lines
 	kept    int64                    // bytes, of the whole run
+	torn    bool                     // the disk did not take all of it
 
+	due         chan chan struct{} // what waits is to be written, and that to be told
 	over, ended chan struct{}
 	close       sync.Once
 }
@@ -46,13 +50,52 @@ func Open(dir, command string, begin time.Time) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no log is kept of what this run says: %w", err)
 	}
-	l := &Log{folder: f, waiting: map[string]*bytes.Buffer{}, over: make(chan struct{}), ended: make(chan struct{})}
+	l := &Log{folder: f, waiting: map[string]*bytes.Buffer{}, due: make(chan chan struct{}), over: make(chan struct{}), ended: make(chan struct{})}
 	go crash.Guarded(l.work)()
 	return l, nil
 }
 
-// Path is the file of a node, that of the run as a whole for "".
-func (l *Log) Path(node string) string { return filepath.Join(l.folder.path, fileOf(node)) }
+// Path is the file of a node, that of the run as a whole for ""; "" where the disk has
+// not taken all of it. What waits is written before.
+func (l *Log) Path(node string) string {
+	if l.isTorn() || !l.settled() {
+		return ""
+	}
+	return filepath.Join(l.folder.path, fileOf(node))
+}
+
+// settled has what waits be written and reports whether the disk has taken all.
+func (l *Log) settled() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), longestLook)
+	defer cancel()
+	written := make(chan struct{})
+	select {
+	case l.due <- written:
+	case <-l.ended:
+		return !l.isTorn()
+	case <-ctx.Done():
+		l.tear()
+		return false
+	}
+	select {
+	case <-written:
+	case <-ctx.Done():
+		l.tear()
+	}
+	return !l.isTorn()
+}
+
+func (l *Log) isTorn() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.torn
+}
+
+func (l *Log) tear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.torn = true
+}
 
 func fileOf(node string) string {
 	if node == "" {
@@ -141,6 +184,9 @@ func (l *Log) work() {
 		select {
 		case <-tick.C:
 			l.flush()
+		case written := <-l.due:
+			l.flush()
+			close(written)
 		case <-l.over:
 			l.flush()
 			l.folder.close()
@@ -155,7 +201,9 @@ func (l *Log) flush() {
 	l.waiting, l.size = map[string]*bytes.Buffer{}, 0
 	l.mu.Unlock()
 	for file, text := range waiting {
-		l.folder.append(file, text.Bytes()) // a full disk must not stop a deployment
+		if l.folder.append(file, text.Bytes()) != nil { // a full disk must not stop a deployment
+			l.tear()
+		}
 	}
 }
 

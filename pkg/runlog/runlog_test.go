@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -62,6 +63,30 @@ func TestAllThatANodeSaysIsKeptButWhatMayBeSecret(t *testing.T) {
 		if got := read(t, l.Path(node)); got != want {
 			t.Errorf("%q:\n%s\nwant\n%s", node, got, want)
 		}
+	}
+}
+
+// A path is told to people who then look there for what was said a moment ago.
+func TestAFileIsNamedOnlyWithAllInIt(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "runs"))
+	say := func() {
+		l.Emit(event.Event{Time: noon, Node: "web", Step: plan.Build, Kind: event.Note, Text: "said"})
+	}
+	say()
+	path := l.Path("web")
+	if got := read(t, path); got != "12:00:00.000 build note said\n" {
+		t.Errorf("%q is not all of it", got)
+	}
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil { // as good as a full disk
+		t.Fatal(err)
+	}
+	say()
+	if got := l.Path("web"); got != "" {
+		t.Errorf("%s cannot be written, and is named", got)
+	}
+	l.Close(time.Minute)
+	if got := l.Path("web"); got != "" {
+		t.Errorf("%s could not be written, and is named at the end", got)
 	}
 }
 
