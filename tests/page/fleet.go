@@ -115,7 +115,7 @@ func fleet(size int) (nodes []story) {
 		n := switched(fmt.Sprintf("web-%02d", i+1), i)
 		switch {
 		case i%11 == 3:
-			n = n.fails(plan.Push, "nix copy: writing to file: No space left on device\nhint: free some of /nix there", "copying path '"+store+"linux-6.6.31'", "error: writing to file")
+			n = n.fails(plan.Push, "copying to the host's store: exit status 1\nerror: writing to file: No space left on device\nhint: free some of /nix there", "copying path "+store+"linux-6.6.31", "error: writing to file")
 		case i%37 == 8:
 			n = n.fails(plan.Connect, "cannot reach "+n.result.Host+":22: connection refused")
 		case i%5 == 1:
