@@ -267,7 +267,10 @@ func (d *deployment) record(c *cli.Context) *record.Record {
 // shown is what is recorded so as people see it; events may be nil.
 func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Events) *report.Run {
 	// Some are run for what they print.
-	verbose := c.Bool("verbose") || d.Goal == hive.DryActivate || d.Goal == hive.Exec
+	verbose, told := c.Bool("verbose") || d.Goal == hive.Exec, plan.StepKind("")
+	if d.Goal == hive.DryActivate {
+		told = plan.Activate
+	}
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
 	since := r.Begin
@@ -279,7 +282,7 @@ func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Even
 		screen(c.App).Stop()
 	}
 	run := report.NewRun(report.View{
-		Screen: screen(c.App), Style: style(c), Verbose: verbose, Events: events,
+		Screen: screen(c.App), Style: style(c), Verbose: verbose, Told: told, Events: events,
 		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: since, Actions: actions && !d.Goal.Asks(),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
 	}, r)

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // Plain prints prefixed lines, one node's name before each. It is a
@@ -18,7 +19,8 @@ type Plain struct {
 	output  io.Writer    // may lose lines
 	width   atomic.Int64 // of the longest node name
 	verbose bool
-	live    bool // a picture says what goes on
+	told    plan.StepKind // see [View]
+	live    bool          // a picture says what goes on
 	style   Style
 	begin   time.Time // zero: lines do not tell when they are
 }
@@ -65,7 +67,7 @@ func inPicture(e event.Event) bool {
 
 // lines is what is shown of a node's event, "" for nothing.
 func (p *Plain) lines(e event.Event) string {
-	if e.Silent() || p.live && inPicture(e) || e.Kind == event.Output && !p.verbose {
+	if e.Silent() || p.live && inPicture(e) || e.Kind == event.Output && !p.verbose && (p.told == "" || e.Step != p.told) {
 		return ""
 	}
 	text, color := printable(e.Text), none

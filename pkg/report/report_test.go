@@ -89,6 +89,18 @@ func TestEveryLineHasItsNodeBeforeIt(t *testing.T) {
 	}
 }
 
+// A dry activation is run for what it prints, and not for what is built and copied before.
+func TestOfOneStepAllCanBeTold(t *testing.T) {
+	got := printed(t, func(screen *Terminal) {
+		sink := NewSink(View{Screen: screen, Told: plan.Activate})
+		sink.Emit(event.Event{Node: "web", Step: plan.Push, Kind: event.Output, Text: "copying path"})
+		sink.Emit(event.Event{Node: "web", Step: plan.Activate, Kind: event.Output, Text: "would restart nginx"})
+	})
+	if want := "web | would restart nginx\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestARunMakesRoomForTheNamesItExpects(t *testing.T) {
 	got := printed(t, func(screen *Terminal) {
 		run := NewRun(View{Screen: screen}, &record.Record{Goal: hive.Switch})

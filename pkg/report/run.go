@@ -44,12 +44,13 @@ type drawn struct {
 type View struct {
 	Screen  *Terminal
 	Style   Style
-	Events  *Events // are told as well; nil for none
-	Verbose bool    // show what programs print
-	Live    bool    // show how far all is, below the lines; see [Terminal.CanShow]
-	ASCII   bool    // the terminal shows nothing but that
-	Actions bool    // in a log of GitHub's, whose groups and errors are used
-	Quiet   bool    // tell only what went wrong, or may
+	Events  *Events       // are told as well; nil for none
+	Verbose bool          // show what programs print
+	Told    plan.StepKind // the one step of which that is shown all the same; "" for none
+	Live    bool          // show how far all is, below the lines; see [Terminal.CanShow]
+	ASCII   bool          // the terminal shows nothing but that
+	Actions bool          // in a log of GitHub's, whose groups and errors are used
+	Quiet   bool          // tell only what went wrong, or may
 	// Begin is when the run began, which each line is told the distance from; zero: none is.
 	Begin time.Time
 	// Again is the command line that does only these nodes again; nil leaves it out.
@@ -80,10 +81,10 @@ func NewSink(v View) event.Sink {
 		return quiet{NewSink(v)}
 	}
 	if v.Screen.InJSON() {
-		return NewLog(v.Screen, v.Verbose)
+		return NewLog(v.Screen, v.Verbose || v.Told != "")
 	}
 	plain := NewPlain(v.Screen, v.Verbose, v.Style)
-	plain.live, plain.begin = v.Live, v.Begin
+	plain.live, plain.begin, plain.told = v.Live, v.Begin, v.Told
 	if v.Actions {
 		return NewActions(v.Screen, plain)
 	}
