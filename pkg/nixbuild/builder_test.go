@@ -33,7 +33,7 @@ func TestNodesThatShareABuildAreBuiltByOneNix(t *testing.T) {
 	if b.heard("shared> once") != 1 || b.heard("building shared") != 1 {
 		t.Errorf("not once: %q", b.said)
 	}
-	if len(b.notes) != 1 || b.notes[0] != "these 5 derivations will be built, for a, b, c and 1 more" {
+	if len(b.notes) != 1 || b.notes[0] != "5 derivations will be built, for a, b, c and 1 more" {
 		t.Errorf("notes: %q", b.notes)
 	}
 }

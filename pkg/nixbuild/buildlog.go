@@ -217,7 +217,7 @@ func (l *buildLog) message(o *logObject) logEvent {
 	case o.Level <= levelNotice:
 		return logEvent{kind: nixSaid, text: shortLine(text)}
 	case o.Level == levelInfo && strings.HasSuffix(text, ":") && strings.Contains(text, " will be "):
-		return logEvent{kind: nixPlans, text: shortLine(strings.TrimSuffix(text, ":"))}
+		return logEvent{kind: nixPlans, text: shortLine(strings.TrimPrefix(strings.TrimSuffix(text, ":"), "these "))}
 	}
 	return logEvent{}
 }

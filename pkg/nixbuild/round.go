@@ -27,8 +27,8 @@ type round struct {
 	held  []toldLine        // output while it is not known whom it concerns
 	whom  map[string][]*request
 
-	doomed map[*request]bool // they need something that has failed
-	built  []string          // derivations whose builds began, the first of them
+	doomed map[*request]string // the derivation that they need, which has failed
+	built  []string            // derivations whose builds began, the first of them
 }
 
 // toldLine is a line about a path.
@@ -43,7 +43,7 @@ const mostHeld = 500
 func (b *Builder) build(requests []*request, jobs int) {
 	built := map[*request]int{} // by the round before
 	for len(requests) > 0 {
-		r := &round{builder: b, requests: requests, jobs: jobs, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]bool{}}
+		r := &round{builder: b, requests: requests, jobs: jobs, moved: make(chan struct{}, 1), begun: map[*request]bool{}, whom: map[string][]*request{}, doomed: map[*request]string{}}
 		r.ctx, r.cancel = context.WithCancel(b.ctx)
 		b.mu.Lock()
 		for _, request := range requests {
@@ -289,10 +289,10 @@ func (r *round) tellOfFailure(path string) {
 	for _, request := range r.concerned(path) {
 		if request.waits() {
 			need = append(need, request)
-			r.doomed[request] = true
+			r.doomed[request] = path
 		}
 	}
-	hopeful := slices.ContainsFunc(r.waiting(), func(request *request) bool { return !r.doomed[request] })
+	hopeful := slices.ContainsFunc(r.waiting(), func(request *request) bool { return r.doomed[request] == "" })
 	if len(need) > 0 && hopeful {
 		r.builder.opts.Note(fmt.Sprintf("%s failed to build, needed by %s: the other builds continue", storeName(path), names(need)))
 	}

@@ -19,6 +19,10 @@ type Building struct {
 	Nodes map[string]string
 }
 
+// failedAlready begins what is said of a node whose build cannot succeed any more,
+// while others go on; a live view shows it among those that failed.
+const failedAlready = "failed: "
+
 // Work is a derivation that is being built.
 type Work struct {
 	Name  string
@@ -169,6 +173,10 @@ func (r *round) nodes(tell func(node, at string)) {
 		}
 	}
 	for _, request := range waiting {
+		if path := r.doomed[request]; path != "" {
+			tell(request.Node, failedAlready+storeName(path)+" failed to build")
+			continue
+		}
 		tell(request.Node, doing(at[request], request.DrvPath, request.OutPath))
 	}
 }

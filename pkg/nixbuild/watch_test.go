@@ -37,6 +37,35 @@ func TestHowFarBuildsAreIsToldWhileItChanges(t *testing.T) {
 	await(Building{Done: 3, Expected: 3})
 }
 
+// Nix says why only when all is over.
+func TestWhatFailedIsToldOfItsNodesWhileOthersAreBuilt(t *testing.T) {
+	b := building(t, [][2]string{{"max-jobs", "3"}}, `{ a = drv "a" ": >$out" [ (drv "bad" "read x <${DIR}/bad; exit 1" [ ]) ]; slow = drv "slow" "read x <${DIR}/slow; : >$out" [ ]; }`)
+	told := make(chan Building, 100)
+	b.watch.tell = func(now Building) { told <- now }
+	fail, open := b.gate("bad"), b.gate("slow")
+	results := map[string]<-chan error{"a": b.start(t.Context(), "a"), "slow": b.start(t.Context(), "slow")}
+	fail()
+	want := map[string]string{"a": "failed: bad failed to build", "slow": "slow"}
+	for late := time.After(20 * time.Second); ; {
+		select {
+		case got := <-told:
+			if !maps.Equal(got.Nodes, want) {
+				continue
+			}
+		case <-late:
+			t.Fatalf("never told: %v", want)
+		}
+		break
+	}
+	open()
+	if err := <-results["slow"]; err != nil {
+		t.Error(err)
+	}
+	if err := <-results["a"]; err == nil {
+		t.Error("what needs what failed is built")
+	}
+}
+
 func workNames(b Building) (names []string) {
 	for _, w := range b.Running {
 		names = append(names, w.Name)

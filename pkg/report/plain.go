@@ -80,6 +80,9 @@ func (p *Plain) lines(e event.Event) string {
 		color = green
 		if r := e.Result; r != nil && (r.Status == event.Failed || r.Status == event.Cancelled) {
 			color = red
+			if p.live {
+				text, _, _ = strings.Cut(text, "\n") // the end has all of it
+			}
 		}
 	}
 	prefix := p.since(e.Time) + p.style.paint(cyan, fmt.Sprintf("%*s", p.width.Load(), label(e.Node)))

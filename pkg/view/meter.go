@@ -28,7 +28,8 @@ const (
 	lookBack   = 10 * time.Second
 	longEnough = 3 * time.Second
 	sampleGap  = 250 * time.Millisecond
-	fewBuilds  = 3 // that must be done before they say how long others take
+	fewBuilds  = 3 // that must be done before they say how long others take,
+	partBuilt  = 4 // and one of so many
 )
 
 // Add tells the Meter of an event.
@@ -82,7 +83,7 @@ func (m *Meter) left(r *record.Record, now time.Time) (rest time.Duration, known
 			rest, known = time.Duration(float64(total-done)/rate*float64(time.Second)), true
 		}
 	}
-	if b := r.Builds; b != nil && b.Done >= fewBuilds && !m.builds.IsZero() {
+	if b := r.Builds; b != nil && b.Done >= fewBuilds && b.Done*partBuilt >= b.Expected && !m.builds.IsZero() {
 		if open := b.Expected - b.Done - b.Failed; open > 0 && now.Sub(m.builds) >= longEnough {
 			rest, known = max(rest, now.Sub(m.builds)/time.Duration(b.Done)*time.Duration(open)), true
 		}

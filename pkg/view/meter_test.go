@@ -25,17 +25,18 @@ func TestHowLongItTakesStillIsToldFromWhatWasMeasuredOnly(t *testing.T) {
 		now     float64
 		want    time.Duration // 0 for nothing
 	}{
-		"nothing is counted":         {func(r *run) { r.at(1, "a", plan.Activate, "") }, 60, 0},
-		"a copy":                     {func(r *run) { r.copying("a", 0, 10, 10e6, 400e6) }, 10, 30 * time.Second},
-		"two at once":                {func(r *run) { r.copying("a", 0, 10, 5e6, 200e6); r.copying("b", 0, 10, 5e6, 200e6) }, 10, 30 * time.Second},
-		"one that has just begun":    {func(r *run) { r.copying("a", 0, 2, 10e6, 400e6) }, 2, 0},
-		"one that stands":            {func(r *run) { r.copying("a", 0, 10, 10e6, 400e6) }, 60, 0},
-		"one that is done":           {func(r *run) { r.copying("a", 0, 10, 40e6, 400e6) }, 10, 0},
-		"builds":                     {func(r *run) { building(r, 0, 0, 40); building(r, 20, 10, 40) }, 20, time.Minute},
-		"builds of which few are":    {func(r *run) { building(r, 0, 0, 40); building(r, 20, 2, 40) }, 20, 0},
-		"builds that are all done":   {func(r *run) { building(r, 0, 0, 40); building(r, 20, 40, 40) }, 20, 0},
-		"what takes longer of both":  {func(r *run) { r.copying("a", 0, 10, 10e6, 400e6); building(r, 0, 0, 20); building(r, 10, 5, 20) }, 10, 30 * time.Second},
-		"more than is worth telling": {func(r *run) { r.copying("a", 0, 10, 1, 1<<60) }, 10, 0},
+		"nothing is counted":                {func(r *run) { r.at(1, "a", plan.Activate, "") }, 60, 0},
+		"a copy":                            {func(r *run) { r.copying("a", 0, 10, 10e6, 400e6) }, 10, 30 * time.Second},
+		"two at once":                       {func(r *run) { r.copying("a", 0, 10, 5e6, 200e6); r.copying("b", 0, 10, 5e6, 200e6) }, 10, 30 * time.Second},
+		"one that has just begun":           {func(r *run) { r.copying("a", 0, 2, 10e6, 400e6) }, 2, 0},
+		"one that stands":                   {func(r *run) { r.copying("a", 0, 10, 10e6, 400e6) }, 60, 0},
+		"one that is done":                  {func(r *run) { r.copying("a", 0, 10, 40e6, 400e6) }, 10, 0},
+		"builds":                            {func(r *run) { building(r, 0, 0, 40); building(r, 20, 10, 40) }, 20, time.Minute},
+		"builds of which few are":           {func(r *run) { building(r, 0, 0, 40); building(r, 20, 2, 40) }, 20, 0},
+		"builds that began with small ones": {func(r *run) { building(r, 0, 0, 40); building(r, 20, 9, 40) }, 20, 0},
+		"builds that are all done":          {func(r *run) { building(r, 0, 0, 40); building(r, 20, 40, 40) }, 20, 0},
+		"what takes longer of both":         {func(r *run) { r.copying("a", 0, 10, 10e6, 400e6); building(r, 0, 0, 20); building(r, 10, 5, 20) }, 10, 30 * time.Second},
+		"more than is worth telling":        {func(r *run) { r.copying("a", 0, 10, 1, 1<<60) }, 10, 0},
 	} {
 		r := newRun("a", "b")
 		c.happens(r)

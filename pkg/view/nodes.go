@@ -192,8 +192,21 @@ func (p *picture) line(mark string, c colourCode, n *record.Node, step, text, ti
 	return strings.TrimRight(line, " ")
 }
 
+// failedAlready begins what a node is at whose build cannot succeed any more, and that
+// ends only with the others.
+const failedAlready = "failed: "
+
+// isDoomed reports whether a node is at work of which nothing can come.
+func isDoomed(n *record.Node) bool {
+	s := n.Step()
+	return s != nil && !n.Ended() && s.Kind == plan.Build && strings.HasPrefix(s.At, failedAlready)
+}
+
 // failure is the line of a node that failed.
 func (p *picture) failure(n *record.Node) string {
+	if s := n.Step(); isDoomed(n) {
+		return p.line("✗", red, n, stepName(s.Kind), clean(strings.TrimPrefix(s.At, failedAlready)), "")
+	}
 	why := ""
 	if n.Result.Err != nil {
 		why, _, _ = strings.Cut(n.Result.Err.Error(), "\n")

@@ -28,6 +28,10 @@ type Look struct {
 // widest is how many columns are used at most: eyes have to find the line's end.
 const widest = 120
 
+// enough is how many rows of a window are: one can be empty above the picture, which keeps
+// it apart from the lines.
+const enough = 20
+
 // Room is how much of a window a picture may take. Its last column stays free, since
 // terminals do not agree on what happens behind it; and some of its rows, for what was
 // told before.
@@ -53,6 +57,9 @@ func (m *Meter) Lines(r *record.Record, window Size, look Look, now time.Time) [
 		if line != "" {
 			lines = append(lines, line)
 		}
+	}
+	if window.Rows >= enough {
+		lines = append([]string{""}, lines...)
 	}
 	if len(lines) > room.Rows {
 		return lines[:room.Rows]
@@ -92,6 +99,8 @@ func (p *picture) sort() {
 		list := &p.working
 		switch s := n.Step(); {
 		case n.Ended() && n.Result.Status == event.Failed:
+			list = &p.failed
+		case isDoomed(n):
 			list = &p.failed
 		case n.Ended() && n.Result.Status == event.Cancelled:
 			list = &p.cancelled

@@ -122,6 +122,20 @@ func strange() *run {
 	return r
 }
 
+// Nix keeps on with the builds of others, and tells why one failed at the end of all.
+func TestANodeWhoseBuildCannotSucceedAnyMoreIsAmongThoseThatFailed(t *testing.T) {
+	r := newRun("a", "b")
+	for node, what := range map[string]string{"a": "waits for linux-6.6.31", "b": "failed: zlib-1.3 failed to build"} {
+		r.at(1, node, plan.Build, "building /nix/store/00000000000000000000000000000000-nixos-system-"+node)
+		r.tell(2, event.Event{Node: node, Step: plan.Build, Kind: event.Progress, Text: what})
+	}
+	lines := r.Lines(r.Record, Size{80, 10}, Look{}, at(5))
+	want := []string{"  working 1 · failed 1", "", "✗ b  build     zlib-1.3 failed to build", "▸ a  build     waits for linux-6.6.31"}
+	if got := lines[2:]; len(got) != len(want) || strings.Join(got[:3], "\n") != strings.Join(want[:3], "\n") || !strings.HasPrefix(got[3], want[3]) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 var windows = []Size{{80, 24}, {120, 40}, {40, 15}, {20, 10}, {1, 24}, {80, 3}}
 
 func TestAPictureIsWhatPeopleWantToKnow(t *testing.T) {
