@@ -71,7 +71,7 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 		return d.here.explain(err)
 	}
 	builder := nixbuild.New(d.tool, nixbuild.BuilderOptions{
-		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note, Watch: d.watchBuilds(),
+		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.noteOfBuilds, Watch: d.watchBuilds(),
 	})
 	defer builder.Close()
 	via, err := d.via(c, evaluated.Meta)

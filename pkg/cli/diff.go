@@ -73,7 +73,7 @@ func runDiff(c *cli.Context) error {
 	}
 	x := &comparing{deployment: d, found: map[string]*status.Comparison{}}
 	x.builder = nixbuild.New(d.tool, nixbuild.BuilderOptions{
-		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.note, Watch: d.watchBuilds(),
+		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.noteOfBuilds, Watch: d.watchBuilds(),
 	})
 	defer x.builder.Close()
 	nodes, err := d.nodes(c, evaluated, x.builder.Keep)

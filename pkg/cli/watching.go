@@ -8,6 +8,15 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
+// noteOfBuilds tells what is worth telling of all builds; where a live view has it, the log alone.
+func (d *deployment) noteOfBuilds(text string) {
+	if d.report.Live() {
+		d.tool.Log.Debug().Msg(text)
+		return
+	}
+	d.note(text)
+}
+
 // watchBuilds makes events of how far builds are.
 func (d *deployment) watchBuilds() func(nixbuild.Building) {
 	told := map[string]string{} // by node

@@ -150,9 +150,25 @@ func (r *round) counts() buildCounts {
 }
 
 func (r *round) running() []string {
+	over := r.over()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.log.building()
+	return r.log.building(over)
+}
+
+// over are the derivations for which nobody waits any more. Nix says of those it was asked
+// for that they are being built until it ends itself.
+func (r *round) over() map[string]bool {
+	over := map[string]bool{}
+	for _, request := range r.requests {
+		if !request.waits() {
+			over[request.DrvPath] = true
+		}
+	}
+	for _, request := range r.waiting() {
+		delete(over, request.DrvPath) // others wait for the same one
+	}
+	return over
 }
 
 func (r *round) nodes(tell func(node, at string)) {
@@ -199,10 +215,10 @@ func doing(list []*work, own ...string) string {
 // mostTold is how many derivations of one Nix are told: people look at the oldest.
 const mostTold = 8
 
-// building are the first derivations that are being built, oldest first.
-func (l *buildLog) building() (paths []string) {
+// building are the first derivations that are being built, oldest first, but for those.
+func (l *buildLog) building(without map[string]bool) (paths []string) {
 	for _, w := range l.atWork() {
-		if w.kind == actBuild && len(paths) < mostTold {
+		if w.kind == actBuild && !without[w.path] && len(paths) < mostTold {
 			paths = append(paths, w.path)
 		}
 	}
@@ -220,7 +236,7 @@ func (h *hostLog) counts() buildCounts {
 func (h *hostLog) running() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.log.building()
+	return h.log.building(nil)
 }
 
 func (h *hostLog) nodes(tell func(node, at string)) {

@@ -66,6 +66,38 @@ func TestWhatFailedIsToldOfItsNodesWhileOthersAreBuilt(t *testing.T) {
 	}
 }
 
+// Nix says of what it was asked for that it is being built until it ends itself.
+func TestWhatIsBuiltIsNoMoreToldWhileOthersAre(t *testing.T) {
+	b := building(t, [][2]string{{"max-jobs", "3"}}, `{ a = drv "a" "read x <${DIR}/a; : >$out" [ ]; slow = drv "slow" "read x <${DIR}/slow; : >$out" [ ]; }`)
+	told := make(chan Building, 100)
+	b.watch.tell = func(now Building) { told <- now }
+	first, second := b.gate("a"), b.gate("slow")
+	await := func(want ...string) {
+		t.Helper()
+		late := time.After(20 * time.Second)
+		for {
+			select {
+			case got := <-told:
+				if names := workNames(got); slices.Equal(slices.Sorted(slices.Values(names)), want) {
+					return
+				}
+			case <-late:
+				t.Fatalf("never told: %v", want)
+			}
+		}
+	}
+	results := []<-chan error{b.start(t.Context(), "a"), b.start(t.Context(), "slow")}
+	await("a", "slow")
+	first()
+	await("slow")
+	second()
+	for _, result := range results {
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func workNames(b Building) (names []string) {
 	for _, w := range b.Running {
 		names = append(names, w.Name)

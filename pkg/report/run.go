@@ -323,7 +323,7 @@ func (r *Run) closing(results []event.Result, heading string) string {
 	case r.record.Goal.Asks(), r.view.Quiet:
 		return heading + ending(results, r.view)
 	case r.view.Live && heading == "":
-		return "\n" + closing(results, r.view, time.Since(r.record.Begin))
+		return "\n" + strings.TrimPrefix(closing(results, r.view, time.Since(r.record.Begin)), "\n")
 	}
 	return "\n" + heading + table(results, r.view)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -202,6 +203,9 @@ func isDoomed(n *record.Node) bool {
 	return s != nil && !n.Ended() && s.Kind == plan.Build && strings.HasPrefix(s.At, failedAlready)
 }
 
+// inStore is what says little of a path in the store, and takes most of its columns.
+var inStore = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
+
 // failure is the line of a node that failed.
 func (p *picture) failure(n *record.Node) string {
 	if s := n.Step(); isDoomed(n) {
@@ -210,6 +214,7 @@ func (p *picture) failure(n *record.Node) string {
 	why := ""
 	if n.Result.Err != nil {
 		why, _, _ = strings.Cut(n.Result.Err.Error(), "\n")
+		why = inStore.ReplaceAllString(why, "")
 	}
 	return p.line("✗", red, n, stepName(n.Result.Step), clean(why), "")
 }

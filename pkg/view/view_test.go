@@ -136,6 +136,15 @@ func TestANodeWhoseBuildCannotSucceedAnyMoreIsAmongThoseThatFailed(t *testing.T)
 	}
 }
 
+func TestAFailureIsToldWithoutHashes(t *testing.T) {
+	r := newRun("a")
+	r.at(1, "a", plan.Build, "building")
+	r.ends(2, "a", event.Result{Status: event.Failed, Step: plan.Build, Err: errors.New("builder for '/nix/store/00000000000000000000000000000000-zlib-1.3.drv' failed with exit code 1")})
+	if lines, want := r.Lines(r.Record, Size{80, 10}, Look{}, at(5)), "✗ a  build     builder for 'zlib-1.3.drv' failed with exit code 1"; lines[len(lines)-1] != want {
+		t.Errorf("got %q, want %q", lines[len(lines)-1], want)
+	}
+}
+
 var windows = []Size{{80, 24}, {120, 40}, {40, 15}, {20, 10}, {1, 24}, {80, 3}}
 
 func TestAPictureIsWhatPeopleWantToKnow(t *testing.T) {
