@@ -153,10 +153,20 @@ func (p *picture) more(working int) string {
 	return fit("  … "+strings.Join(parts, ", "), p.Columns)
 }
 
-// fitNames gives the names of nodes a column.
-func (p *picture) fitNames(nodes []*record.Node) {
-	for _, n := range nodes {
+// fitNames gives the names of nodes a column: in a wide window that of all names, so that
+// nothing moves aside when others are shown.
+func (p *picture) fitNames(shown []*record.Node) {
+	for _, n := range shown {
 		p.names = max(p.names, Width(p.name(n)))
+	}
+	if p.Columns >= 60 {
+		others := ""
+		if p.record.Builds != nil {
+			others = fmt.Sprintf(" +%d", len(p.record.Nodes)-1)
+		}
+		for _, n := range p.record.Nodes {
+			p.names = max(p.names, Width(clean(n.Name)+others))
+		}
 	}
 	part := 4
 	if p.Columns < 60 {
