@@ -159,7 +159,7 @@ func (p *picture) fitNames(shown []*record.Node) {
 	for _, n := range shown {
 		p.names = max(p.names, Width(p.name(n)))
 	}
-	if p.Columns >= 60 {
+	if p.Columns >= wide {
 		others := ""
 		if p.record.Builds != nil {
 			others = fmt.Sprintf(" +%d", len(p.record.Nodes)-1)
@@ -169,14 +169,15 @@ func (p *picture) fitNames(shown []*record.Node) {
 		}
 	}
 	part := 4
-	if p.Columns < 60 {
+	if p.Columns < wide {
 		part = 3
 	}
 	p.names = min(p.names, max(4, p.Columns/part))
 }
 
-// Columns of a node's line, besides the name.
+// Columns of a node's line, besides the name, and of a window that has room.
 const (
+	wide        = 60
 	stepColumns = 8
 	timeColumns = 5
 )
@@ -241,6 +242,8 @@ func (p *picture) does(n *record.Node) string {
 	switch {
 	case s.Kind == plan.Push && s.Total > 0 && !s.Ended():
 		return p.bar(s.Done, s.Total, max(0, min(12, p.Columns-60))) + sizes(s.Done, s.Total)
+	case s.At != "" && s.Kind == plan.Build && p.Columns < wide:
+		return clean(strings.TrimPrefix(s.At, "waits for "))
 	case s.At != "":
 		return clean(s.At)
 	case s.Kind == plan.Connect:
