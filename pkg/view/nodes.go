@@ -153,11 +153,16 @@ func (p *picture) more(working int) string {
 	return fit("  … "+strings.Join(parts, ", "), p.Columns)
 }
 
-// fitNames gives the names of nodes a column: in a wide window that of all names, so that
+// fitNames gives the names of nodes a column, and their steps: in a wide window that of all names, so that
 // nothing moves aside when others are shown.
 func (p *picture) fitNames(shown []*record.Node) {
+	p.steps = stepColumns
+	if p.Columns < wide {
+		p.steps = 0
+	}
 	for _, n := range shown {
 		p.names = max(p.names, Width(p.name(n)))
+		p.steps = max(p.steps, len(stepOf(n)))
 	}
 	if p.Columns >= wide {
 		others := ""
@@ -183,13 +188,13 @@ const (
 )
 
 // line is one about a node: what it is at, what that does, and since when.
-func (p *picture) line(mark string, c colourCode, n *record.Node, step, text, time string) string {
+func (p *picture) line(mark string, c colourCode, n *record.Node, text, time string) string {
 	line := p.paint(c, mark) + " " + padded(p.name(n), min(p.names, max(0, p.Columns-2)))
 	if p.Columns < 2 {
 		return p.paint(c, mark)
 	}
-	if rest := p.Columns - Width(line) - 2; rest >= stepColumns {
-		line += "  " + padded(step, stepColumns)
+	if rest := p.Columns - Width(line) - 2; rest >= p.steps {
+		line += "  " + padded(stepOf(n), p.steps)
 	}
 	rest := p.Columns - Width(line) - 2
 	if time != "" {
@@ -220,20 +225,19 @@ var inStore = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
 // failure is the line of a node that failed.
 func (p *picture) failure(n *record.Node) string {
 	if s := n.Step(); isDoomed(n) {
-		return p.line("✗", red, n, stepName(s.Kind), clean(strings.TrimPrefix(s.At, failedAlready)), "")
+		return p.line("✗", red, n, clean(strings.TrimPrefix(s.At, failedAlready)), "")
 	}
 	why := ""
 	if n.Result.Err != nil {
 		why, _, _ = strings.Cut(n.Result.Err.Error(), "\n")
 		why = inStore.ReplaceAllString(why, "")
 	}
-	return p.line("✗", red, n, stepName(n.Result.Step), clean(why), "")
+	return p.line("✗", red, n, clean(why), "")
 }
 
 // work is the line of a node that is at work.
 func (p *picture) work(n *record.Node) string {
-	s := n.Step()
-	return p.line("▸", cyan, n, stepName(s.Kind), p.does(n), clock(p.now.Sub(since(n))))
+	return p.line("▸", cyan, n, p.does(n), clock(p.now.Sub(since(n))))
 }
 
 // does says what a node does in its step.
@@ -254,6 +258,14 @@ func (p *picture) does(n *record.Node) string {
 		return "" // it will say something
 	}
 	return clean(short(s.Text))
+}
+
+// stepOf is what people call the step that a node is at, or failed in.
+func stepOf(n *record.Node) string {
+	if n.Ended() {
+		return stepName(n.Result.Step)
+	}
+	return stepName(n.Step().Kind)
 }
 
 // stepName is what people call a step.

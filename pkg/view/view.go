@@ -91,6 +91,7 @@ type picture struct {
 	lines []*record.Node       // those at work that have a line
 	alike map[*record.Node]int // how many others wait for the same build, and have no line
 	names int                  // columns of names
+	steps int                  // and of steps
 }
 
 // sort puts every node where it belongs, those first that are to be shown first.

@@ -140,7 +140,7 @@ func TestInANarrowWindowABuildIsWhatItWaitsFor(t *testing.T) {
 	r := newRun("web-01")
 	r.at(1, "web-01", plan.Build, "building")
 	r.tell(2, event.Event{Node: "web-01", Step: plan.Build, Kind: event.Progress, Text: "waits for linux-6.6.31"})
-	if lines, want := r.Lines(r.Record, Size{40, 10}, Look{}, at(5)), "▸ web-01  build     linux-6.6.31   0:04"; lines[len(lines)-1] != want {
+	if lines, want := r.Lines(r.Record, Size{40, 10}, Look{}, at(5)), "▸ web-01  build  linux-6.6.31      0:04"; lines[len(lines)-1] != want {
 		t.Errorf("got %q, want %q", lines[len(lines)-1], want)
 	}
 }

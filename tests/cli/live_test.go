@@ -55,7 +55,7 @@ func TestWhoLooksOnSeesHowFarItIs(t *testing.T) {
 
 	s.Resize(15, 40) // there is no room for all of it
 	s.Await("\x1b[J")
-	s.Await("linux-6.6…")
+	s.Await("build  linux-6.6.31")
 
 	s.Type("\x1a")
 	s.Await("\x1b[J") // the shell must not write into it
