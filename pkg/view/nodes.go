@@ -222,6 +222,9 @@ func isDoomed(n *record.Node) bool {
 // inStore is what says little of a path in the store, and takes most of its columns.
 var inStore = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
 
+// ofBuilder is how Nix names what failed to build; of all the line, people need that name.
+var ofBuilder = regexp.MustCompile(`^builder for '([^']+)\.drv' failed`)
+
 // failure is the line of a node that failed.
 func (p *picture) failure(n *record.Node) string {
 	if s := n.Step(); isDoomed(n) {
@@ -230,7 +233,7 @@ func (p *picture) failure(n *record.Node) string {
 	why := ""
 	if n.Result.Err != nil {
 		why, _, _ = strings.Cut(n.Result.Err.Error(), "\n")
-		why = inStore.ReplaceAllString(why, "")
+		why = ofBuilder.ReplaceAllString(inStore.ReplaceAllString(why, ""), "$1 failed")
 	}
 	return p.line("✗", red, n, clean(why), "")
 }

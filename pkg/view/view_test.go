@@ -149,7 +149,7 @@ func TestAFailureIsToldWithoutHashes(t *testing.T) {
 	r := newRun("a")
 	r.at(1, "a", plan.Build, "building")
 	r.ends(2, "a", event.Result{Status: event.Failed, Step: plan.Build, Err: errors.New("builder for '/nix/store/00000000000000000000000000000000-zlib-1.3.drv' failed with exit code 1")})
-	if lines, want := r.Lines(r.Record, Size{80, 10}, Look{}, at(5)), "✗ a  build     builder for 'zlib-1.3.drv' failed with exit code 1"; lines[len(lines)-1] != want {
+	if lines, want := r.Lines(r.Record, Size{80, 10}, Look{}, at(5)), "✗ a  build     zlib-1.3 failed with exit code 1"; lines[len(lines)-1] != want {
 		t.Errorf("got %q, want %q", lines[len(lines)-1], want)
 	}
 }
