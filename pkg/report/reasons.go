@@ -66,7 +66,7 @@ func whereAllIs(log string) string {
 	if log == "" {
 		return "what was said is not kept: its log cannot be written (see XDG_STATE_HOME)"
 	}
-	return "all that was said: " + printable(log)
+	return "full log: " + printable(log)
 }
 
 // unsaid is the last output without the end that the error repeats.

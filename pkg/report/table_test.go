@@ -259,7 +259,7 @@ func TestANodesNameIsNoMoreThanAName(t *testing.T) {
 // No file is named that does not have what was said.
 func TestAFailureNamesTheFileThatHasAllOfIt(t *testing.T) {
 	for path, want := range map[string]string{
-		"/state/node-a.log": "\na: failed (build):\n  it broke\n  all that was said: /state/node-a.log\n\n",
+		"/state/node-a.log": "\na: failed (build):\n  it broke\n  full log: /state/node-a.log\n\n",
 		"":                  "\na: failed (build):\n  it broke\n  what was said is not kept: its log cannot be written (see XDG_STATE_HOME)\n\n",
 	} {
 		got := reasons([]event.Result{{Node: "a", Status: event.Failed, Step: plan.Build, Err: errors.New("it broke")}}, View{logOf: func(string) string { return path }})
