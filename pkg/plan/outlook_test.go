@@ -136,3 +136,27 @@ func TestARebootTakesKeysInMemoryAlong(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestAKeyWhoseOwnerIsYetToBeMadeSaysWhoMakesIt(t *testing.T) {
+	for _, c := range []struct {
+		at   hive.UploadAt
+		want string
+	}{
+		{hive.PreActivation, "root owns it until the activation"},
+		{hive.PostActivation, "its owner does not exist yet: the activation has to make it"},
+	} {
+		step := KeyStep{WantedKey: WantedKey{Key: hive.Key{UploadAt: c.at}}, OwnerPending: true, Volatile: true, Note: "root owns it until the activation"}
+		if got := (KeyPlan{step}).Outlook()[0]; got.Note != c.want || !got.InMemory {
+			t.Errorf("%s: %q, in memory %v", c.at, got.Note, got.InMemory)
+		}
+	}
+}
+
+func TestASystemIsComparedWithTheOneWhosePlaceItTakes(t *testing.T) {
+	o := Outlook{Runs: closure.System{Path: "runs"}, Boots: closure.System{Path: "boots"}}
+	for goal, want := range map[hive.Goal]string{hive.Switch: "runs", hive.Test: "runs", hive.Boot: "boots"} {
+		if o.Goal = goal; o.Old().Path != want {
+			t.Errorf("%s: what %s", goal, o.Old().Path)
+		}
+	}
+}

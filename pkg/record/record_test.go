@@ -176,3 +176,17 @@ func TestAStepLastsWithoutWhatItWaited(t *testing.T) {
 		t.Errorf("it took %s", s.Took(at(9)))
 	}
 }
+
+// A node that is rebooted has a step of some kinds twice.
+func TestStepsOfAKindAreAddedUp(t *testing.T) {
+	n := &Node{Steps: []Step{
+		{Kind: plan.Build, State: Succeeded, Begin: at(0), End: at(4), Done: 7, Total: 7, Paths: 7},
+		{Kind: plan.Push, State: Succeeded, Queued: at(4), Begin: at(5), End: at(8), Waited: time.Second, Done: 100, Total: 100, Paths: 2},
+		{Kind: plan.Upload, State: Succeeded, Begin: at(8), End: at(9)},
+		{Kind: plan.Push, State: Running, Queued: at(10), Begin: at(12), Waited: 2 * time.Second, Done: 50, Total: 80, Paths: 1},
+	}}
+	got := fmt.Sprintf("%+v", n.Sum(at(15)))
+	if want := "{Took:map[build:4s push:6s upload:1s] Waited:map[push:3s] Bytes:150 Paths:3 Builds:7}"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

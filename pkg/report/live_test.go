@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,6 +173,28 @@ func TestWhereAnotherProgramIsInTheForegroundNothingIsDrawn(t *testing.T) {
 	}
 }
 
+func TestAPictureIsDrawnAnewAfterAnotherProgramHadTheForeground(t *testing.T) {
+	s, c := &screen{size: view.Size{Columns: 80, Rows: 24}}, &counter{text: "goes on"}
+	terminal := NewTerminal(s)
+	defer terminal.Close(context.Background())
+	var theirs atomic.Bool
+	looked := make(chan struct{}, 1000)
+	terminal.size = func() (view.Size, bool) {
+		if theirs.Load() {
+			looked <- struct{}{}
+			return view.Size{}, false
+		}
+		return s.window()
+	}
+	terminal.Show(c)
+	s.becomes(t, "--- 80 columns", "goes on")
+	theirs.Store(true)
+	<-looked
+	s.Write([]byte("an editor\n"))
+	theirs.Store(false)
+	s.becomes(t, "--- 80 columns", "goes on", "an editor", "--- 80 columns", "goes on")
+}
+
 // A frame for each event would be as many as there are lines of output.
 func TestOneSecondHasAtMostTenPictures(t *testing.T) {
 	terminal, s, c := shown(t)
@@ -215,4 +238,12 @@ func TestABugInAPictureCostsNoMoreThanIt(t *testing.T) {
 	if !terminal.Settle(t.Context()) || !strings.HasSuffix(s.String(), "another") {
 		t.Error(s)
 	}
+}
+
+func TestWhoHidesAPictureHidesNoOther(t *testing.T) {
+	terminal, s, c := shown(t)
+	other := &counter{text: "another"}
+	terminal.Show(other)
+	c.hide()
+	s.becomes(t, "--- 80 columns", "another")
 }

@@ -265,3 +265,49 @@ func TestResultsAsJSONKeepTheirForm(t *testing.T) {
 		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
 	}
 }
+
+// closed is a Logbook that says how long it was given.
+type closed struct{ limit time.Duration }
+
+func (*closed) Emit(event.Event)            {}
+func (*closed) Path(string) string          { return "" }
+func (c *closed) Close(limit time.Duration) { c.limit = limit }
+
+// The program ends then: what was said last is what matters of a log.
+func TestWhoLeavesHasTheLogWritten(t *testing.T) {
+	log := &closed{}
+	printed(t, func(s *Terminal) {
+		r := NewRun(View{Screen: s}, &record.Record{Goal: hive.Switch})
+		r.Keep(log)
+		r.Leave()
+	})
+	if log.limit != longestFlush {
+		t.Errorf("it has %s", log.limit)
+	}
+}
+
+func TestWhatOnlyLooksReachesNoHost(t *testing.T) {
+	printed(t, func(s *Terminal) {
+		for goal, want := range map[hive.Goal]bool{hive.Switch: true, hive.Keys: true, hive.Build: false} {
+			r := NewRun(View{Screen: s}, &record.Record{Goal: goal})
+			if got := r.ReachesHosts(); got != want {
+				t.Errorf("%s: %v", goal, got)
+			}
+			if r.Foresees(); r.ReachesHosts() {
+				t.Errorf("a plan of %s is said to change hosts", goal)
+			}
+		}
+	})
+}
+
+func TestWhatPeopleAgreedToIsRecorded(t *testing.T) {
+	printed(t, func(s *Terminal) {
+		r := NewRun(View{Screen: s}, &record.Record{Goal: hive.Switch})
+		r.Expect([]string{"web", "db"})
+		r.Agreed(map[string]*plan.Outlook{"web": {Brings: "/nix/store/new"}, "gone": {}})
+		got := r.Record()
+		if web := got.Node("web").Outlook; web == nil || web.Brings != "/nix/store/new" || got.Node("db").Outlook != nil || got.Node("gone") != nil {
+			t.Errorf("%+v", web)
+		}
+	})
+}

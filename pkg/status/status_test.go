@@ -134,6 +134,7 @@ func TestWhatAHostSaysIsReadWithCare(t *testing.T) {
 		"a system without a name":       "system strange /nix/store/x",
 		"what has no path":              "version booted 1",
 		"a time that makes no sense":    "since -5 /run/booted-system",
+		"a time that no JSON can hold":  "since 253402300800 /run/booted-system",
 		"a line of a newer host's half": "mood good",
 		"nothing":                       "",
 		"half a file":                   "file 600 0 0 /run/keys/a b",

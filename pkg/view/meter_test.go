@@ -20,6 +20,9 @@ func TestHowLongItTakesStillIsToldFromWhatWasMeasuredOnly(t *testing.T) {
 	building := func(r *run, seconds float64, done, expected int) {
 		r.tell(seconds, event.Event{Kind: event.Building, Builds: &event.Builds{Done: done, Expected: expected}})
 	}
+	fails := func(r *run, seconds float64, node string) {
+		r.tell(seconds, event.Event{Node: node, Step: plan.Push, Kind: event.Over, Status: event.Failed})
+	}
 	for name, c := range map[string]struct {
 		happens func(r *run)
 		now     float64
@@ -37,6 +40,11 @@ func TestHowLongItTakesStillIsToldFromWhatWasMeasuredOnly(t *testing.T) {
 		"builds that are all done":          {func(r *run) { building(r, 0, 0, 40); building(r, 20, 40, 40) }, 20, 0},
 		"what takes longer of both":         {func(r *run) { r.copying("a", 0, 10, 10e6, 400e6); building(r, 0, 0, 20); building(r, 10, 5, 20) }, 10, 30 * time.Second},
 		"more than is worth telling":        {func(r *run) { r.copying("a", 0, 10, 1, 1<<60) }, 10, 0},
+		"one beside one that failed":        {func(r *run) { r.copying("a", 0, 10, 5e6, 200e6); fails(r, 10, "a"); r.copying("b", 0, 10, 5e6, 200e6) }, 10, 15 * time.Second},
+		"builds of which some failed": {func(r *run) {
+			building(r, 0, 0, 40)
+			r.tell(20, event.Event{Kind: event.Building, Builds: &event.Builds{Done: 10, Failed: 10, Expected: 40}})
+		}, 20, 40 * time.Second},
 	} {
 		r := newRun("a", "b")
 		c.happens(r)
@@ -62,5 +70,15 @@ func TestARateIsThatOfTheLastSeconds(t *testing.T) {
 	}
 	if got := r.rate(at(100)); got > 1 {
 		t.Errorf("half a minute after the last byte: %.0f bytes a second", got)
+	}
+}
+
+// Over another connection a copy counts anew, and what went over the first was sent.
+func TestACopyThatBeginsAgainIsNoSlowerForThat(t *testing.T) {
+	r := newRun("a")
+	r.copying("a", 0, 10, 1e6, 1e9)
+	r.copying("a", 10, 15, 1e6, 1e9)
+	if got := r.rate(at(15)); got < 0.9e6 || got > 1.1e6 {
+		t.Errorf("%.0f bytes a second", got)
 	}
 }
