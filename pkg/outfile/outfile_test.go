@@ -1,10 +1,12 @@
 package outfile
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -100,5 +102,41 @@ func TestWhatCannotBeWrittenIsToldAtTheBeginning(t *testing.T) {
 		if _, err := New(path, 0o600); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", path, err, want)
 		}
+	}
+}
+
+// Whoever has a file there may have it open to all; what we write is not for all.
+func TestAFileOfAnothersIsReplacedByOneAsAsked(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of others")
+	}
+	path := filepath.Join(t.TempDir(), "report")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o666), os.Chown(path, 1234, 1234)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, 0o600, "text")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat := info.Sys().(*syscall.Stat_t); info.Mode().Perm() != 0o600 || stat.Uid != 0 || stat.Gid == 1234 {
+		t.Errorf("%s of %d:%d", info.Mode(), stat.Uid, stat.Gid)
+	}
+}
+
+func TestWhatCannotBeReplacedLeavesNothingBehind(t *testing.T) {
+	dir := t.TempDir()
+	f, err := New(filepath.Join(dir, "report"), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.Path(), 0o700); err != nil { // meanwhile
+		t.Fatal(err)
+	}
+	if err := f.Write([]byte("text")); err == nil || !strings.Contains(err.Error(), "report cannot be written: ") {
+		t.Errorf("%v", err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("left behind: %v", entries)
 	}
 }

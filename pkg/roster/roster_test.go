@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -65,8 +66,8 @@ func TestOldHivesAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	left := filepath.Join(s.Dir, "new-killed")
-	if err := os.WriteFile(left, nil, 0o600); err != nil {
+	left, young := filepath.Join(s.Dir, "new-killed"), filepath.Join(s.Dir, "new-begun")
+	if err := errors.Join(os.WriteFile(left, nil, 0o600), os.WriteFile(young, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	old := time.Now().Add(-2 * time.Hour)
@@ -79,6 +80,12 @@ func TestOldHivesAreForgotten(t *testing.T) {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil || len(entries) > mostHives {
 		t.Errorf("%d files are kept, %v", len(entries), err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Error("what another run writes is taken from it:", err)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a killed run left stays")
 	}
 	if s.Nodes("0") != nil || s.Nodes(fmt.Sprint(mostHives)) == nil {
 		t.Error("not the oldest were forgotten")
@@ -113,5 +120,13 @@ func TestADamagedFileIsNothing(t *testing.T) {
 	}
 	if err := s.Keep("h", []Node{{"a", nil}}); err != nil || len(s.Nodes("h")) != 1 {
 		t.Error("it cannot be replaced:", err)
+	}
+}
+
+func TestWhatIsTooMuchIsNotKept(t *testing.T) {
+	s := Store{filepath.Join(t.TempDir(), "names")}
+	err := s.Keep("h", []Node{{Name: strings.Repeat("x", largestFile)}})
+	if _, there := os.Stat(s.Dir); err == nil || !errors.Is(there, os.ErrNotExist) || s.Nodes("h") != nil {
+		t.Errorf("%v, %v", err, there)
 	}
 }

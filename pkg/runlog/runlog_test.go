@@ -1,6 +1,7 @@
 package runlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -183,6 +184,46 @@ func TestTheOldestRunsGoButNoneThatGoesOn(t *testing.T) {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Of a slow disk it is written later what is not dropped; and then there is room again.
+func TestWhatWaitsForTheDiskIsBounded(t *testing.T) {
+	f, err := newFolder(filepath.Join(t.TempDir(), "runs"), "20260501-120000-apply")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	l := &Log{folder: f, waiting: map[string]*bytes.Buffer{}, size: mostWaiting}
+	l.Emit(event.Event{Node: "web", Kind: event.Output, Text: "noise"})
+	l.Emit(event.Event{Node: "web", Kind: event.Warn, Text: "matters"})
+	l.flush()
+	l.Emit(event.Event{Node: "web", Kind: event.Output, Text: "later"})
+	l.flush()
+	got := read(t, filepath.Join(f.path, fileOf("web")))
+	if strings.Contains(got, "noise") || !strings.Contains(got, "(1 lines of output") || !strings.Contains(got, "matters") || !strings.Contains(got, "later") {
+		t.Error(got)
+	}
+}
+
+func TestLargeRunsGoBeforeTheyAreMany(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "runs")
+	for name, size := range map[string]int64{"20260101-000000-apply-1": 100 << 20, "20260102-000000-apply-1": 100 << 20, "20260103-000000-apply-1": 90 << 20} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Create(filepath.Join(dir, name, "run.log"))
+		if err == nil {
+			err = errors.Join(file.Truncate(size), file.Close()) // takes no room
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, dir)
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 3 || entries[0].Name() != "20260102-000000-apply-1" {
+		t.Errorf("kept: %v", entries)
 	}
 }
 
