@@ -49,7 +49,7 @@ func (co *completer) candidates(words []string) []candidate {
 	case at.command == nil:
 		return matching(co.commands(), word)
 	}
-	return matching(positionals(at, co.commands()), word)
+	return matching(positionals(at, co.commands(), word), word)
 }
 
 // place is where the cursor is.
@@ -186,12 +186,14 @@ func takesFile(flag cli.Flag) bool {
 }
 
 // positionals are what a command takes besides flags.
-func positionals(at place, commands []candidate) []candidate {
+func positionals(at place, commands []candidate, word string) []candidate {
 	switch {
 	case at.args > 0:
 		return nil
-	case at.command.Name == "apply" || at.command.Name == "plan":
+	case strings.Contains(at.command.ArgsUsage, "GOAL"):
 		return plain(hive.GoalNames())
+	case at.command.ArgsUsage == "[FILE]" || at.command.ArgsUsage == "DIR":
+		return files(word)
 	case at.command.Name == "help":
 		return commands
 	case at.command.Name == completionName:

@@ -36,6 +36,8 @@ func TestAWordBecomesWhatMayStandThere(t *testing.T) {
 		{"apply switch ", ""},
 		{"apply upload", "upload-keys"},
 		{"plan dry", "dry-activate"},
+		{"apply-local bo", "boot"},
+		{"eval " + dir + "/hive.", dir + "/hive.nix"},
 		{"apply --no-k", "--no-keys"},
 		{"apply --no-keys --no-k", ""}, // once is enough
 		{"--nix-option a b --nix-o", "--nix-option"},

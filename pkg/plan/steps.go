@@ -16,10 +16,10 @@ const (
 	Connect  StepKind = "connect"
 	Inspect  StepKind = "inspect" // asking the host what it runs and boots
 	Build    StepKind = "build"
-	Cache    StepKind = "cache" // copying the closure to a store that hosts fetch from
-	Push     StepKind = "push"
+	Cache    StepKind = "cache"   // copying the closure to a store that hosts fetch from
 	Compare  StepKind = "compare" // what the host has with what it is to get
-	Resolve  StepKind = "keys"    // getting their content on this machine
+	Push     StepKind = "push"
+	Resolve  StepKind = "keys" // getting their content on this machine
 	Upload   StepKind = "upload"
 	Activate StepKind = "activate"
 	Reboot   StepKind = "reboot"
@@ -29,7 +29,7 @@ const (
 )
 
 // StepKinds are all kinds, in that order.
-var StepKinds = []StepKind{Evaluate, Connect, Inspect, Build, Cache, Compare, Push, Resolve, Upload, Activate, Reboot, Await, Exec}
+var StepKinds = []StepKind{Evaluate, Connect, Inspect, Build, Cache, Compare, Push, Resolve, Upload, Activate, Reboot, Await, Exec, Status}
 
 // Step is one thing to do for a node.
 type Step struct {
