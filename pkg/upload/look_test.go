@@ -184,6 +184,32 @@ case $* in *'%f %u %g %s'*k2) rm -rf /srv/d/k2; $(cat /srv/trick) ;; esac
 	}
 }
 
+// In a directory of others a file may be another thing as soon as it was looked at, or a
+// moment before that. Here stat, asked for the last of them, is when that happens.
+func TestALookFollowsNothingThatComesInTheMeantime(t *testing.T) {
+	for name, c := range map[string]struct{ before, after, want string }{
+		"a link to the same content": {after: "ln -sf /srv/other /srv/d/k1", want: "\nchanged /srv/d/k1"},
+		"a pipe before it is asked":  {before: "rm /srv/d/k1; mkfifo /srv/d/k1", want: "no longer a regular file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fresh(t)
+			set := []Item{item("k0", "v", in("/srv/d")), item("k1", "v", in("/srv/d"))}
+			mustUpload(t, local{}, set...)
+			shim := "#!/bin/sh\ncase $* in *'%f %u %g %s'*k1) :; " + c.before + " ;; esac\n/usr/bin/stat \"$@\" || exit\ncase $* in *'%f %u %g %s'*k1) :; " + c.after + " ;; esac\n"
+			if out, err := exec.Command("sh", "-ec", "chown -R 1000 /srv/d; printf v >/srv/other; chmod 600 /srv/other; mkdir /srv/shim").CombinedOutput(); err != nil {
+				t.Fatal(err, string(out))
+			}
+			if err := os.WriteFile("/srv/shim/stat", []byte(shim), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("PATH", "/srv/shim:"+os.Getenv("PATH"))
+			if got := said(lookAt(t, local{}, set...)); !strings.Contains(got, c.want) {
+				t.Errorf("it tells\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
 // Root's own directory may be in one of a user's, who can give its name to another at any
 // moment: to one that holds another file, or programs for root to run.
 func TestALookReadsWhereItIsWhateverBearsTheNameByNow(t *testing.T) {
