@@ -131,7 +131,7 @@ func packageRows(d closure.Diff) (rows [][]cell) {
 }
 
 // noGrowth is how many bytes are not worth telling.
-const noGrowth = 8 << 10
+const noGrowth = 8000
 
 // grown says how much larger something is, "" for about nothing.
 func grown(bytes int64) string {

@@ -98,3 +98,12 @@ func TestDifferencesAsJSON(t *testing.T) {
 		}
 	}
 }
+
+// docs/commands.md says from where on.
+func TestGrowthIsToldFromEightKilobytesOn(t *testing.T) {
+	for bytes, want := range map[int64]string{0: "", 7999: "", -7999: "", 8000: "+8.0 kB", -8000: "-8.0 kB", 52_000_000: "+52 MB"} {
+		if got := grown(bytes); got != want {
+			t.Errorf("%d: %q, want %q", bytes, got, want)
+		}
+	}
+}
