@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,28 @@ func TestWhatAHostSaysIsReadWithCare(t *testing.T) {
 		if got, err := parse(text, asked); !errors.Is(err, ErrUnclear) || len(err.Error()) > 1000 {
 			t.Errorf("%.40q: %+v, %v", text, got, err)
 		}
+	}
+}
+
+// After a rollback a system may have a newer generation that the profile does not lead to.
+func TestOfSeveralGenerationsThatOfTheProfileIsMeant(t *testing.T) {
+	profile, newer := "generation system-3-link 1600000000 /nix/store/a-nixos\n", "generation system-5-link 1650000000 /nix/store/a-nixos\n"
+	for _, both := range []string{profile + newer, newer + profile} {
+		s, err := parse(strings.Replace(answered, profile, both, 1), nil)
+		if want := (Generation{3, time.Unix(1600000000, 0)}); err != nil || s.Generation(s.Current) != want {
+			t.Errorf("%q: %+v, %v", both, s.Generation(s.Current), err)
+		}
+	}
+}
+
+func TestAHostMayTellOfAnyNumberOfFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), strings.Repeat("k", 200))
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Ask(t.Context(), thisMachine{}, slices.Repeat([]string{file}, 1000))
+	if err != nil || s.Files[file].Mode != 0o600 {
+		t.Errorf("%+v, %v", s.Files, err)
 	}
 }
 
