@@ -102,21 +102,23 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 		remove()
 		return nil, fmt.Errorf("the path of the socket %s is too long: set TMPDIR to a shorter one", m.socket)
 	}
+	// It lives as long as the connection, and not as the ctx that asked for it.
+	life, end := context.WithCancel(context.Background())
+	m.end = end
 	answers, env, err := m.answerTo(cfg, s)
 	if err != nil {
+		end()
 		remove()
 		return nil, err
 	}
 	defer answers()
 	args, more, err := m.call(ctx, cfg, s)
 	if err != nil {
+		end()
 		m.way.close()
 		remove()
 		return nil, err
 	}
-	// It lives as long as the connection, and not as the ctx that asked for it.
-	life, end := context.WithCancel(context.Background())
-	m.end = end
 	cmd := exec.CommandContext(life, "ssh", args...)
 	cmd.Stderr, cmd.Env = m.said, slices.Concat(os.Environ(), env, more)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // ^C is not for it, and the terminal is ours
@@ -133,24 +135,28 @@ func startMaster(ctx context.Context, cfg Config, s settings) (*master, error) {
 		m.way.close()
 		m.recorded, _ = os.ReadFile(m.knownHosts())
 	}()
-	err = m.await(ctx, s.ConnectTimeout+handshakeGrace)
-	if err != nil {
+	if err := m.await(ctx, s.ConnectTimeout+handshakeGrace); err != nil {
 		m.Close()
 		m.learn(ctx, cfg, s, m.recorded)
 		return nil, m.failed(err)
 	}
-	if m.asks != nil {
-		m.asks.Connected()
-	}
-	recorded, err := os.ReadFile(m.knownHosts())
-	if err == nil {
-		err = m.learn(ctx, cfg, s, recorded)
-	}
-	if err != nil {
+	if err := m.connected(ctx, cfg, s); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// connected keeps what was learnt and told on the way.
+func (m *master) connected(ctx context.Context, cfg Config, s settings) error {
+	if m.asks != nil {
+		m.asks.Connected()
+	}
+	recorded, err := os.ReadFile(m.knownHosts())
+	if err != nil {
+		return err
+	}
+	return m.learn(ctx, cfg, s, recorded)
 }
 
 // call prepares how ssh is called.
