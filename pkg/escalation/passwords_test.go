@@ -263,7 +263,7 @@ func TestAGivenPasswordThatTwoRefuseIsTriedNoMore(t *testing.T) {
 			t.Error(node, err)
 		}
 	}
-	if len(f.told) != refusals {
+	if len(f.told) != 2 {
 		t.Errorf("told %q", f.told)
 	}
 }

@@ -112,6 +112,10 @@ func (p Program) Probe() []string {
 // TakesPassword reports whether [Program.Call] can hand it a password.
 func (p Program) TakesPassword() bool { return p.kind != other }
 
+// AsksMore reports whether a program that took a password waits for something else, by
+// what it has said: a code, for instance, which is good for one command alone.
+func (p Program) AsksMore(said string) bool { return question.MatchString(said) }
+
 // Want is what a program lacks that does not run a command.
 type Want int
 

@@ -214,8 +214,13 @@ func TestAnAgentThatIsGoneIsNamed(t *testing.T) {
 
 func TestAKeyFileThatOthersMayReadIsIgnored(t *testing.T) {
 	s := serve(t)
-	if err := os.Chmod(s.path("id"), 0o644); err != nil {
-		t.Fatal(err)
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o644} {
+		if err := os.Chmod(s.path("id"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dial(t, s.config(t)); !errors.Is(err, ErrAuth) {
+			t.Errorf("mode %#o: %v", mode, err)
+		}
 	}
 	cfg := s.config(t)
 	var noted []string

@@ -80,7 +80,7 @@ func (h *Host) tryRoot(ctx context.Context, host hostscript.Runner, limit time.D
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
 	defer cancel()
 	stderr, id := &tail{}, &tail{}
-	err = hostscript.Run(limited, host, hostscript.Call{Program: "id -u; id -un", Stdout: id, Stderr: stderr})
+	err = hostscript.Run(limited, overheard{host, stderr}, hostscript.Call{Program: "id -u; id -un", Stdout: id})
 	uid, name, _ := strings.Cut(id.String(), "\n")
 	switch {
 	case err == nil && uid == "0":
@@ -108,6 +108,9 @@ func (h *Host) tryRoot(ctx context.Context, host hostscript.Runner, limit time.D
 	switch {
 	case h.password != nil && h.program.Refuses(said): // where it asks only once (passwd_tries)
 		return "", escalation.ErrRefused
+	case h.password != nil && h.program.AsksMore(stderr.String()):
+		return "", fmt.Errorf("%w: %s asks for more than a password as %s%s; a code is good for one command, and a deployment runs many: have it ask this user for a password alone, or set deployment.targetUser to \"root\"",
+			ErrEscalation, h.escalation(), h.login, heard)
 	case h.password != nil:
 		return "", fmt.Errorf("%w: %s does not work as %s with a password: %w%s", ErrEscalation, h.escalation(), h.login, err, heard)
 	}
@@ -117,6 +120,17 @@ func (h *Host) tryRoot(ctx context.Context, host hostscript.Runner, limit time.D
 	}
 	return said, fmt.Errorf("%w: %s does not work as %s without asking: %w%s; %s, or set deployment.targetUser to \"root\"",
 		ErrEscalation, h.escalation(), h.login, err, heard, advice)
+}
+
+// overheard keeps what is said on stderr, also before the program runs.
+type overheard struct {
+	hostscript.Runner
+	stderr io.Writer
+}
+
+// Run is that of the Runner.
+func (o overheard) Run(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer) error {
+	return o.Runner.Run(ctx, command, stdin, stdout, io.MultiWriter(o.stderr, stderr))
 }
 
 // notFound is the status of shells and env(1) for a program that is not there.

@@ -125,7 +125,7 @@ func TestWithoutATerminalTheAdviceIsWhatHelpsThere(t *testing.T) {
 
 func TestPrivilegesThatAreWaitedForInVainEndDial(t *testing.T) {
 	port := serveAnyUser(t)
-	config := anyUserConfig(t, port, "ops", "sh", "-c", "echo Password: >&2; exec sleep 8", "--")
+	config := anyUserConfig(t, port, "ops", "sh", "-c", "echo Pass''word: >&2; exec sleep 8", "--")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	time.AfterFunc(500*time.Millisecond, func() { cancel(why) })
@@ -134,7 +134,7 @@ func TestPrivilegesThatAreWaitedForInVainEndDial(t *testing.T) {
 	}
 	set(t, &escalationLimit, 500*time.Millisecond)
 	err := dialBriefly(t, t.Context(), config)
-	for _, words := range []string{"no answer within 500ms", "Password:"} {
+	for _, words := range []string{"no answer within 500ms", "the host said: Password:"} {
 		if !errors.Is(err, ErrEscalation) || !strings.Contains(err.Error(), words) {
 			t.Errorf("error %v, want ErrEscalation that says %q", err, words)
 		}
@@ -186,5 +186,23 @@ func TestWhoDoesNotBecomeRootIsTold(t *testing.T) {
 				t.Errorf("%s: error %v, want %v that says %q", c.name, err, c.is, words)
 			}
 		}
+	}
+}
+
+func TestAProgramThatWantsACodeAsWellIsTold(t *testing.T) {
+	set(t, &passwordLimit, 2*time.Second)
+	sudo := filepath.Join(t.TempDir(), "sudo")
+	text := `#!/bin/sh
+[ "$1" = -n ] && { echo "sudo: a password is required" >&2; exit 1; }
+printf '%s' "$3" | sed 's/%%/%/g' >&2; read -r password; printf 'Verification code: ' >&2; read -r code; exit 1
+`
+	if err := os.WriteFile(sudo, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg := anyUserConfig(t, serveAnyUser(t), "ops", sudo)
+	cfg.Passwords = escalation.NewPasswords(&person{answers: []string{"right"}})
+	err := dialBriefly(t, t.Context(), cfg)
+	if !errors.Is(err, ErrEscalation) || !strings.Contains(err.Error(), "asks for more than a password as ops@") || !strings.Contains(err.Error(), "Verification code:") {
+		t.Errorf("%v", err)
 	}
 }

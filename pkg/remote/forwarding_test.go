@@ -11,10 +11,11 @@ func TestVariablesAndTheAgentAreForTheUsersOwnCommands(t *testing.T) {
 	socket := serveAgent(t, keyring(t, s.path("id")))
 	t.Setenv("SENT_HERE", "it's sent")
 	t.Setenv("NOT_SENT", "x")
+	t.Setenv("SET", "ours, in the place of which SetEnv has another")
 	t.Setenv("AGENT_HERE", socket)
 	for kind, line := range map[string]string{"native": "", "ssh": viaSSH} {
 		for forward, with := range map[string]bool{"ForwardAgent yes\nIdentityAgent " + socket: true, "ForwardAgent $AGENT_HERE": true, "ForwardAgent no": false} {
-			cfg := s.config(t, line, forward, "SendEnv SENT_* REFUSED", `SetEnv SET=value WITH_SPACES="a  b"`)
+			cfg := s.config(t, line, forward, "SendEnv SENT_* SET REFUSED", `SetEnv SET=value WITH_SPACES="a  b"`)
 			for _, commands := range []bool{true, false} {
 				cfg.Commands = commands
 				h := mustDial(t, cfg)

@@ -172,6 +172,25 @@ func TestKeysMayBeRevokedByFilesOfTheirOwn(t *testing.T) {
 	if _, err := dial(t, s.config(t, "RevokedHostKeys "+s.path("revoked"))); !errors.Is(err, ErrHostKey) || !strings.Contains(err.Error(), "revoked by "+s.path("revoked")+":") {
 		t.Errorf("revoked: %v", err)
 	}
+	// An authority that is revoked vouches for nobody, nor does a certificate's key.
+	ca := t.TempDir() + "/ca"
+	keygen(t, ca, "-t", "ed25519")
+	if out, err := exec.Command("ssh-keygen", "-q", "-s", ca, "-I", "test", "-h", "-n", "127.0.0.1", s.path("host_ed25519.pub")).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	certified := s.again(t, "HostCertificate "+s.path("host_ed25519-cert.pub"))
+	authority, err := os.ReadFile(ca + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "known_ca", "@cert-authority * "+string(authority))
+	for what, revoked := range map[string]string{"authority": string(authority), "key": s.read(t, "host_ed25519.pub"), "": s.read(t, "id.pub")} {
+		s.write(t, "revoked", revoked)
+		_, err := dial(t, certified.config(t, "RevokedHostKeys "+s.path("revoked"), "UserKnownHostsFile "+s.path("known_ca"), "StrictHostKeyChecking yes"))
+		if what != "" && !errors.Is(err, ErrHostKey) || what == "" && err != nil {
+			t.Errorf("%q revoked: %v", what, err)
+		}
+	}
 	s.write(t, "revoked", s.read(t, "id.pub"))
 	if _, err := dial(t, s.config(t, "RevokedHostKeys "+s.path("revoked"))); err != nil {
 		t.Errorf("another is revoked: %v", err)

@@ -5,6 +5,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/colmena-go/colmena-go/pkg/knownhosts"
+	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
 
 const unrecorded = "UserKnownHostsFile /dev/null"
@@ -142,5 +145,18 @@ func TestTheSSHProgramHeedsWhatIsRevokedOnAnyPort(t *testing.T) {
 		if _, err := dial(t, s.config(t, viaSSH, "GlobalKnownHostsFile "+s.path("global"))); !errors.Is(err, ErrHostKey) || s.logins() > 0 {
 			t.Errorf("with %q: %v after %d logins", known, err, s.logins())
 		}
+	}
+}
+
+// Two connections may be the first ones at once: then one of them is.
+func TestTheFirstKeyOfAHostIsKept(t *testing.T) {
+	s := serve(t)
+	var m met
+	first := sshauth.PublicKey(s.path("host_ed25519.pub"))
+	if got := m.keep("box", first); !knownhosts.Same(got, first) {
+		t.Error(got)
+	}
+	if got := m.keep("box", sshauth.PublicKey(s.path("host_ecdsa.pub"))); !knownhosts.Same(got, first) || !knownhosts.Same(m.of("box"), first) {
+		t.Error("another key takes its place")
 	}
 }

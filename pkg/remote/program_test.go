@@ -22,12 +22,18 @@ func TestAHostIsReachedThroughAProxyCommand(t *testing.T) {
 }
 
 func TestAProxyCommandEndsWithTheConnection(t *testing.T) {
+	for kind, line := range map[string]string{"native": "", "ssh": viaSSH} {
+		t.Run(kind, func(t *testing.T) { proxyCommandEnds(t, line) })
+	}
+}
+
+func proxyCommandEnds(t *testing.T, line string) {
 	s, gate := serve(t), serve(t)
 	f := behind(t, s, map[string]*server{"gate": gate})
 	// One that ignores its end, and has begun something else.
 	text := "trap '' HUP TERM; (sleep 300) & echo $! >>" + s.path("pids") + "; echo $$ >>" + s.path("pids") + "; ssh -o StrictHostKeyChecking=accept-new -F " + s.path("ssh_config") + " -W %h:%p gate; sleep 300"
 	s.write(t, "way", text)
-	h := mustDial(t, f.config(t, "Host box\nProxyCommand sh -c \"$(sed 's/%%h/%h/; s/%%p/%p/' "+s.path("way")+")\""))
+	h := mustDial(t, f.config(t, "Host box\n"+line+"\nProxyCommand sh -c \"$(sed 's/%%h/%h/; s/%%p/%p/' "+s.path("way")+")\""))
 	works(t, h)
 	pids := strings.Fields(s.read(t, "pids"))
 	if len(pids) != 2 {

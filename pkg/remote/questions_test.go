@@ -41,6 +41,24 @@ func TestSSHAsksThroughUs(t *testing.T) {
 	}
 }
 
+func TestAWrongPassphraseForSSHIsKeptByNobody(t *testing.T) {
+	s := serve(t)
+	s.lock(t)
+	p := &person{answers: []string{"1", "2", "3", "open sesame"}}
+	cfg := asked(s.config(t, viaSSH), p)
+	if _, err := dial(t, cfg); !errors.Is(err, ErrAuth) {
+		t.Error(err)
+	}
+	for range 2 {
+		if _, err := dial(t, cfg); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(p.asked) != 4 {
+		t.Errorf("asked\n%s", p.texts())
+	}
+}
+
 func TestAPasswordForSSHIsForOneHost(t *testing.T) {
 	through := func(cfg Config, lines ...string) Config {
 		text, _ := os.ReadFile(cfg.SSHConfigFile)

@@ -69,6 +69,9 @@ func TestACommandIsReadByTheLoginShell(t *testing.T) {
 		if err != nil || status != 3 || out.String() != "out\n" || errs.String() != "err\n" {
 			t.Errorf("%v: %q %q", err, out.String(), errs.String())
 		}
+		if status, err := Run(t.Context(), host, Line([]string{"exit 1"}), nil, nil, nil); err != nil || status != 1 {
+			t.Errorf("a command that fails: %d, %v", status, err)
+		}
 		if status, err := Run(t.Context(), host, Line([]string{"kill -KILL $$"}), nil, nil, nil); err != nil || status != 128+9 {
 			t.Errorf("a command that is killed: %d, %v", status, err)
 		}
