@@ -155,7 +155,8 @@ func Install(ctx context.Context) error {
 	needs := map[string]string{
 		"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "ssh": "openssh-client",
 		"/usr/sbin/sshd": "openssh-server", "nix": "nix-bin", "ip": "iproute2", "nsenter": "util-linux",
-		"softhsm2-util": "softhsm2", "git": "git", "ps": "procps", "make": "make", "jq": "jq",
+		"softhsm2-util": "softhsm2", "krb5kdc": "krb5-kdc", "kinit": "krb5-user", "kadmin.local": "krb5-admin-server",
+		"git": "git", "ps": "procps", "make": "make", "jq": "jq",
 		"zsh": "zsh", "fish": "fish", "mandoc": "mandoc", // which complete words and read man pages in tests
 	}
 	var missing []string
