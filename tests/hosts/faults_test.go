@@ -500,3 +500,17 @@ func (d *deployer) watchCommandLines(secrets []string, stop chan struct{}) strin
 		}
 	}
 }
+
+func TestAHostThatTakesConnectionsAndNeverSpeaksFailsAlone(t *testing.T) {
+	d := deploying(t, 2)
+	d.on("host2", "kill -STOP $(systemctl show -P MainPID ssh)")
+	defer d.on("host2", "kill -CONT $(systemctl show -P MainPID ssh)")
+	d.hive(`{ host1.deployment.keys.k.text = "v"; host2.deployment = { keys.k.text = "v"; sshOptions = [ "-oConnectTimeout=2" ]; }; }`)
+	begin := time.Now()
+	o := d.run("upload-keys", "--json")
+	d.has("host1", "/run/keys/k", "v", "root root 600")
+	if r := o.results["host2"]; o.code != 1 || r.Step != "connect" || !strings.Contains(r.Error, "it accepts connections but does not speak SSH in time") || time.Since(begin) > 15*time.Second {
+		t.Errorf("exit %d after %v: %+v", o.code, time.Since(begin), r)
+	}
+	d.untouched("host2")
+}

@@ -58,3 +58,47 @@ func TestHostsOfAnAuthorityAreKnownByTheirCertificates(t *testing.T) {
 	}
 	d.untouched("host2")
 }
+
+// One host is known by a name that is hashed, one has changed its key, and one lets in whom
+// an authority vouches for.
+func TestHostsAreKnownAndKnowUsAsSSHHasIt(t *testing.T) {
+	d := deploying(t, 3)
+	keygen := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ssh-keygen", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ssh-keygen: %v: %s", err, out)
+		}
+	}
+	for _, name := range []string{"stranger", "authority", "me"} {
+		keygen("-q", "-N", "", "-t", "ed25519", "-f", filepath.Join(d.dir, name))
+	}
+	keygen("-q", "-s", filepath.Join(d.dir, "authority"), "-I", "me", "-n", "root", filepath.Join(d.dir, "me.pub"))
+	d.on("host3", fmt.Sprintf("echo '%s' >/etc/ssh/users.pub; echo 'TrustedUserCAKeys /etc/ssh/users.pub' >/etc/ssh/sshd_config.d/users.conf; systemctl reload ssh", strings.TrimSpace(d.read("authority.pub"))))
+	defer d.on("host3", "rm /etc/ssh/sshd_config.d/users.conf; systemctl reload ssh")
+	var known strings.Builder
+	for _, host := range three {
+		key := d.on(host, "cat /etc/ssh/ssh_host_ed25519_key.pub")
+		if host == "host2" {
+			key = strings.TrimSpace(d.read("stranger.pub"))
+		}
+		fmt.Fprintf(&known, "%s %s\n", d.host(host).IP, key)
+	}
+	file := d.write("known_hosts", known.String())
+	keygen("-q", "-H", "-f", file)
+	const key = `keys.k.text = "v"; sshOptions = [ "-oUserKnownHostsFile=%[1]s" "-oStrictHostKeyChecking=yes" `
+	d.hive(fmt.Sprintf(`{ host1.deployment = { `+key+`]; }; host2.deployment = { `+key+`]; };
+  host3.deployment = { `+key+`"-oIdentitiesOnly=yes" "-oIdentityAgent=none" "-oIdentityFile=%[2]s" ]; }; }`, file, filepath.Join(d.dir, "me")))
+	// The fleet's own ssh_config has a key that opens every door.
+	config := d.write("ssh_config", fmt.Sprintf("Host host1 host2\nIdentityFile %s\nHost host1\nHostName %s\nHost host2\nHostName %s\nHost host3\nHostName %s\nHost *\nUser root\nGlobalKnownHostsFile /dev/null\n",
+		filepath.Join(d.fleet.Dir, "id_ed25519"), d.host("host1").IP, d.host("host2").IP, d.host("host3").IP))
+	o := d.run("upload-keys", "--json", "--ssh-config", config)
+	d.has("host1", "/run/keys/k", "v", "root root 600")
+	d.has("host3", "/run/keys/k", "v", "root root 600")
+	if got := d.on("host3", "journalctl -q -o cat -u ssh | grep Accepted | tail -n 1"); !strings.Contains(got, "CERT") {
+		t.Errorf("it was let in with something else: %s", got)
+	}
+	if r := o.results["host2"]; o.code != 1 || !strings.Contains(r.Error, "is not the one in "+file+":2 (there SHA256:") || !strings.Contains(r.Error, ", now SHA256:") {
+		t.Errorf("exit %d: host2: %+v\n%s", o.code, r, o.stderr)
+	}
+	d.untouched("host2")
+}
