@@ -136,7 +136,7 @@ func (x *comparing) needs(ctx context.Context, host deploy.Host, node hive.Node,
 	c.Needs(current, wanted, found.Lacks)
 	switch {
 	case there && wanted == nil:
-		c.Why = "what the new system needs: its host is yet to build it (--no-build-on-target builds it here)"
+		c.Why = "what the new system needs: not built yet on its host (--no-build-on-target builds it here)"
 	case c.Host.Current.Path != "" && current == nil:
 		c.Why = "what the old system needs: the host's store does not know it"
 	}

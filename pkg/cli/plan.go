@@ -131,7 +131,7 @@ func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tool
 }
 
 // errDeclined is returned when people do not want what was shown.
-var errDeclined = errors.New("nothing was done, as was answered")
+var errDeclined = errors.New("nothing was done: you did not answer yes")
 
 // agreeTries is how often one is asked who says neither yes nor no.
 const agreeTries = 3

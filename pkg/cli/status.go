@@ -34,7 +34,7 @@ func statusCommand() *cli.Command {
 		Flags: append(flags, askParallelFlag(), jsonFlag("the same"), sshConfigFlag(),
 			&cli.BoolFlag{Name: "hosts-only", Usage: "evaluate no system: whether hosts run their configuration is left out"},
 			&cli.BoolFlag{Name: "keys", Usage: "compare the contents of keys, too, for which they are resolved here (keyCommands run)"},
-			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "ask again and again, until q or ^C; without a terminal the table, or with --json a document a line, is printed each time"},
+			&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "keep asking until q or ^C; without a terminal, print the table (with --json, one document per line) each time"},
 			&cli.StringFlag{Name: "every", DefaultText: watchDefault.String(), Usage: "with --watch, wait `TIME` (5s, 1m) before a host is asked again"},
 		),
 		OnUsageError: onUsageError,

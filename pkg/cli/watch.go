@@ -36,7 +36,7 @@ func watchEvery(c *cli.Context) (time.Duration, error) {
 	case !c.Bool("watch"):
 		return 0, nil
 	case c.Bool("keys"):
-		return 0, usage("--keys and --watch: contents are resolved for one look, and not again and again")
+		return 0, usage("--keys cannot be combined with --watch: keys are resolved only once")
 	case every == 0:
 		return watchDefault, nil
 	case every < watchLeast:

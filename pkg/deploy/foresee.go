@@ -142,7 +142,7 @@ func (n *nodeRun) judgeStore(answer StoreAnswer, old closure.System) {
 	case o.There:
 		o.Copy = &plan.Copy{}
 	case builds:
-		o.Unknown = append(o.Unknown, "the host builds the system itself: what is copied to it is known only then")
+		o.Unknown = append(o.Unknown, "the host builds the system itself: how much is copied is known only after the build")
 	case o.New.Known():
 		o.Copy = &plan.Copy{Paths: len(answer.Lacks), Bytes: sum(o.New.Sizes, answer.Lacks)}
 	}

@@ -61,7 +61,7 @@ func TestADryRunAsksAndDoesNothing(t *testing.T) {
 		{"another system", "/old", "/old", nil, plan.Want{Goal: hive.Switch}, []string{"/out-web"}, "dial web; build web; ask store", "1 paths, unknown units: the host does not have the system yet (apply push brings it)"},
 		{"one that was pushed", "/old", "/old", nil, plan.Want{Goal: hive.Boot}, nil, "dial web; build web; ask store", "There 0 paths, units [web.service]"},
 		{"a push of it", "/old", "/old", nil, plan.Want{Goal: hive.Push}, nil, "dial web; build web; ask store", "same"},
-		{"what the host builds", "/old", "/old", func(n *hive.Node) { n.BuildOnTarget = true }, plan.Want{Goal: hive.Push}, []string{"/out-web"}, "dial web; ask store", "unknown the host builds the system itself: what is copied to it is known only then"},
+		{"what the host builds", "/old", "/old", func(n *hive.Node) { n.BuildOnTarget = true }, plan.Want{Goal: hive.Push}, []string{"/out-web"}, "dial web; ask store", "unknown the host builds the system itself: how much is copied is known only after the build"},
 		{"keys", "/old", "/old", func(n *hive.Node) { n.Keys = []hive.Key{key} }, plan.Want{Goal: hive.Keys}, nil, "sources web; dial web; resolve", "key k true"},
 	} {
 		j, n := &journal{}, node("web")

@@ -46,7 +46,7 @@ type Shell struct {
 }
 
 // errUnasked ends a shell that talks although it was told nothing.
-var errUnasked = errors.New("the host talks although it was asked nothing")
+var errUnasked = errors.New("the host sent unexpected output")
 
 // Ask is [Run] of a question, a Program without Stdin. A host that is a [Keeper] keeps
 // the shell for the next script that it is to run.

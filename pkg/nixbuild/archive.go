@@ -12,7 +12,7 @@ import (
 // to 8 bytes. Nothing says where it ends but its closing bracket; what files hold, and
 // names, are texts too, which may look like one.
 
-var errArchive = errors.New("this machine's store has another content for it than it says: nix-store --verify --check-contents finds what is wrong")
+var errArchive = errors.New("the local store's content for this path does not match the store's database: nix-store --verify --check-contents finds what is wrong")
 
 // mostSyntax is the length of the longest word of the format, which "nix-archive-1" is.
 const mostSyntax = 13

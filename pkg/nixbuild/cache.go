@@ -87,7 +87,7 @@ func (c *Cache) copy(puts []*put) (err error) {
 		err = fmt.Errorf("copying to the cache %s: %w", nix.WithoutLogins(c.url), err)
 		if unknownStore.MatchString(err.Error()) {
 			scheme, _, _ := strings.Cut(c.url, ":")
-			err = fmt.Errorf("%w\nthis machine's Nix knows no stores with %s: (Debian's is built without S3, for one)", err, scheme)
+			err = fmt.Errorf("%w\nthis machine's Nix does not support %s:// stores (Debian's Nix has no s3://, for example)", err, scheme)
 		}
 		return err
 	}
@@ -129,4 +129,4 @@ func (c *Cache) Signers(ctx context.Context, path string) (names []string, err e
 var untrusted = regexp.MustCompile(`(?i)trusted-public-keys|lacks a (valid )?signature`)
 
 // ErrUntrusted: the host trusts no key that the cache's paths are signed with.
-var ErrUntrusted = errors.New("the host trusts no key that what is in the cache is signed with")
+var ErrUntrusted = errors.New("the host trusts none of the keys that sign this cache")

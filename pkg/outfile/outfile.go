@@ -22,11 +22,11 @@ type File struct {
 func New(path string, mode fs.FileMode) (*File, error) {
 	switch info, err := os.Stat(path); {
 	case path == "":
-		return nil, errors.New("it is empty: name a file")
+		return nil, errors.New("the file name is empty")
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s is a folder: name a file in it", path)
 	case err == nil && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file, and cannot be replaced as a whole: name another one", path)
+		return nil, fmt.Errorf("%s is not a regular file, and cannot be replaced as a whole: name another one", path)
 	}
 	path, err := filepath.Abs(path) // whatever becomes of the working directory
 	if err != nil {
@@ -75,7 +75,7 @@ func (f *File) begin() (*os.File, error) {
 	case err != nil && errors.Is(missing, fs.ErrNotExist):
 		return nil, fmt.Errorf("the folder %s is not there: make it first", filepath.Dir(f.path))
 	case err != nil && missing == nil && !dir.IsDir():
-		return nil, fmt.Errorf("%s is no folder, so that %s cannot be in it", filepath.Dir(f.path), filepath.Base(f.path))
+		return nil, fmt.Errorf("%s is not a directory", filepath.Dir(f.path))
 	case err != nil:
 		return nil, fmt.Errorf("%s cannot be written: no file can be made in its folder: %w", f.path, reason(err))
 	}

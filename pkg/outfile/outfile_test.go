@@ -92,10 +92,10 @@ func TestALinkIsReplacedItself(t *testing.T) {
 func TestWhatCannotBeWrittenIsToldAtTheBeginning(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{
-		"":                                   "it is empty: name a file",
+		"":                                   "the file name is empty",
 		dir:                                  "is a folder: name a file in it",
-		"/dev/null":                          "is no regular file",
-		"/dev/null/report":                   "/dev/null is no folder, so that report cannot be in it",
+		"/dev/null":                          "is not a regular file",
+		"/dev/null/report":                   "/dev/null is not a directory",
 		filepath.Join(dir, "none", "report"): "none is not there: make it first",
 		"/proc/report":                       "/proc/report cannot be written: no file can be made in its folder: ",
 	} {

@@ -82,9 +82,9 @@ func diffText(d Diff, style Style) string {
 
 func another(path string) string {
 	if path == "" {
-		return "nothing of NixOS: there is no system profile"
+		return "nothing: there is no system profile"
 	}
-	return path + ", which is neither"
+	return path + ", which is neither the running nor the configured system"
 }
 
 // sizesText is the beginning of the line about systems that are known.

@@ -59,7 +59,7 @@ func TestDifferencesAreReadAtAGlance(t *testing.T) {
 	want := `bare: runs no NixOS system, 5.2 MB to copy (1 path)
 dead: could not be compared (connect)
 elsewhere: no difference
-  boots  /nix/store/z-other, which is neither
+  boots  /nix/store/z-other, which is neither the running nor the configured system
 none: has no host: deployment.targetHost is null
 stopped: was not compared
 unknown: runs another system: /nix/store/ssssssssssssssssssssssssssssssss-nixos-system-x-25.05.1, 5.2 MB to copy (1 path)

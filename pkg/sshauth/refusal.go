@@ -49,7 +49,7 @@ func (l *Login) refusal(login string, tooMany bool) string {
 	byHand := strings.Join(asks, " or ")
 	switch {
 	case len(l.mistyped) > 0 && !tooMany && !l.methods.told:
-		return fmt.Sprintf("%s lets us in with nothing that we have: %s; run again and enter the right passphrase, or add the key to the agent with ssh-add", login, l)
+		return fmt.Sprintf("%s accepts nothing we can offer: %s; run again and enter the right passphrase, or add the key to the agent with ssh-add", login, l)
 	case byHand != "" && l.methods.wrong && l.methods.typed == nil && !tooMany:
 		return fmt.Sprintf("%s accepts none of our keys (tried: %s), and the password was wrong", login, l)
 	case l.methods.typed != nil && !tooMany:
@@ -84,7 +84,7 @@ func (m *methods) refused(err error) bool {
 }
 
 // errTold: the host refuses a password or answers that it was told.
-var errTold = errors.New("the host refused what it was told")
+var errTold = errors.New("the host refused the password or answer")
 
 // Vain reports whether an error of a login is one that further attempts do not mend, and
 // that may lock an account with them: a password or an answer was refused, or not given.

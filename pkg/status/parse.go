@@ -61,7 +61,7 @@ func parse(text string, files []string) (State, error) {
 		}
 	}
 	if s.Now.IsZero() {
-		return State{}, fmt.Errorf("%w: it does not even tell the time", ErrUnclear)
+		return State{}, fmt.Errorf("%w: it does not report its time", ErrUnclear)
 	}
 	s.Units = max(s.Units, len(s.Failed))
 	for _, system := range []*closure.System{&s.Current, &s.Booted, &s.Next} {

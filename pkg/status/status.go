@@ -52,7 +52,7 @@ type File struct {
 }
 
 // ErrUnclear: what the host says makes no sense.
-var ErrUnclear = errors.New("the host does not say clearly what it is like")
+var ErrUnclear = errors.New("the host gave an answer that cannot be understood")
 
 // askLimit is how long a host may take for its answer.
 const askLimit = time.Minute

@@ -118,7 +118,7 @@ func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observe
 		case words[0] == "busy":
 			if note != nil && !waited {
 				waited = true
-				note("another upload is under way on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100) + ": what it will have changed is not seen yet")
+				note("another upload is under way on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100) + ": its changes are not included here")
 			}
 		case words[0] == "recorded":
 			if warn != nil {

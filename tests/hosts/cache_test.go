@@ -160,7 +160,7 @@ func TestACacheThatFailsIsToldAndCanBeLeftOut(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	o = d.run("apply", "push", "--json", "--via", "gopher://cache")
-	if r := o.results["host1"]; r.Step != "cache" || !strings.Contains(r.Error, "this machine's Nix knows no stores with gopher:") {
+	if r := o.results["host1"]; r.Step != "cache" || !strings.Contains(r.Error, "this machine's Nix does not support gopher:// stores") {
 		t.Errorf("%+v", r)
 	}
 	o = d.must("apply", "push", "--via", "none")

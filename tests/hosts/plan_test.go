@@ -373,7 +373,7 @@ func TestPeopleAgreeToWhatIsDone(t *testing.T) {
 		}
 	}
 	code, shown := asked(func() {}, "maybe\n", "no\n")
-	if code != 1 || !strings.Contains(shown, "host1  changed") || !strings.Contains(shown, "host2  nothing to do") || !strings.Contains(shown, "nothing was done, as was answered") {
+	if code != 1 || !strings.Contains(shown, "host1  changed") || !strings.Contains(shown, "host2  nothing to do") || !strings.Contains(shown, "nothing was done: you did not answer yes") {
 		t.Errorf("exit %d:\n%s", code, shown)
 	}
 	unchanged("the answer was no")

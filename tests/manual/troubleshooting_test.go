@@ -73,10 +73,10 @@ func TestWhatTroubleshootingQuotesIsSaid(t *testing.T) {
 var within = []string{
 	"a secret cannot be marshalled", "what Nix does is not needed any more", "not every node succeeded", "a node brought a bug to light",
 	"the connection is not needed after all", "not a SHA-256 digest", "nobody else is copied to meanwhile",
-	"it is not this user's alone", "is not a command with an absolute path", "has a quote that does not end", "nothing was done, as was answered",
-	"nix path-info answers no JSON that is known",
+	"it is not this user's alone", "is not a command with an absolute path", "has a quote that does not end", "nothing was done: you did not answer yes",
+	"nix path-info answers no JSON that is known", "the file name is empty",
 	// What is wrong with --on or --exclude, after "invalid node selector".
-	"--exclude leaves out already: write ", "a part of it is empty; write names, globs or @tags separated by commas", "it is empty: name a file",
+	"--exclude leaves out already: write ", "a part of it is empty; write names, globs or @tags separated by commas",
 }
 
 // Short ones are parts of others.
