@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -47,7 +48,9 @@ type deployment struct {
 
 	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it
-	hosts  remote.Hosts
+
+	current *atomic.Pointer[report.Run] // what is on the screen; nil before the nodes are known
+	hosts   remote.Hosts
 }
 
 // runDeployment takes the selected nodes to a goal.
@@ -131,7 +134,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 			Substitute: !c.Bool("no-substitute"),
 		},
-		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"),
+		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"), current: current(c.App),
 	}
 	if err := d.wanted(c); err != nil {
 		return nil, err
@@ -301,7 +304,7 @@ func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 	}
 	if onTerminal(c) && !screen(c.App).InJSON() && !keepsLog(os.Getenv) {
 		r.Said = func(node, key, line string) {
-			d.report.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Private, Text: fmt.Sprintf("key %q: %s", key, line)})
+			d.onScreen().Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Private, Text: fmt.Sprintf("key %q: %s", key, line)})
 		}
 	}
 	return r
