@@ -65,7 +65,7 @@ func pageOf(app *cli.App, command *cli.Command) page {
 	synopsis := command.UsageText
 	if synopsis == "" {
 		synopsis = app.Name + " " + command.Name
-		if len(visible(command.Flags)) > 1 { // one is --help
+		if slices.ContainsFunc(visible(command.Flags), func(flag cli.Flag) bool { return flag.Names()[0] != "help" }) {
 			synopsis += " [flags]"
 		}
 		synopsis = strings.TrimSpace(synopsis + " " + command.ArgsUsage)
@@ -106,6 +106,9 @@ func visible(flags []cli.Flag) []cli.Flag {
 
 func flagSections(flags []cli.Flag) (list []section) {
 	shown := visible(flags)
+	if named(shown, "help") == nil { // urfave/cli adds it to some when they run
+		shown = append(shown, cli.HelpFlag)
+	}
 	for _, group := range flagGroups {
 		s := section{title: group.title}
 		for _, name := range group.names {
