@@ -123,7 +123,7 @@ func (c *Call) question() {
 	case c.asked > 1:
 		c.change()
 	case c.typed:
-		c.send([]byte(typedLine), c.password, []byte("\n"))
+		c.send([]byte(typedPass), c.password, []byte("\n"))
 	default:
 		c.send(c.password, []byte("\n"))
 	}

@@ -33,6 +33,7 @@ const terminalWord = "colmena-go-terminal"
 // The input of typed.sh: lines to be typed, and then what goes to the command.
 const (
 	typedLine = "+" // before each
+	typedPass = "-" // before a password
 	typedEnd  = ".\n"
 )
 

@@ -20,6 +20,7 @@ BEFORE
 exec 7<>/dev/tty
 stty -a <&7 | grep -q -e ' -echo ' || echo loud >>"$0.typed"
 printf '\rdoas (ops@here) password: ' >&7
+LATER
 IFS= read -r typed <&7
 printf '\r\n' >&7
 echo "$typed" >>"$0.typed"
@@ -33,7 +34,7 @@ func typedProgram(t *testing.T, before string) (Program, string) {
 		t.Skip(err)
 	}
 	path := filepath.Join(t.TempDir(), "doas")
-	if err := os.WriteFile(path, []byte(strings.Replace(typedStub, "BEFORE", before, 1)), 0o700); err != nil {
+	if err := os.WriteFile(path, []byte(strings.NewReplacer("BEFORE", before, "LATER", "sleep 0.3; python3 -c 'import sys, termios; t = termios.tcgetattr(7); t[3] &= ~(termios.ECHO | termios.ECHONL); termios.tcsetattr(7, termios.TCSAFLUSH, t)' || stty -echo -echonl <&7").Replace(typedStub)), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return Of([]string{path}), path + ".typed"
@@ -99,7 +100,7 @@ func TestQuestionsOfATerminalAreFoundHoweverTheyArrive(t *testing.T) {
 			t.Errorf("in pieces of %d: what came before is taken for a question", size)
 		}
 		feed(asks)
-		if call.asked != 1 || string(call.queue) != "+x\n" {
+		if call.asked != 1 || string(call.queue) != "-x\n" {
 			t.Errorf("in pieces of %d: asked %d times: %q", size, call.asked, call.queue)
 		}
 		stdout.Write(call.granted)
@@ -119,7 +120,7 @@ func TestQuestionsOfATerminalAreFoundHoweverTheyArrive(t *testing.T) {
 // What a terminal has shown is told where it came to nothing.
 func TestWhosePasswordIsWantedIsAnswered(t *testing.T) {
 	const list = "Multiple identities can be used for authentication:\r\n 1.  Alice A. (alice)\r\n 2.  deployer\r\nChoose identity to authenticate as (1-2): "
-	for user, want := range map[string]string{"alice": "+1\n+x\n.\n", "deployer": "+2\n+x\n.\n", "bob": "", "": ""} {
+	for user, want := range map[string]string{"alice": "+1\n-x\n.\n", "deployer": "+2\n-x\n.\n", "bob": "", "": ""} {
 		call := Of([]string{"run0"}).By(user).Call(secret.New([]byte("x")))
 		var errs bytes.Buffer
 		stdout, stderr := call.Stdout(nil), call.Stderr(&errs)
