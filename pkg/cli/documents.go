@@ -55,9 +55,9 @@ var forms = []struct {
 // fileFlags name the files.
 func fileFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "report", Usage: "write at the end a page of HTML to `FILE`: results, timeline, changes, failures"},
-		&cli.StringFlag{Name: "metrics", Usage: "write at the end figures to `FILE`, for the textfile collector of Prometheus"},
-		&cli.StringFlag{Name: "trace", Usage: "write at the end the timeline to `FILE`, for Perfetto and chrome://tracing"},
+		&cli.StringFlag{Name: "report", Usage: "write an HTML page to `FILE` at the end: results, timeline, changes, failures"},
+		&cli.StringFlag{Name: "metrics", Usage: "write metrics to `FILE` at the end, for Prometheus' textfile collector"},
+		&cli.StringFlag{Name: "trace", Usage: "write the timeline to `FILE` at the end, for Perfetto and chrome://tracing"},
 	}
 }
 

@@ -38,7 +38,7 @@ var examples = map[string][]example{
 	"status": {
 		{"colmena-go status", "what all hosts run, and what is wrong with them"},
 		{"colmena-go status --hosts-only --on @web", "the same without an evaluation of systems"},
-		{"colmena-go status --watch", "from moment to moment, until q"},
+		{"colmena-go status --watch", "refreshed every few seconds, until q"},
 	},
 	"list": {
 		{"colmena-go list --on '@web,!@old'", "see which nodes a selection takes"},

@@ -144,7 +144,7 @@ func jsonFlag(what string) cli.Flag {
 }
 
 func quietFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "tell only what went wrong, or may: warnings and failures"}
+	return &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "show only warnings and failures"}
 }
 
 // deployFlags are those of every command that deploys, with Colmena's meaning.
@@ -169,7 +169,7 @@ func deployFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "build-on-target", Usage: "have every node's host build its system, whatever deployment.buildOnTarget says"},
 		&cli.BoolFlag{Name: "no-build-on-target", Usage: "build here, whatever deployment.buildOnTarget says"},
 		&cli.BoolFlag{Name: "no-gzip", Hidden: true},
-		&cli.BoolFlag{Name: "fail-fast", Usage: "deploy nothing unless every node can be evaluated"},
+		&cli.BoolFlag{Name: "fail-fast", Usage: "stop unless every node can be evaluated"},
 		&cli.StringFlag{Name: "evaluator", Hidden: true},
 	)
 }

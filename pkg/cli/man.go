@@ -13,7 +13,7 @@ import (
 func manCommand() *cli.Command {
 	return &cli.Command{
 		Name:         "man",
-		Usage:        "write the manual pages, for who packages the program",
+		Usage:        "write the manual pages, for packagers",
 		ArgsUsage:    "DIR",
 		Description:  "One page for the program and one for each command are written to DIR, which is made if it is not there. They say what --help says.",
 		OnUsageError: onUsageError,

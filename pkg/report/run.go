@@ -50,7 +50,7 @@ type View struct {
 	Live    bool          // show how far all is, below the lines; see [Terminal.CanShow]
 	ASCII   bool          // the terminal shows nothing but that
 	Actions bool          // in a log of GitHub's, whose groups and errors are used
-	Quiet   bool          // tell only what went wrong, or may
+	Quiet   bool          // show only warnings and failures
 	// Begin is when the run began, which each line is told the distance from; zero: none is.
 	Begin time.Time
 	// Again is the command line that does only these nodes again; nil leaves it out.
