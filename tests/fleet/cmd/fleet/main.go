@@ -61,13 +61,20 @@ func among(args []string) error {
 		return errors.New("booting hosts needs root")
 	}
 	fleet.Enter()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	f, err := fleet.Boot(ctx, *n)
+	booting, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	f, err := fleet.Boot(booting, *n)
 	if err != nil {
 		return err
 	}
 	defer f.Down()
+	if booting.Err() != nil {
+		return errors.New("interrupted")
+	}
+	// ^C reaches the command as well, which ends as it likes to.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	ctx, end := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer end()
+	stop()
 	var names []string
 	env := append(os.Environ(), "SSH_CONFIG_FILE="+f.SSHConfig, "FLEET_DIR="+f.Dir)
 	for _, h := range f.Hosts {
