@@ -62,6 +62,7 @@ func TestStatusTellsWhatHostsAreLikeAndChangesNothingThere(t *testing.T) {
 	})
 	d.on("host1", "ln -sfn "+one+" /run/booted-system")
 	defer d.on("host1", "rm /run/booted-system")
+	d.on("host3", "rm -f /run/booted-system") // of a test that rebooted it
 	d.on("host2", `ln -sfn $(readlink -f /run/current-system) /run/booted-system; systemd-run --unit 'bad-\x1b' -p Type=oneshot false 2>/dev/null || :
 rm /run/keys/gone; chmod 0444 '/srv/my keys/moved'`)
 	other := d.on("host3", "echo other >/tmp/other; nix-store --add /tmp/other")
@@ -135,6 +136,7 @@ func TestAWatchFollowsHostsThroughReboots(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.host("host3").StartSSHD()
+	d.env = append(d.env, "TERM=xterm", "CI=", "GITHUB_ACTIONS=") // somebody looks on
 	s := d.typing("status", "--watch", "--every", "1")
 	s.Await("3 hosts answer")
 	for _, text := range []string{"host1", "as configured", "host2", "as configured", "host3", "unreachable: "} {
