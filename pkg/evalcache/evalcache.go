@@ -14,6 +14,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
+	"github.com/colmena-go/colmena-go/pkg/ownfolder"
 )
 
 // Evaluator is what has to be evaluated; [nixeval.Evaluator] is one.
@@ -190,7 +191,7 @@ func (c *Cache) add(more kept) {
 	c.kept.add(more)
 	text, err := json.Marshal(c.kept)
 	if err == nil {
-		err = c.store.write(c.identity+keptSuffix, text)
+		err = c.store.write(c.identity+ownfolder.KeptSuffix, text)
 	}
 	if err != nil {
 		c.log.Debug().Err(err).Msg("what was evaluated is not kept")
@@ -199,7 +200,7 @@ func (c *Cache) add(more kept) {
 
 // read is what the file of this hive holds.
 func (c *Cache) read() (all kept) {
-	text, err := c.store.read(c.identity + keptSuffix)
+	text, err := c.store.read(c.identity + ownfolder.KeptSuffix)
 	if err == nil {
 		err = json.Unmarshal(text, &all)
 	}

@@ -424,7 +424,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	prune(root, 6, 450)
+	ownfolder.Prune(root, 6, 450)
 	entries, _ := os.ReadDir(s.dir)
 	var names []string
 	for _, e := range entries {

@@ -1,14 +1,9 @@
 package evalcache
 
 import (
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -73,49 +68,9 @@ func (s store) write(name string, text []byte) error {
 		return err
 	}
 	defer root.Close()
-	begun := begunPrefix + rand.Text()
-	f, err := root.OpenFile(begun, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := ownfolder.Replace(root, name, text); err != nil {
 		return err
 	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = root.Rename(begun, name)
-	}
-	if err != nil {
-		root.Remove(begun)
-		return err
-	}
-	prune(root, mostFiles, mostBytes)
+	_ = ownfolder.Prune(root, mostFiles, mostBytes) // or next time
 	return nil
-}
-
-// How the names of files of ours begin or end.
-const (
-	begunPrefix = "new-" // of one that is not yet written
-	keptSuffix  = ".json"
-)
-
-// prune removes the oldest files beyond a number and a size, and what killed
-// processes have left.
-func prune(root *os.Root, files int, bytes int64) {
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return
-	}
-	var list []os.FileInfo
-	for _, entry := range entries {
-		ours := strings.HasPrefix(entry.Name(), begunPrefix) || strings.HasSuffix(entry.Name(), keptSuffix)
-		if info, err := entry.Info(); err == nil && ours && info.Mode().IsRegular() {
-			list = append(list, info)
-		}
-	}
-	slices.SortFunc(list, func(a, b os.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
-	for i, info := range list {
-		bytes -= info.Size()
-		torn := !strings.HasSuffix(info.Name(), keptSuffix) && time.Since(info.ModTime()) > time.Hour
-		if i >= files || bytes < 0 || torn {
-			root.Remove(info.Name())
-		}
-	}
 }

@@ -4,17 +4,11 @@
 package roster
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"slices"
-	"strings"
-	"time"
+	"math"
 
 	"github.com/colmena-go/colmena-go/pkg/ownfolder"
 )
@@ -52,26 +46,11 @@ func (s Store) Keep(hive string, nodes []Node) error {
 		return err
 	}
 	defer root.Close()
-	begun := begunPrefix + rand.Text()
-	file, err := root.OpenFile(begun, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := ownfolder.Replace(root, fileOf(hive), text); err != nil {
 		return err
 	}
-	_, err = file.Write(text)
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = root.Rename(begun, fileOf(hive))
-	}
-	if err != nil {
-		return errors.Join(err, root.Remove(begun))
-	}
-	return forgetOldest(root)
+	return ownfolder.Prune(root, mostHives, math.MaxInt64)
 }
-
-// How the names of files of ours begin or end.
-const (
-	begunPrefix = "new-" // of one that is not yet written
-	keptSuffix  = ".json"
-)
 
 // Nodes is what is known of the hive, nil for nothing.
 func (s Store) Nodes(hive string) (nodes []Node) {
@@ -82,7 +61,9 @@ func (s Store) Nodes(hive string) (nodes []Node) {
 	return nodes
 }
 
-func fileOf(hive string) string { return fmt.Sprintf("%x"+keptSuffix, sha256.Sum256([]byte(hive))) }
+func fileOf(hive string) string {
+	return fmt.Sprintf("%x"+ownfolder.KeptSuffix, sha256.Sum256([]byte(hive)))
+}
 
 func (s Store) read(hive string) ([]byte, error) {
 	root, err := ownfolder.Open(s.Dir)
@@ -96,27 +77,4 @@ func (s Store) read(hive string) ([]byte, error) {
 	}
 	defer file.Close()
 	return io.ReadAll(io.LimitReader(file, largestFile))
-}
-
-// forgetOldest keeps the folder from growing for ever, with what killed runs left in it.
-func forgetOldest(root *os.Root) error {
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return err
-	}
-	var files []fs.FileInfo
-	for _, entry := range entries {
-		ours := strings.HasPrefix(entry.Name(), begunPrefix) || strings.HasSuffix(entry.Name(), keptSuffix)
-		if info, err := entry.Info(); err == nil && ours && info.Mode().IsRegular() {
-			files = append(files, info)
-		}
-	}
-	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
-	for i, file := range files {
-		dead := !strings.HasSuffix(file.Name(), keptSuffix) && time.Since(file.ModTime()) > time.Hour
-		if i >= mostHives || dead {
-			err = errors.Join(err, root.Remove(file.Name()))
-		}
-	}
-	return err
 }
