@@ -66,7 +66,7 @@ var examples = map[string][]example{
 	"nix-info": {{"colmena-go nix-info", "for a report of a fault"}},
 	"completion": {
 		{"source <(colmena-go completion bash)", "for bash, in ~/.bashrc"},
-		{`colmena-go completion zsh >"${fpath[1]}/_colmena-go"`, "for zsh"},
+		{"colmena-go completion zsh >~/.zfunc/_colmena-go", "for zsh, with \"fpath+=~/.zfunc\" before compinit"},
 		{"colmena-go completion fish >~/.config/fish/completions/colmena-go.fish", "for fish"},
 	},
 	"man":     {{"colmena-go man /usr/local/share/man/man1", "install the manual pages"}},

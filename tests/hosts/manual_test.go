@@ -42,6 +42,9 @@ func TestAReaderOfTheManualDeploys(t *testing.T) {
 // are also called web.example.org and db.example.org.
 func reader(t *testing.T, n int) manual.Reader {
 	d := deploying(t, n)
+	for _, h := range d.fleet.Hosts[:n] {
+		d.reboots(h.Name)
+	}
 	var aliases strings.Builder
 	for i, h := range d.fleet.Hosts[:n] {
 		for _, name := range []string{fmt.Sprintf("203.0.113.%d", 10+i), []string{"web", "db", "mx"}[i] + ".example.org"} {
@@ -66,7 +69,8 @@ func reader(t *testing.T, n int) manual.Reader {
 	}
 	t.Cleanup(func() {
 		for _, h := range d.fleet.Hosts[:n] {
-			d.on(h.Name, "rm -rf /etc/nixos")
+			d.on(h.Name, `rm -rf /etc/nixos /usr/local/bin/htop /usr/local/bin/nixos-version
+[ ! -e /root/deployer.sudoers ] || mv /root/deployer.sudoers /etc/sudoers.d/deployer; usermod -p '*' deployer`)
 		}
 		var nodes strings.Builder
 		for _, h := range d.fleet.Hosts[:n] {
@@ -81,6 +85,6 @@ func reader(t *testing.T, n int) manual.Reader {
 	return manual.Reader{
 		Dir:     t.TempDir(),
 		Env:     append(d.env, "PATH="+bin+":"+os.Getenv("PATH")),
-		Instead: strings.NewReplacer("/home/me", home, "IdentityFile ~/.ssh/deploy_key", "IdentityFile "+d.fleet.Dir+"/id_ed25519\n  Include "+d.write("aliases", aliases.String())),
+		Instead: strings.NewReplacer("/home/me", home, "/var/lib/prometheus", home, "IdentityFile ~/.ssh/deploy_key", "IdentityFile "+d.fleet.Dir+"/id_ed25519\n  Include "+d.write("aliases", aliases.String())),
 	}
 }

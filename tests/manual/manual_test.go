@@ -11,9 +11,8 @@ import (
 	"github.com/colmena-go/colmena-go/tests/nixenv"
 )
 
-// apart are pages of docs/ that are for people who work on the program, or whose
-// examples other tests run.
-var apart = []string{"architecture.md", "commands.md", "dependencies.md", "json.md", "ssh.md"}
+// apart are pages of docs/ that are for people who work on the program.
+var apart = []string{"architecture.md", "dependencies.md"}
 
 // pages are those of the manual.
 func pages(t *testing.T) (list []Page) {
@@ -59,6 +58,26 @@ func TestThePagesHold(t *testing.T) {
 			}
 			Reader{Dir: t.TempDir(), Env: append(nixenv.Env(t), "NIX_PATH=nixpkgs="+nixenv.Nixpkgs(t), "PATH="+bin+":"+os.Getenv("PATH")), Instead: instead}.Follow(t, page)
 		})
+	}
+}
+
+// A block that is only indented would be seen by no test.
+func TestExamplesStandBetweenFences(t *testing.T) {
+	for _, page := range pages(t) {
+		text, err := os.ReadFile("../../" + page.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fenced, before := false, ""
+		for number, line := range strings.Split(string(text), "\n") {
+			switch {
+			case strings.HasPrefix(strings.TrimLeft(line, " "), "```") || strings.HasPrefix(line, "<!--") && !strings.HasSuffix(line, "-->") || line == "-->":
+				fenced = !fenced
+			case !fenced && before == "" && strings.HasPrefix(line, "    "):
+				t.Errorf("%s:%d: an example without a fence", page.Name, number+1)
+			}
+			before = line
+		}
 	}
 }
 

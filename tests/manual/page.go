@@ -3,7 +3,11 @@
 // line before it, which readers do not see:
 //
 //	<!-- file NAME -->     it is written to a file
-//	<!-- run [CODE] -->    its lines after "$ " are run, and the others are what they print
+//	<!-- run [CODE...] --> its lines after "$ " are run, and the others are what they print;
+//	                       without any "$ ", every line is run. They exit with 0, with CODE,
+//	                       or each with its own
+//	<!-- typed KEYS after TEXT --> its one line is run on a terminal, where KEYS and the
+//	                       return key are typed once TEXT is shown
 //	<!-- module -->        it is the body of a node, which must evaluate
 //	<!-- hive -->          it is a hive, which must evaluate
 //	<!-- shown: WHY -->    it is only shown
@@ -29,7 +33,7 @@ type Page struct {
 // Step is a fenced block, or a script that readers do not see.
 type Step struct {
 	Line int
-	How  string // file, run, module, hive, shown or sh; "" where nothing is said
+	How  string // file, run, typed, module, hive, shown or sh; "" where nothing is said
 	Arg  string // what follows in the comment
 	Text string
 }
@@ -103,10 +107,11 @@ type command struct {
 // commands are those of a block; a backslash at the end of a line joins it to
 // the next.
 func commands(text string) (list []command) {
-	joining := false
+	joining, bare := false, !strings.Contains("\n"+text, "\n$ ")
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		words, begins := strings.CutPrefix(line, "$ ")
+		begins = begins || bare && line != ""
 		switch {
 		case joining:
 			list[len(list)-1].line += "\n" + line
