@@ -69,33 +69,81 @@ func TestWhatTroubleshootingQuotesIsSaid(t *testing.T) {
 	}
 }
 
-// within are errors that nobody sees by themselves: what they are part of says more.
-var within = []string{
-	"a secret cannot be marshalled", "what Nix does is not needed any more", "not every node succeeded", "a node brought a bug to light",
-	"the connection is not needed after all", "not a SHA-256 digest", "nobody else is copied to meanwhile",
-	"it is not this user's alone", "is not a command with an absolute path", "has a quote that does not end", "nothing was done: you did not answer yes",
-	"nix path-info answers no JSON that is known", "the file name is empty",
-	// What is wrong with --on or --exclude, after "invalid node selector".
-	"--exclude leaves out already: write ", "a part of it is empty; write names, globs or @tags separated by commas",
+// within are errors that nobody sees by themselves.
+var within = map[string][]string{
+	"what they are part of says more": {
+		"has a quote that does not end", "is not a command with an absolute path", "it is one for users", "it ended at once (…)", "none within … (…)",
+		"…: it answers …", "…; everything is as it was", "nothing was done: …", "nix path-info answers no JSON that is known", "the program ends",
+		"--exclude leaves out already: write … without the !", "a part of it is empty; write names, globs or @tags separated by commas", "… in the hive …",
+		"it is not this user's alone", "it would take … bytes", "… is not a file",
+	},
+	"they end something that is not needed any more": {
+		"seen enough", "the connection is not needed after all", "what Nix does is not needed any more",
+	},
+	"something else is tried, or done without": {
+		"every new folder in … is taken away at once", "the names of … nodes are too much to be kept", "… has a thousand logs of this second",
+		"there is no answer", "nobody looked", "was wrong … times",
+	},
+	"the results have been shown": {"not every node succeeded", "a node brought a bug to light"},
+	"they would be bugs": {
+		"a secret cannot be marshalled", "expected a string", "not a SHA-256 digest", "goal … activates nothing", "the step … is not supported yet",
+		"quick-submodule.nix: a default that needs the config belongs to own", "quick-submodule.nix: a default that needs the name belongs to own",
+	},
 }
 
-// Short ones are parts of others.
-var kind = regexp.MustCompile(`errors\.New\("([^"]{20,})"\)`)
+func isWithin(text string) bool {
+	for _, list := range within {
+		if slices.Contains(list, text) {
+			return true
+		}
+	}
+	return false
+}
 
-func TestEveryKindOfErrorHasItsCure(t *testing.T) {
+// Every kind of error has an entry, and so has every other message that does not say
+// itself what to do; those that begin with another error have that one's.
+func TestEveryErrorHasItsCure(t *testing.T) {
 	page, err := os.ReadFile("../../docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := kind.FindAllStringSubmatch(sources(t), -1)
-	if len(kinds) < 80 {
-		t.Fatalf("%d kinds", len(kinds))
+	known, all := quoted(string(page)), []Message(nil)
+	for _, dir := range []string{"../../pkg", "../../nix"} {
+		all = append(all, Messages(t, dir)...)
 	}
-	for _, m := range kinds {
-		// After a colon they say themselves what to do.
-		what, _, _ := strings.Cut(m[1], ": ")
-		if !slices.Contains(within, m[1]) && !strings.Contains(string(page), what) {
-			t.Errorf("docs/troubleshooting.md says nothing of %q", m[1])
+	if len(all) < 450 {
+		t.Fatalf("%d messages", len(all))
+	}
+	said := map[string]bool{}
+	for _, m := range all {
+		said[m.Text] = true
+		tells := tellsWhatToDo.MatchString(m.Text) && !m.Kind
+		if m.owns() && !m.Wraps && !tells && !known.have(m.Text) && !isWithin(m.Text) {
+			t.Errorf("%s: docs/troubleshooting.md says nothing of %q", strings.TrimPrefix(m.Where, "../../"), m.Text)
+		}
+	}
+	for _, list := range within {
+		for _, text := range list {
+			if !said[text] {
+				t.Errorf("nothing says %q any more", text)
+			}
+		}
+	}
+}
+
+func TestWhatToDoIsFoundInAMessage(t *testing.T) {
+	for text, tells := range map[string]bool{
+		"the folder … is not there: make it first": true, "--a is …: it must be a time": true, "to … or run it again": true,
+		"say where: `… man DIR`": true, "the host says: …": false, "units failed": false, "the makefile is set": false,
+	} {
+		if tellsWhatToDo.MatchString(text) != tells {
+			t.Errorf("%q: want %v", text, tells)
+		}
+	}
+	known := quoted("| `the host … is gone`, `no answer` | and `ssh` |")
+	for text, has := range map[string]bool{"…: the host … is gone after …": true, "the host is …": false, "no answer": true, "no answer within": false} {
+		if known.have(text) != has {
+			t.Errorf("%q: want %v", text, has)
 		}
 	}
 }
