@@ -91,8 +91,8 @@ func (l *lines) next(n int) ([]string, error) {
 }
 
 // readLook reads the host's state up to `observed`. note and warn, which may be
-// nil, are each told one thing at most. A look that changes nothing also gets, in the
-// place of dir, `absent FSTYPE PATH` for a directory that is not there, and `fixed N`.
+// nil, are each told one thing at most. A directory that is not there is, in the place of
+// dir, `absent FSTYPE PATH`; `fixed N` tells what cannot be changed.
 func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observed, error) {
 	seen := plan.Observed{
 		Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},

@@ -363,3 +363,26 @@ func TestNoSecretInErrorsOrPlans(t *testing.T) {
 		t.Error("the search would find nothing: the plan does not even show the path")
 	}
 }
+
+// A directory is made for what goes there, and for nothing else.
+func TestADirectoryOfSkippedOrRefusedKeysIsNotMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy plan.Policy
+		user   string
+	}{
+		"skipped": {plan.Policy{SkipVolatile: true}, "root"},
+		"refused": {plan.Policy{}, "nobody-knows"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fresh(t)
+			key := item("k", "v", in("/srv/new/dir"), owned(c.user, "root", 0o600))
+			_, err := Run(t.Context(), local{}, Request{Keys: []Item{key}, Policy: c.policy, Who: "test"})
+			if (err != nil) != (name == "refused") {
+				t.Error(err)
+			}
+			if _, err := os.Stat("/srv/new"); err == nil {
+				t.Error("the directory was made")
+			}
+		})
+	}
+}

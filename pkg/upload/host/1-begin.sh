@@ -12,14 +12,16 @@ IFS='
 '
 
 # What is known, and changes on the way. Directories go by numbers, and each has
-# variables of its own: dir_N and at_N (its path and ID), old_N (files that are yet
-# to be linked), path_N and own_N (of its stage), made_N (directories made to get there).
+# variables of its own: dir_N and at_N (its path and ID, a dash if it is not there), old_N
+# (files that are yet to be linked), path_N and own_N (of its stage), made_N (directories made to get there).
 run=/run/colmena-go
 peek=                     # nothing is to be changed: only a look is wanted
 closed_to_keys=           # lines 'ID PATH'; an ID is 'DEVICE:INODE'
 dirs=0                    # how many were looked at
+opened=                   # those with a stage, the last one first
 walking=                  # the one that is being entered
 absent=                   # where that would be, if it is not there
+making=                   # what is not there is made
 here=                     # 'ID UID MODE' of where we are
 dir= at= path= own= made= # what was just taken from a variable with a number
 stage=                    # what the names of this run's stages begin with

@@ -1,7 +1,7 @@
 # The way to a destination, on which root must be led nowhere else.
 
 # enter DIR makes DIR the working directory, whose 'ID UID MODE' is then in `here`. If
-# it is not there and nothing may be changed, we are where it would begin.
+# it is not there and not to be made, we are where it would begin.
 enter() {
   absent=
   if trodden "$1"; then cd -P "$1"; else walk "$1"; fi
@@ -26,8 +26,8 @@ trodden() {
   done
 }
 
-# walk goes component by component: missing ones are made, and links are followed
-# only where nobody but root can have made them.
+# walk goes component by component: missing ones are made if they are to be, and links
+# are followed only where nobody but root can have made them.
 walk() {
   rest=${1#/} links=0
   cd /
@@ -48,7 +48,7 @@ walk() {
     new=
     if [ ! -e "./$part" ]; then
       may_create
-      if [ -n "$peek" ]; then
+      if [ -z "$making" ]; then
         absent=$(pwd -P)/$part/$rest
         return
       fi

@@ -11,6 +11,7 @@ open_stage() {
   mkdir ./n ./o || fail dir "$walking" "cannot make directories in $(pwd -P)"
   # From here on it is ours to clean.
   eval "path_$walking=\$(pwd -P) own_$walking=\$own"
+  opened=$walking$IFS$opened
 }
 
 enter_stage() {
@@ -54,21 +55,24 @@ empty() (
   exit 0
 )
 
+# clean removes the stages and, unless all is done, the directories that were made.
 clean() {
   [ -z "$peek" ] || return 0
   trap '' HUP INT TERM
   set +e
-  while [ "$dirs" -gt 0 ]; do
-    i=$dirs dirs=$((dirs - 1))
-    if enter_stage $i || still_in "$own"; then
-      rm -rf ./n ./o
-      cd -P .. && rmdir "./$stage.$i"
-    elif [ $i != "$walking" ]; then
-      continue
-    fi
-    [ -z "$keep" ] || continue
-    eval "made=\$made_$i"
-    for part in $made; do cd -P .. && rmdir "./$part"; done
-  done
+  # Without a stage, where we are is all that is known of a directory that was just made.
+  for i in $walking $opened; do clean_one "$i"; walking=; done
   [ -z "$stage" ] || : >$run/stages
+}
+
+clean_one() {
+  if enter_stage "$1" || still_in "$own"; then
+    rm -rf ./n ./o
+    cd -P .. && rmdir "./$stage.$1"
+  elif [ "$1" != "$walking" ]; then
+    return
+  fi
+  [ -z "$keep" ] || return
+  eval "made=\$made_$1"
+  for part in $made; do cd -P .. && rmdir "./$part"; done
 }

@@ -3,11 +3,11 @@
 # look DIR N (NAME SIZE)*N reports the directory and what is at each name.
 look() {
   dirs=$((dirs + 1)) walking=$dirs
-  eval "made_$walking= old_$walking= path_$walking="
+  eval "made_$walking= old_$walking= path_$walking= at_$walking=-"
   dir=$1 n=$2 i=0 names= found=
   shift 2
   enter "$dir"
-  [ -n "$peek" ] || sweep_all
+  eval "dir_$walking=\$dir"
   fstype=-
   [ "$volatile" = 0 ] || fstype=$(stat -f -c %T .)
   if [ -n "$absent" ]; then
@@ -17,7 +17,8 @@ look() {
     return
   fi
   printf 'dir %s %s\n' "$fstype" "$here"
-  eval "dir_$walking=\$dir at_$walking=\${here%% *}"
+  eval "at_$walking=\${here%% *}"
+  [ -n "$peek" ] || sweep_all
   while [ $i -lt "$n" ]; do
     i=$((i + 1))
     if [ -L "./$1" ]; then echo "blocked $i a symlink"
@@ -157,10 +158,21 @@ sums() {
   done
 }
 
-# stage_late opens the stage of a directory that could be looked at without.
+# stage_late opens the stage of a directory that could be looked at without, or that
+# is yet to be made.
 stage_late() {
   walking=$1
   eval "dir=\$dir_$1 at=\$at_$1 names=\$old_$1"
+  if [ "$at" = - ]; then
+    making=yes
+    enter "$dir"
+    making=
+    at=${here%% *}
+    eval "at_$1=\$at"
+    open_stage "$at"
+    walking=
+    return
+  fi
   [ -n "$names" ] || fail dir "$1" 'the staging directory was swapped'
   enter "$dir"
   [ "${here%% *}" = "$at" ] || fail dir "$1" 'the directory was replaced'
