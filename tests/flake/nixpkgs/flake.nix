@@ -1,6 +1,6 @@
 # A stand-in for nixpkgs, as far as flake.nix here needs one: its buildGoModule
-# really builds the program, with this machine's Go and its module cache, and
-# its buildLayeredImage builds nothing: it hands back what it is called with.
+# really builds the program, with this machine's Go and its caches, and
+# its buildLayeredImage an image, of programs that this machine has.
 {
   outputs =
     { self }:
@@ -32,7 +32,7 @@
                 "-euc"
                 ''
                   export PATH=/usr/local/go/bin:/usr/bin:/bin HOME=$TMPDIR GOFLAGS=-mod=mod GOPROXY=off GOSUMDB=off CGO_ENABLED=0
-                  export GOMODCACHE=@modcache@ GOCACHE=$TMPDIR/cache
+                  export GOMODCACHE=@modcache@ GOCACHE=@gocache@
                   cp -R "$src" src
                   chmod -R u+w src
                   cd src
@@ -44,10 +44,6 @@
             // {
               inherit (args) version env;
             };
-          dockerTools = {
-            fakeNss = "fakeNss";
-            buildLayeredImage = args: args;
-          };
           writeShellScript =
             name: text:
             derivation {
@@ -64,25 +60,19 @@
               lib
               buildGoModule
               writeShellScript
-              dockerTools
               ;
             stdenv = {
               buildPlatform.canExecute = _: true;
               hostPlatform = { };
             };
-            bashInteractive = "bash";
-            cacert = "cacert";
-            coreutils = "coreutils";
-            gitMinimal = "git";
-            nix = "nix";
-            openssh = "openssh";
             callPackage =
               file: args:
               let
                 f = import file;
               in
               f (builtins.intersectAttrs (builtins.functionArgs f) pkgs // args);
-          };
+          }
+          // import ./image.nix system;
         in
         pkgs;
     in
