@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // A file is read anew each time, whatever became of it since the last.
@@ -41,4 +43,46 @@ func TestAFileIsKnownAsItIsNow(t *testing.T) {
 	see("another in its place", "h1 "+two.line+"\n", "h1", Changed, 1)
 	see("patterns and names in their order", "h* "+two.line+"\nh1 "+one.line+"\n*,!h2 "+two.line+"\n", "h1", Trusted, 1)
 	see("a revoked one behind", "h1 "+one.line+"\n@revoked H1,h1 "+one.line+"\n", "h1", Revoked, 1)
+}
+
+// A thousand hosts read the same file a thousand times.
+func TestAFileThatIsAsBeforeIsNotTakenApartAgain(t *testing.T) {
+	one := newIdentity(t)
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "h%d %s\n", i, one.line)
+	}
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var files Files
+	read := func() {
+		if _, err := files.Read(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read()
+	if n := testing.AllocsPerRun(10, read); n > 20 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestWhomAHashMeansIsFoundOutOnce(t *testing.T) {
+	one := newIdentity(t)
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "%s %s\n", knownhosts.HashHostname(fmt.Sprint("h", i)), one.line)
+	}
+	var k Known
+	k.Add("known_hosts", text.String())
+	ask := func() {
+		if v := k.Judge(Host{"h7", 22}, one.PublicKey()); v.Kind != Trusted {
+			t.Fatal(v)
+		}
+	}
+	ask()
+	if n := testing.AllocsPerRun(10, ask); n > 200 {
+		t.Errorf("%v allocations", n)
+	}
 }

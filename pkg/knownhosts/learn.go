@@ -1,11 +1,9 @@
 package knownhosts
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,11 +30,11 @@ func (f *Files) Learn(ctx context.Context, file string, h Host, key ssh.PublicKe
 		return Verdict{}, err
 	}
 	defer to.Close() // and the lock with it
-	text, err := io.ReadAll(to)
+	parts, complete, err := f.parts(file, to)
 	if err != nil {
 		return Verdict{}, err
 	}
-	now := Known{f.parts(file, string(text))}
+	now := Known{parts}
 	if v := now.Judge(h, key); v.Kind != Unknown {
 		return v, nil
 	}
@@ -45,7 +43,7 @@ func (f *Files) Learn(ctx context.Context, file string, h Host, key ssh.PublicKe
 		name = knownhosts.HashHostname(name)
 	}
 	added := fmt.Sprintf("%s %s\n", name, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))))
-	if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
+	if !complete {
 		added = "\n" + added
 	}
 	_, err = to.WriteString(added)

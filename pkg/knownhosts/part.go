@@ -4,17 +4,21 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A file may know a thousand hosts, and is asked about each of them: most lines are about
 // one name as it stands, and are found by that.
 
-// part is some lines of a file. It never changes.
+// part is some lines of a file. What it says never changes.
 type part struct {
 	file   string
 	end    int               // the number of its last line
 	named  map[string][]line // by name in lower case
 	others []line            // of patterns and hashes, to be tried one after the other
+
+	mu    sync.Mutex
+	found map[string][]line // by name, of those that were asked about; see about
 }
 
 // line is one that is about hosts; its key is taken apart when one of them is looked for.
@@ -54,17 +58,39 @@ func newPart(file, text string, before int) *part {
 
 // of are the lines with a marker, or none, about a name in lower case, in their order.
 func (p *part) of(name, marker string) (found []line) {
-	for _, l := range p.named[name] {
+	for _, l := range p.about(name) {
 		if l.marker == marker {
 			found = append(found, l)
 		}
 	}
+	return found
+}
+
+// about are all lines about a name, in their order. A hash can only be tried, which takes
+// a thousand hosts a million tries for each question: so what was found is kept.
+func (p *part) about(name string) []line {
+	if len(p.others) == 0 {
+		return p.named[name]
+	}
+	p.mu.Lock()
+	found, asked := p.found[name]
+	p.mu.Unlock()
+	if asked {
+		return found
+	}
+	found = slices.Clone(p.named[name])
 	for _, l := range p.others {
-		if l.marker == marker && matches(l.patterns, name) {
+		if matches(l.patterns, name) {
 			found = append(found, l)
 		}
 	}
 	slices.SortFunc(found, func(a, b line) int { return cmp.Compare(a.number, b.number) })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == nil {
+		p.found = map[string][]line{}
+	}
+	p.found[name] = found
 	return found
 }
 
