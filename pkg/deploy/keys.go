@@ -161,7 +161,7 @@ func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
 // ended before the other begins.
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	steps, err := upload.Run(ctx, n.host, upload.Request{
-		Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
+		Node: n.node.Name, Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
 		Begin: func() { n.changing = true }, Agree: p.agree,
 	})
 	if err != nil {

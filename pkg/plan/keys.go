@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -47,6 +48,7 @@ type Observed struct {
 	Groups map[string]int      // gid by name, only those that exist
 	Dirs   map[string]DirState // by destDir
 	Files  map[string]FileState
+	Memory memory.Memory // what it remembers of all its keys
 }
 
 // DirState is what matters about a destination directory.
@@ -79,7 +81,7 @@ type KeyStep struct {
 	Was      FileState
 	// OwnerPending: the user or group is absent, so root stands in for it.
 	OwnerPending bool
-	Volatile     bool // it is in memory, which a reboot empties; known to dry runs and where the policy needs it
+	Volatile     bool // it is in memory, which a reboot empties
 	Note         string
 }
 

@@ -360,6 +360,7 @@ func TestADirectoryThatGoesAwayWhileKeysAreRenamedUndoesThem(t *testing.T) {
 cat >/srv/shim/mv <<'SHIM'
 #!/bin/sh
 /usr/bin/mv "$@" || exit
+case $* in *keys.new*) exit 0 ;; esac
 [ -e /srv/armed ] || exit 0
 rm /srv/armed; for dir in `+away+`; do /usr/bin/mv /srv/$dir /srv/$dir.away; /usr/bin/mkdir /srv/$dir; done
 SHIM

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/colmena-go/colmena-go/pkg/memory"
 )
 
 // inbox holds what the host has said until it is read, so that a host that
@@ -17,9 +19,9 @@ type inbox struct {
 	ended bool
 }
 
-// inboxSize is far more than all that is to say of 10,000 keys; a host that sends
-// more lies.
-const inboxSize = 16 << 20
+// inboxSize is far more than all that is to say of 10,000 keys, beside two whole books of
+// what the host remembers; a host that sends more lies.
+const inboxSize = 16<<20 + 2*memory.MaxSize
 
 func newInbox() *inbox {
 	b := &inbox{}

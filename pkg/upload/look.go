@@ -28,5 +28,6 @@ func Look(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPla
 	if err != nil {
 		return nil, err
 	}
+	c.send(words(nil).bytes())
 	return plan.Keys(wanted, seen, req.Policy, req.Earlier)
 }

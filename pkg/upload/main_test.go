@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	if slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz") }) {
 		os.Exit(m.Run())
 	}
-	if !namespace.Enter("/run", "/srv") {
+	if !namespace.Enter("/run", "/srv", "/var/lib") {
 		os.Exit(m.Run())
 	}
 	if err := os.Mkdir("/run/bin", 0o755); err != nil {

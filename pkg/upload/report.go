@@ -90,9 +90,9 @@ func (l *lines) next(n int) ([]string, error) {
 	return words, nil
 }
 
-// readLook reads the host's state up to `observed`. note and warn, which may be
-// nil, are each told one thing at most. A directory that is not there is, in the place of
-// dir, `absent FSTYPE PATH`; `fixed N` tells what cannot be changed.
+// readLook reads the host's state up to `observed`. note and warn may be nil. A directory
+// that is not there is, in the place of dir, `absent FSTYPE PATH`; `fixed N` tells what
+// cannot be changed.
 func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observed, error) {
 	seen := plan.Observed{
 		Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},
@@ -120,10 +120,13 @@ func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observe
 				waited = true
 				note("another upload is under way on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100) + ": its changes are not included here")
 			}
+		case words[0] == "memory" && len(words) == 3:
+			err = readMemory(l, &seen.Memory, words, warn)
+		case words[0] == "unread" && len(words) >= 3:
+			tellUnread(warn, words[1], hostscript.Said(strings.Join(words[2:], " "), 200))
 		case words[0] == "recorded":
 			if warn != nil {
 				warn("sudo on the host records all that it is sent, secrets too (log_input in sudoers): turn that off for this user, or deploy as root")
-				warn = nil
 			}
 		case words[0] == "passwd" && len(words) >= 3:
 			err = addID(seen.Users, words)
@@ -254,8 +257,12 @@ func addSums(l *lines, seen plan.Observed, dir directory) error {
 }
 
 // readDone waits for the end of the commit.
-func readDone(l *lines) error {
+func readDone(l *lines, warn func(string)) error {
 	words, err := l.next(2)
+	if err == nil && words[0] == "forgot" && len(words) == 2 {
+		tell(warn, "the host cannot write down what it has got ("+hostscript.Said(words[1], 100)+" is full, or read-only?): it will not recognise these keys")
+		words, err = l.next(2)
+	}
 	if err == nil && words[0] != "done" {
 		err = errProtocol
 	}

@@ -34,13 +34,14 @@ type Item struct {
 
 // Request is one phase on one host.
 type Request struct {
+	Node     string // whose keys they are, to be remembered by the host
 	Keys     []Item
 	Policy   plan.Policy
 	Earlier  plan.Places   // where keys of earlier phases went
 	Who      string        // tells another deployer who holds the host's upload lock
 	LockWait time.Duration // how long to wait for that lock; zero means one minute
 	Note     func(string)  // called while waiting for the lock; may be nil
-	Warn     func(string)  // called when the host records what it is sent; may be nil
+	Warn     func(string)  // called when the host records what it is sent, or cannot remember it; may be nil
 	Begin    func()        // called when the host is about to be changed; may be nil
 
 	// Agree may refuse what is about to be done, before it is; it may be nil.
@@ -96,7 +97,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if err != nil {
 		return nil, err
 	}
-	todo, err := doList(blocks(dirs, seen, steps), content)
+	todo, err := doList(blocks(dirs, seen, steps), content, afterwards(req.Node, &seen.Memory, steps))
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if sent == nil {
 		sent = c.send(last)
 	}
-	if err := readDone(c.out); err != nil {
+	if err := readDone(c.out, req.Warn); err != nil {
 		err = c.explain(err, dirs)
 		var refused *refusal
 		if sent == nil && !errors.As(err, &refused) && !steps.Idle() {

@@ -29,7 +29,7 @@ func fresh(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root to run the host's half")
 	}
-	for _, dir := range []string{"/run/keys", "/run/colmena-go", "/srv/*"} {
+	for _, dir := range []string{"/run/keys", "/run/colmena-go", "/var/lib/colmena-go", "/srv/*"} {
 		list, _ := filepath.Glob(dir)
 		for _, path := range list {
 			if err := os.RemoveAll(path); err != nil {

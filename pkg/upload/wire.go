@@ -10,6 +10,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -68,11 +69,6 @@ func lookList(req Request, stage string, dirs []directory) words {
 	list.add(oneLine(req.Who))
 	list.addInt(int(req.LockWait.Seconds()))
 	list.add(stage)
-	if req.Policy.SkipVolatile || stage == noStage {
-		list.add("1")
-	} else {
-		list.add("0")
-	}
 	for _, names := range [][]string{
 		distinct(req.Keys, func(k hive.Key) string { return k.User }),
 		distinct(req.Keys, func(k hive.Key) string { return k.Group }),
@@ -157,10 +153,16 @@ func rank(dir plan.DirState) int {
 	return 0
 }
 
-// doList writes the second list and the data behind it, in parts.
-func doList(todo []block, content map[string]secret.Secret) ([][]byte, error) {
+// doList writes the last list and the data behind it, in parts. Where nothing is to be
+// done or remembered, it is empty.
+func doList(todo []block, content map[string]secret.Secret, edit *memory.Edit) ([][]byte, error) {
 	var list words
 	var data [][]byte
+	list.add("do")
+	texts := bookWords(&list, edit)
+	if len(todo) == 0 && len(bytes.Join(texts, nil)) == 0 {
+		list = nil
+	}
 	for _, b := range todo {
 		var archive, sums, stats []byte
 		if len(b.send) > 0 {
@@ -181,6 +183,7 @@ func doList(todo []block, content map[string]secret.Secret) ([][]byte, error) {
 		mendWords(&list, b.mend)
 		data = append(data, archive, sums, stats)
 	}
+	data = append(data, texts...)
 	return append([][]byte{list.bytes()}, data...), nil
 }
 

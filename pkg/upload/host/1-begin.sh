@@ -1,7 +1,7 @@
 # The host's half of a key upload, run by sh as root. On stdin: this script, a
-# list of words (what to look at), later a second list (what to do) and the
-# bytes it needs. On stdout: one report per line. upload.go holds the other half,
-# and joins these files to one script { ...; exit; } in the order of their names.
+# list of words (what to look at), maybe more lists of that kind, and at last one of
+# what to do, and the bytes it needs. On stdout: one report per line. upload.go holds the
+# other half, and joins these files to one script { ...; exit; } in the order of their names.
 set -euf
 umask 077
 # What changes the words of programs that are read here.
@@ -15,6 +15,7 @@ IFS='
 # variables of its own: dir_N and at_N (its path and ID, a dash if it is not there), old_N
 # (files that are yet to be linked), path_N and own_N (of its stage), made_N (directories made to get there).
 run=/run/colmena-go
+lib=/var/lib/colmena-go
 peek=                     # nothing is to be changed: only a look is wanted
 closed_to_keys=           # lines 'ID PATH'; an ID is 'DEVICE:INODE'
 dirs=0                    # how many were looked at
@@ -25,7 +26,7 @@ making=                   # what is not there is made
 here=                     # 'ID UID MODE' of where we are
 dir= at= path= own= made= # what was just taken from a variable with a number
 stage=                    # what the names of this run's stages begin with
-blocks=                   # the second list
+blocks=                   # the last list: what to do
 block= k=                 # of it: the directory under way, how many files it gets
 one_by_one=               # files are asked for by themselves, as somebody keeps one from being read
 alone=                    # the same, of one directory of others
@@ -34,12 +35,13 @@ unlinkable='a file that cannot be linked (immutable, or a mount point)'
 undo= mended=             # blocks in which something was done
 torn=                     # some of that cannot be undone
 keep=                     # all is done: directories that were made stay
+book= home= forgot=       # of what is remembered: which one, where it is, where that failed
 
 fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
 
 # What is not there must not be taken for a failure of something else.
 missing=
-for name in cat chgrp chmod chown flock head id ln ls mkdir mv readlink rm rmdir sha256sum stat sync tar timeout; do
+for name in cat chgrp chmod chown dd flock head id ln ls mkdir mv readlink rm rmdir sha256sum stat sync tar timeout; do
   command -v $name >/dev/null || missing="$missing $name"
 done
 [ -z "$missing" ] || fail tools 0 "${missing# }"

@@ -8,8 +8,7 @@ look() {
   shift 2
   enter "$dir"
   eval "dir_$walking=\$dir"
-  fstype=-
-  [ "$volatile" = 0 ] || fstype=$(stat -f -c %T .)
+  fstype=$(stat -f -c %T .)
   if [ -n "$absent" ]; then
     printf 'absent %s %s\n' "$fstype" "$absent"
     [ -w . ] || echo fixed 0

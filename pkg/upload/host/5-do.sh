@@ -1,4 +1,4 @@
-# Doing: all of it or nothing. The second list is blocks: DIR TAR SUMS STATS K name*K M (MASK OWNER MODE OLD-OWNER
+# Doing: all of it or nothing. The last list is what becomes of the books, then blocks: DIR TAR SUMS STATS K name*K M (MASK OWNER MODE OLD-OWNER
 # OLD-MODE C name*C)*M where TAR, SUMS and STATS are sizes of the data that follow the list.
 
 each_block() {

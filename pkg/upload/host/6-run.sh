@@ -1,5 +1,35 @@
 # The run itself: the lock, a look, and what comes of it.
 
+# each_look (DIR N (NAME SIZE)*N)* . looks at directories.
+each_look() {
+  while [ "$1" != . ]; do
+    look "$@"
+    shift $((2 + 2 * $2))
+  done
+  echo observed
+}
+
+# do_all (WHOLE SIZE SIZE)*2 BLOCK* . does all of it or nothing. In between it writes down
+# what is about to be, and at the end what is.
+do_all() {
+  whole1=$1 first1=$2 last1=$3 whole0=$4 first0=$5 last0=$6
+  shift 6
+  blocks="$*"
+  each_block receive "$@"
+  each_block check "$@"
+  take "$first1" && first1=$text && take "$last1" && last1=$text
+  take "$first0" && first0=$text && take "$last0" && last0=$text
+  # From here to the end nothing may stop us half-way, nor may we say a word.
+  trap '' HUP INT TERM
+  remember 1 "$whole1" "$first1"
+  remember 0 "$whole0" "$first0"
+  each_block mend "$@"
+  each_block place "$@"
+  remember 1 "$whole1" "$last1"
+  remember 0 "$whole0" "$last0"
+  keep=yes
+}
+
 # entries DATABASE NAME... prints lines like those of passwd(5) and group(5).
 entries() {
   if command -v getent >/dev/null; then getent "$@"; else cat "/etc/$1"; fi
@@ -72,8 +102,8 @@ length
 set -- $(head -c "$size")
 words=$#
 whole "$@"
-who=$2 wait=$3 id=$4 volatile=$5
-shift 5
+who=$2 wait=$3 id=$4
+shift 4
 case $id in
   -) only_look ;;
   *) take_turn ;;
@@ -81,7 +111,7 @@ esac
 # Its own directories wherever they are mounted, those of activations too; the
 # store is read-only on NixOS, wherever.
 set +f
-closed_to_keys=$(stat -c '%d:%i %n' $run $run/*/ $run-keys /nix/store 2>/dev/null || :)
+closed_to_keys=$(stat -c '%d:%i %n' $run $run/*/ $run-keys $lib /nix/store 2>/dev/null || :)
 set -f
 for database in passwd group; do
   n=$1
@@ -92,30 +122,30 @@ for database in passwd group; do
     printf '%s %s %s\n' $database "$id" "$name"
   done || :
 done
-while [ "$1" != . ]; do
-  look "$@"
-  shift $((2 + 2 * $2))
-done
-echo observed
-[ -z "$peek" ] || exit 0
-
-length
-if [ "$size" != 0 ]; then
+recall
+each_look "$@"
+while
+  length
+  [ "$size" != 0 ]
+do
   blocks=$(head -c "$size")
   set -- $blocks
   words=$#
   whole "$@"
-  shift
-  blocks="$*"
-  each_block receive "$@"
-  each_block check "$@"
-  # From here to the end nothing may stop us half-way, nor may we say a word.
-  trap '' HUP INT TERM
-  each_block mend "$@"
-  each_block place "$@"
-  keep=yes
-fi
+  what=$2
+  shift 2
+  case $what in
+    look) each_look "$@" ;;
+    *)
+      [ -z "$peek" ] || fail input 0 -
+      do_all "$@"
+      break
+      ;;
+  esac
+done
+[ -z "$peek" ] || exit 0
 clean
 trap - EXIT
+[ -z "$forgot" ] || echo "forgot $forgot"
 echo 'done'
 exit 0

@@ -1,0 +1,64 @@
+# What this host remembers of keys: two books of text that deployers alone read and write,
+# 1 in memory (in $run) and 0 on the disk (in $lib). They hold no secret, and are root's
+# alone: a salted digest of a short secret can still be guessed at.
+
+# home BOOK: its directory.
+home() { case $1 in 1) home=$run ;; *) home=$lib ;; esac }
+
+# recall tells what the books say.
+recall() {
+  for book in 1 0; do
+    home $book
+    if [ -e $home/keys ] || [ -L $home/keys ]; then (read_out) 2>/dev/null; fi
+  done
+}
+
+# read_out tells of one, without a trace of it.
+read_out() {
+  set +e
+  cd -P $home && [ -f ./keys ] && [ ! -L ./keys ] || { echo "unread $book it is no file"; exit 0; }
+  set -- $(stat -c '%u %a %s' . - <./keys)
+  size=${2##* }
+  root_only "- ${1% *}" || { echo "unread $book others than root can write $home"; exit 0; }
+  [ "$size" -le 8388608 ] || { echo "unread $book it is too large"; exit 0; }
+  text=$(dd iflag=noatime,fullblock,count_bytes count="$size" bs=64k status=none <./keys && echo .)
+  text=${text%.}
+  [ "${#text}" = "$size" ] || { echo "unread $book it cannot be read"; exit 0; }
+  printf 'memory %s %s\n%s' $book "$size" "$text"
+}
+
+# take SIZE reads a text, whole or not at all.
+take() {
+  text=
+  [ "$1" != 0 ] || return 0
+  text=$(head -c "$1" && echo .)
+  text=${text%.}
+  [ "${#text}" = "$1" ] || fail input 0 -
+}
+
+# remember BOOK WHOLE TEXT has the text take the place of the book, or adds it. A host
+# that cannot do that gets its keys all the same.
+remember() {
+  [ -n "$3" ] || return 0
+  home "$1"
+  (write_down "$1" "$2" "$3") 2>/dev/null || forgot=$home
+}
+
+write_down() {
+  set +e
+  [ -d $home ] || make_home || return 1
+  cd -P $home && root_only "- $(stat -c '%u %a' .)" || return 1
+  if { { [ "$2" = 1 ] || cat ./keys; } && printf %s "$3"; } >./keys.new && lasting "$1" ./keys.new && mv -f -T ./keys.new ./keys; then
+    lasting "$1" .
+  else
+    rm -f ./keys.new
+    return 1
+  fi
+}
+
+# lasting BOOK FILE: the file of that book outlives a power cut.
+lasting() { [ "$1" = 1 ] || sync "$2"; }
+
+make_home() {
+  (umask 022 && mkdir -p "${home%/*}") && mkdir -m 0700 "$home" && sync "${home%/*}"
+}
