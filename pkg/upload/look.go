@@ -2,7 +2,6 @@ package upload
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
@@ -20,14 +19,15 @@ func Look(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPla
 		return nil, nil
 	}
 	wanted, _, _ := contents(req.Keys)
-	ctx, cancel := context.WithTimeoutCause(ctx, lookLimit+10*time.Second, fmt.Errorf("the host did not tell its keys within %s", lookLimit+10*time.Second))
-	defer cancel()
-	c := start(ctx, host, lookLimit)
-	defer c.finish()
+	c, stop := begin(ctx, host, lookLimit, "the host did not tell its keys")
+	defer stop()
 	seen, err := c.look(req, noStage, byDirectory(wanted))
 	if err != nil {
 		return nil, err
 	}
 	c.send(words(nil).bytes())
+	if req.Recall != nil {
+		req.Recall(&seen.Memory)
+	}
 	return plan.Keys(wanted, seen, req.Policy, req.Earlier)
 }

@@ -1,9 +1,11 @@
 package upload
 
 import (
+	"context"
 	"io"
 	"strconv"
 
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
@@ -64,6 +66,33 @@ func afterwards(node string, m *memory.Memory, steps plan.KeyPlan) *memory.Edit 
 		edit.Set(entry, step.Send)
 	}
 	return edit
+}
+
+// Settle has the host forget jobs that it remembers as owed, since they are done. It waits
+// for uploads that are under way. What is already forgotten is no error.
+func Settle(ctx context.Context, host hostscript.Runner, req Request, jobs []memory.Job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	req.setDefaults()
+	req.Keys = nil
+	c, stop := begin(ctx, host, deadline(req, 0), "the host did not finish the upload")
+	defer stop()
+	seen, err := c.look(req, hostscript.ID(), nil)
+	if err != nil {
+		return err
+	}
+	edit := seen.Memory.Edit()
+	edit.Settled = jobs
+	list, err := doList(nil, nil, edit)
+	if err != nil {
+		return err
+	}
+	c.send(list...)
+	if err := readDone(c.out, req.Warn); err != nil {
+		return c.explain(err, nil)
+	}
+	return nil
 }
 
 // bookWords begins the list of what is to be done, with each book's (WHOLE SIZE SIZE), and

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
@@ -239,5 +240,96 @@ func TestAnUploadThatDiesBetweenRenameAndMemoryIsRecognised(t *testing.T) {
 			}
 			tidy(t)
 		})
+	}
+}
+
+// A deployer that dies after its keys are in place has not restarted what reads them.
+func TestAJobIsOwedUntilItIsSettled(t *testing.T) {
+	fresh(t)
+	job, other := memory.Job{Unit: "nginx.service", Node: "web"}, memory.Job{Unit: "other.service", Reload: true, Node: "web"}
+	var owed []memory.Job
+	req := Request{
+		Node: "web", Who: "test", Keys: []Item{item("token", "one")},
+		Recall: func(m *memory.Memory) { owed = m.Owed() },
+		Owe: func(steps plan.KeyPlan) []memory.Job {
+			if steps.Idle() {
+				return nil
+			}
+			return []memory.Job{job, other}
+		},
+	}
+	for i, want := range [][]memory.Job{nil, {job, other}, {other}, {other}} {
+		if _, err := Run(t.Context(), local{}, req); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(owed, want) {
+			t.Errorf("upload %d: owed is %v, want %v", i, owed, want)
+		}
+		if i > 0 {
+			if err := Settle(t.Context(), local{}, req, []memory.Job{job}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := Look(t.Context(), local{}, req); err != nil || !slices.Equal(owed, []memory.Job{other}) {
+		t.Errorf("a look tells %v, %v", owed, err)
+	}
+}
+
+func TestAConversationMayHaveSeveralLooks(t *testing.T) {
+	fresh(t)
+	set := []Item{item("a", "1"), item("b", "2", in("/srv/d")), item("c", "3", in("/srv/d"))}
+	mustUpload(t, local{}, set...)
+	for _, stage := range []string{noStage, hostscript.ID()} {
+		c, stop := begin(t.Context(), local{}, time.Minute, "late")
+		defer stop()
+		if _, err := c.look(Request{Who: "test", LockWait: time.Second}, stage, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range set {
+			wanted, _, _ := contents([]Item{it})
+			seen, err := c.lookAgain(byDirectory(wanted))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if file := seen.Files[it.Key.Path()]; !file.Digest.Equal(it.Content.Digest()) {
+				t.Errorf("%s: %+v", it.Key.Path(), file)
+			}
+		}
+		c.send(words(nil).bytes())
+		if err := c.finish(); err != nil {
+			t.Error(err)
+		}
+		tidy(t, "/srv/d")
+	}
+}
+
+// A look was not given the lock, and is no way around it.
+func TestALookCannotGoOnToAnUpload(t *testing.T) {
+	fresh(t)
+	before := inodes(t)
+	items := []Item{item("a", "1")}
+	wanted, content, _ := contents(items)
+	c, stop := begin(t.Context(), local{}, time.Minute, "late")
+	defer stop()
+	dirs := byDirectory(wanted)
+	seen, err := c.look(Request{Who: "test"}, noStage, dirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := plan.Keys(wanted, seen, plan.Policy{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := doList(blocks(dirs, seen, steps), content, afterwards("web", &seen.Memory, steps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.send(list...)
+	if err := readDone(c.out, nil); err == nil {
+		t.Error("it did")
+	}
+	if after := inodes(t); after != before {
+		t.Errorf("something changed:\n%s", after)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -43,6 +44,12 @@ type Request struct {
 	Note     func(string)  // called while waiting for the lock; may be nil
 	Warn     func(string)  // called when the host records what it is sent, or cannot remember it; may be nil
 	Begin    func()        // called when the host is about to be changed; may be nil
+
+	// Recall is told what the host remembers, before anything is done; it may be nil.
+	Recall func(*memory.Memory)
+	// Owe says which jobs a plan makes due. The host remembers them from before its first
+	// change on, until [Settle] says that they are done. It may be nil.
+	Owe func(plan.KeyPlan) []memory.Job
 
 	// Agree may refuse what is about to be done, before it is; it may be nil.
 	Agree func(plan.KeyPlan) error
@@ -71,24 +78,23 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if len(req.Keys) == 0 {
 		return nil, nil
 	}
-	if req.LockWait == 0 {
-		req.LockWait = time.Minute
-	}
+	req.setDefaults()
 	wanted, content, size := contents(req.Keys)
 	limit := deadline(req, size)
 	running, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	running, cancel := context.WithTimeoutCause(running, limit+10*time.Second, fmt.Errorf("the host did not finish the upload within %s", limit+10*time.Second))
-	defer cancel()
 	stopObeying := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	defer stopObeying()
-	c := start(running, host, limit)
-	defer c.finish()
+	c, stop := begin(running, host, limit, "the host did not finish the upload")
+	defer stop()
 
 	dirs := byDirectory(wanted)
 	seen, err := c.look(req, hostscript.ID(), dirs)
 	if err != nil {
 		return nil, err
+	}
+	if req.Recall != nil {
+		req.Recall(&seen.Memory)
 	}
 	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
 	if err == nil && req.Agree != nil {
@@ -97,7 +103,11 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if err != nil {
 		return nil, err
 	}
-	todo, err := doList(blocks(dirs, seen, steps), content, afterwards(req.Node, &seen.Memory, steps))
+	edit := afterwards(req.Node, &seen.Memory, steps)
+	if req.Owe != nil {
+		edit.Owe = req.Owe(steps)
+	}
+	todo, err := doList(blocks(dirs, seen, steps), content, edit)
 	if err != nil {
 		return nil, err
 	}
@@ -124,10 +134,29 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	return steps, nil
 }
 
+func (r *Request) setDefaults() {
+	if r.LockWait == 0 {
+		r.LockWait = time.Minute
+	}
+}
+
 // look asks the host what it has, and leaves the channel open for what is to be done.
 func (c *channel) look(req Request, stage string, dirs []directory) (plan.Observed, error) {
 	c.send(lookList(req, stage, dirs).bytes())
 	seen, err := readLook(c.out, dirs, req.Note, req.Warn)
+	if err != nil {
+		return seen, c.explain(err, dirs)
+	}
+	return seen, nil
+}
+
+// lookAgain asks for more, in the same conversation: what is at other places, such as those
+// that the host remembers. Directories are counted on.
+func (c *channel) lookAgain(dirs []directory) (plan.Observed, error) {
+	list := words{"look"}
+	list.addDirectories(dirs)
+	c.send(list.bytes())
+	seen, err := readLook(c.out, dirs, nil, nil)
 	if err != nil {
 		return seen, c.explain(err, dirs)
 	}
@@ -160,6 +189,14 @@ type channel struct {
 	stderr *tail         // to be read after ended
 	ended  chan struct{} // closed when the command has ended
 	runErr error         // how it ended; to be read after ended
+}
+
+// begin starts the host's half, which is to end by itself within the limit; if it does not,
+// late says what it failed to do. stop ends it.
+func begin(ctx context.Context, host hostscript.Runner, limit time.Duration, late string) (c *channel, stop func()) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit+10*time.Second, fmt.Errorf("%s within %s", late, limit+10*time.Second))
+	c = start(ctx, host, limit)
+	return c, func() { c.finish(); cancel() }
 }
 
 // start runs the host's half.

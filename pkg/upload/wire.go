@@ -76,14 +76,18 @@ func lookList(req Request, stage string, dirs []directory) words {
 		list.addInt(len(names))
 		list.add(names...)
 	}
+	list.addDirectories(dirs)
+	return list
+}
+
+func (w *words) addDirectories(dirs []directory) {
 	for _, dir := range dirs {
-		list.add(dir.path)
-		list.addInt(len(dir.keys))
+		w.add(dir.path)
+		w.addInt(len(dir.keys))
 		for _, want := range dir.keys {
-			list.add(want.Key.Name, strconv.FormatInt(want.Size, 10))
+			w.add(want.Key.Name, strconv.FormatInt(want.Size, 10))
 		}
 	}
-	return list
 }
 
 // oneLine keeps the words of a text that fit into one line of a list.
