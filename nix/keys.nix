@@ -272,7 +272,7 @@ let
         message = "${at}.destDir must be an absolute path without \"..\" and control characters.";
       }
       {
-        sound = builtins.match "/(run/colmena-go(-keys)?|nix/store|proc|sys)/.*|.*/[.]colmena-go[.].*" paths.${name} == null;
+        sound = builtins.match "/(run/colmena-go(-keys)?|var/lib/colmena-go|nix/store|proc|sys)/.*|.*/[.]colmena-go[.].*" paths.${name} == null;
         message = "${at}.destDir is no place for keys: choose another.";
       }
       {
@@ -282,6 +282,12 @@ let
       {
         sound = owner key.user && owner key.group;
         message = "${at}.user and .group must be names or numbers.";
+      }
+      {
+        sound =
+          key.fingerprint == null
+          || builtins.stringLength key.fingerprint <= 256 && key.fingerprint != "" && !control key.fingerprint;
+        message = "${at}.fingerprint must be a text of 1 to 256 bytes without control characters.";
       }
       {
         sound = twins == [ ];

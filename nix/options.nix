@@ -58,6 +58,12 @@ let
           default = false;
           description = "Whether keyCommand may print nothing, or only white space, which otherwise is taken for a failure.";
         };
+        fingerprint = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "version 3";
+          description = "Names what the content is made from, such as the version in a vault or the digest of an encrypted file. A host that has the key with the same fingerprint, unchanged, is not sent it, and the content is not even obtained: no keyCommand runs. It is no secret: never the digest of the content itself.";
+        };
         destDir = mkOption {
           type = types.path;
           default = "/run/keys";

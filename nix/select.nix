@@ -115,7 +115,9 @@ let
         permissions
         uploadAt
         ;
-      allowEmpty = key.allowEmpty or false; # not one of Colmena's
+      # Those that are not Colmena's.
+      allowEmpty = key.allowEmpty or false;
+      fingerprint = key.fingerprint or null;
       builds = concatMap buildsOf (
         (if key.keyFile == null then [ ] else [ key.keyFile ])
         ++ (if key.keyCommand == null then [ ] else key.keyCommand)

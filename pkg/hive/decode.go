@@ -78,6 +78,7 @@ type keyInEval struct {
 	Builds      []string `json:"builds"`
 	TextPaths   []string `json:"textPaths"` // store paths that the text names
 	AllowEmpty  bool     `json:"allowEmpty"`
+	Fingerprint *string  `json:"fingerprint"`
 	DestDir     string   `json:"destDir"`
 	User        string   `json:"user"`
 	Group       string   `json:"group"`
@@ -249,6 +250,10 @@ func (in keyInEval) key(attr string, v *validator) Key {
 	}
 	if in.KeyFile != nil {
 		key.File = *in.KeyFile
+	}
+	if in.Fingerprint != nil {
+		key.Fingerprint = *in.Fingerprint
+		v.fingerprint(*in.Fingerprint)
 	}
 	v.attr(attr)
 	v.name(in.Name)

@@ -40,14 +40,14 @@ func inEval(t *testing.T, node map[string]any) []byte {
 
 func TestAKeyKeepsWhatTheHiveSays(t *testing.T) {
 	node, err := DecodeNode(inEval(t, aNode(map[string]any{"attr": aKey(map[string]any{
-		"name": "file name", "destDir": "/var//lib/./x/", "user": "_app$", "group": "1000", "permissions": "640", "uploadAt": "post-activation",
+		"name": "file name", "destDir": "/var//lib/./x/", "user": "_app$", "group": "1000", "permissions": "640", "uploadAt": "post-activation", "fingerprint": "v3",
 	})})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := node.Keys[0]
 	if key.Path() != "/var/lib/x/file name" || key.Mode != 0o640 || key.User != "_app$" || key.Group != "1000" ||
-		key.UploadAt != PostActivation || string(key.Text.Reveal()) != "hunter2" || key.Unit() != "attr-key.service" {
+		key.UploadAt != PostActivation || string(key.Text.Reveal()) != "hunter2" || key.Unit() != "attr-key.service" || key.Fingerprint != "v3" {
 		t.Errorf("%+v", key)
 	}
 }
@@ -78,6 +78,7 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 		{map[string]any{"destDir": "/run/./colmena-go/"}, "not a place for keys"},
 		{map[string]any{"destDir": "/run//colmena-go-keys"}, "not a place for keys"},
 		{map[string]any{"destDir": "/run/colmena-go/activate-x"}, "not a place for keys"},
+		{map[string]any{"destDir": "/var/lib/colmena-go"}, "not a place for keys"},
 		{map[string]any{"destDir": "/nix/store/x"}, "not a place for keys"},
 		{map[string]any{"destDir": "/proc/1/cwd"}, "not a place for keys"},
 		{map[string]any{"destDir": "/sys"}, "not a place for keys"},
@@ -92,6 +93,10 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 		{map[string]any{"group": "$(id)"}, "group"},
 		{map[string]any{"group": "4294967295"}, "group"},
 		{map[string]any{"uploadAt": "whenever"}, "uploadAt"},
+		{map[string]any{"fingerprint": ""}, "fingerprint is empty"},
+		{map[string]any{"fingerprint": "a\nb"}, "control"},
+		{map[string]any{"fingerprint": "hunter2\n0123456789"}, "a text of 18 bytes"},
+		{map[string]any{"fingerprint": strings.Repeat("a", 257)}, "257 bytes"},
 		{map[string]any{"name": "hunter2/0123456789"}, "a text of 18 bytes"},
 		{map[string]any{"name": "hunter2\n0123456789"}, "a text of 18 bytes"},
 		{map[string]any{"destDir": "hunter2-0123456789"}, "a text of 18 bytes"},

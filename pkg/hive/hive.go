@@ -104,6 +104,8 @@ type Key struct {
 	Builds    []string // what File or Command need in this machine's store, as DRV!OUTPUT
 	// AllowEmpty: a Command may give nothing, or only white space.
 	AllowEmpty bool
+	// Fingerprint names what the content is made from; "" for none. It is no secret.
+	Fingerprint string
 
 	DestDir  string // absolute, cleaned
 	User     string // name or number

@@ -126,7 +126,7 @@ const stagePrefix = ".colmena-go."
 // closedToKeys are this program's own directories on a host, and those that
 // hold no files of anybody's or show them to all. What leads there through
 // symlinks or mounts is refused on the host.
-var closedToKeys = []string{"/run/colmena-go", "/run/colmena-go-keys", "/nix/store", "/proc", "/sys"}
+var closedToKeys = []string{"/run/colmena-go", "/run/colmena-go-keys", "/var/lib/colmena-go", "/nix/store", "/proc", "/sys"}
 
 // unixName is what NixOS takes for users and groups (users-groups.nix), with
 // the $ of Samba's machine accounts, or a number.
@@ -154,6 +154,20 @@ func (v *validator) permissions(text string) uint32 {
 	}
 	mode, _ := strconv.ParseUint(text, 8, 16) // the pattern leaves nothing to fail
 	return uint32(mode)
+}
+
+// longestFingerprint is in bytes.
+const longestFingerprint = 256
+
+func (v *validator) fingerprint(text string) {
+	switch {
+	case text == "":
+		v.add("fingerprint", "is empty: leave it null for none")
+	case control(text):
+		v.add("fingerprint", "is %s: control characters are not allowed in it", shown(text))
+	case len(text) > longestFingerprint:
+		v.add("fingerprint", "has %d bytes; at most %d are allowed: take a digest of what it is made from", len(text), longestFingerprint)
+	}
 }
 
 // source checks that the content comes from one place. Without texts, which

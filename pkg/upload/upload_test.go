@@ -250,6 +250,8 @@ func TestObstaclesStopTheUploadBeforeAnythingChanges(t *testing.T) {
 		{"a mount of a directory below it", plant("mkdir /run/colmena-go/activate-x /srv/full; mount --bind /run/colmena-go/activate-x /srv/full"), item("script", "n", as("bad"), in("/srv/full")), "into /run/colmena-go/activate-x/,"},
 		{"the key units' directory", plant("mkdir -p /run/colmena-go-keys"), item("started", "n", as("bad"), in("/run/colmena-go-keys")), "no place for keys"},
 		{"the key units' directory before they have it", plant("rm -rf /run/colmena-go-keys; ln -s /run/colmena-go-keys /srv/link"), item("bad", "n", in("/srv/link")), "no place for keys"},
+		{"the memory's directory", plant("mkdir -m 700 /var/lib/colmena-go; ln -s /var/lib/colmena-go /srv/link"), item("bad", "n", in("/srv/link")), "into /var/lib/colmena-go,"},
+		{"the memory's directory before it is there", plant(":"), item("bad", "n", in("/var/lib/colmena-go")), "no place for keys"},
 		{"a stage", plant("mkdir -m 700 /srv/.colmena-go.x"), item("bad", "n", in("/srv/.colmena-go.x/n")), "stage of colmena-go"},
 		{"a symlink into a stage", plant("ln -s .colmena-go.x/n /srv/link"), item("bad", "n", in("/srv/link")), "stage of colmena-go"},
 		{"the store", plant("mkdir -p /nix/store; ln -s /nix/store /srv/link"), item("bad", "n", in("/srv/link")), "into /nix/store,"},

@@ -106,7 +106,7 @@ follow() {
 
 # may_create: what is not there yet may all the same be this program's, or the key units', own.
 may_create() {
-  case $(pwd -P)/$part in "$run" | "$run-keys") fail dir "$walking" "it leads into $(pwd -P)/$part, which is no place for keys: choose another" ;; esac
+  case $(pwd -P)/$part in "$run" | "$run-keys" | "$lib") fail dir "$walking" "it leads into $(pwd -P)/$part, which is no place for keys: choose another" ;; esac
 }
 
 create() {
