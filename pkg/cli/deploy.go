@@ -14,7 +14,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/event"
@@ -28,7 +27,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
-	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 	"github.com/colmena-go/colmena-go/pkg/version"
 )
 
@@ -59,35 +57,14 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 	if err != nil {
 		return err
 	}
-	defer d.forget()
-	defer d.hosts.Close()
-	defer d.keepLog(c)()
-	defer d.show(c)()
-	if (goal.NeedsHost() || d.BuildOn == plan.OnHost) && d.here == nil {
-		if err := d.seeOpenSSH(); err != nil {
+	return d.drive(c, d.request(), func(s started) error {
+		via, err := d.via(c, s.evaluated.Meta)
+		if err != nil {
 			return err
 		}
-		go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
-	}
-	evaluated, err := d.begin(c, d.request(), d.dialAhead(c.Context))
-	if err != nil {
-		return d.here.explain(err)
-	}
-	builder := nixbuild.New(d.tool, nixbuild.BuilderOptions{
-		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.noteOfBuilds, Watch: d.watchBuilds(),
+		via.wire(&s.tools, s.builder, d.sshConfig, d.Substitute)
+		return d.run(c, s.nodes, s.tools)
 	})
-	defer builder.Close()
-	via, err := d.via(c, evaluated.Meta)
-	if err != nil {
-		return err
-	}
-	nodes, err := d.nodes(c, evaluated, builder.Keep)
-	if err != nil {
-		return err
-	}
-	tools := d.tools(builder, d.resolver(c), evaluated.WithTexts)
-	via.wire(&tools, builder, d.sshConfig, d.Substitute)
-	return d.run(c, nodes, tools)
 }
 
 // run does with the nodes what was asked for, and shows it.
@@ -213,15 +190,10 @@ func (d *deployment) request() nixeval.Request {
 }
 
 // dialAhead connects to the host of each node while its system is being evaluated.
-func (d *deployment) dialAhead(ctx context.Context) func(text []byte) {
-	if !d.Goal.NeedsToplevel() || !d.Goal.NeedsHost() || d.here != nil {
+func (d *deployment) dialAhead(ctx context.Context, request nixeval.Request) func(text []byte) {
+	if !request.Toplevel || !d.Goal.NeedsHost() || d.here != nil {
 		return nil
 	}
-	return d.announced(ctx)
-}
-
-// announced connects to a host as soon as it is known how to reach it.
-func (d *deployment) announced(ctx context.Context) func(text []byte) {
 	var begin sync.Once
 	return func(text []byte) {
 		// What is wrong with it is told by the evaluation's result.

@@ -13,7 +13,7 @@ func TestOnlyGoalsThatEvaluateSystemsForHostsDialAhead(t *testing.T) {
 	for goal, want := range map[hive.Goal]bool{hive.Build: false, hive.Keys: false, hive.Push: true, hive.Switch: true} {
 		var d deployment
 		d.Goal = goal
-		if got := d.dialAhead(t.Context()) != nil; got != want {
+		if got := d.dialAhead(t.Context(), d.request()) != nil; got != want {
 			t.Errorf("%v: %t", goal, got)
 		}
 	}
@@ -29,7 +29,7 @@ func TestWhatCannotBeDeployedToIsNotDialled(t *testing.T) {
 	dialled := func(more string) bool {
 		var d deployment
 		d.Goal = hive.Switch
-		d.dialAhead(t.Context())(fmt.Appendf(nil,
+		d.dialAhead(t.Context(), d.request())(fmt.Appendf(nil,
 			`{"name":"web","deployment":{"targetHost":"127.0.0.1","targetPort":%d%s}}`, l.Addr().(*net.TCPAddr).Port, more))
 		defer d.hosts.Close()
 		l.(*net.TCPListener).SetDeadline(time.Now().Add(2 * time.Second))

@@ -9,14 +9,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/report"
-	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 	"github.com/colmena-go/colmena-go/pkg/status"
 )
 
@@ -59,35 +57,13 @@ func runDiff(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer d.forget()
-	defer d.hosts.Close()
-	if err := d.seeOpenSSH(); err != nil {
-		return err
-	}
-	hide := sync.OnceFunc(d.show(c))
-	defer hide()
-	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
-	evaluated, err := d.begin(c, nixeval.Request{Toplevel: true}, d.dialAhead(c.Context))
-	if err != nil {
-		return err
-	}
-	x := &comparing{deployment: d, found: map[string]*status.Comparison{}}
-	x.builder = nixbuild.New(d.tool, nixbuild.BuilderOptions{
-		Nodes: len(evaluated.Selected), MachinesFile: evaluated.Meta.MachinesFile, Jobs: d.jobs, Note: d.noteOfBuilds, Watch: d.watchBuilds(),
+	return d.drive(c, nixeval.Request{Toplevel: true}, func(s started) error {
+		x := &comparing{deployment: d, builder: s.builder, found: map[string]*status.Comparison{}}
+		s.tools.Look = x.look
+		results := d.deploy(c, s.nodes, s.tools)
+		d.report.End(results)
+		return x.tell(c, results)
 	})
-	defer x.builder.Close()
-	nodes, err := d.nodes(c, evaluated, x.builder.Keep)
-	if err != nil {
-		return err
-	}
-	d.report.Expect(nodes.Names)
-	current(c.App).Store(d.report)
-	tools := d.tools(x.builder, nil, nil)
-	tools.Look = x.look
-	results := deploy.Run(c.Context, nodes, d.Options, tools, d.report)
-	hide()
-	d.report.End(results)
-	return x.tell(c, results)
 }
 
 // look compares one host.

@@ -11,13 +11,11 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/shell"
-	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
 func execCommand() *cli.Command {
@@ -83,40 +81,25 @@ func execAction(c *cli.Context) error {
 	if x.deployment, err = newDeployment(c, hive.Exec); err != nil {
 		return err
 	}
-	defer x.forget()
-	defer x.hosts.Close()
-	if c.Bool("tty") {
-		return x.runOnTerminal(c)
-	}
 	if c.Bool("stdin") {
 		x.input = shell.Share(os.Stdin, inputLimit)
 	}
-	return x.run(c)
+	return x.drive(c, x.request(), func(s started) error {
+		if c.Bool("tty") {
+			return x.runOnTerminal(c, s.nodes)
+		}
+		return x.run(c, s.nodes)
+	})
 }
 
 // run runs the command on the selected nodes and shows what it prints.
-func (x *execution) run(c *cli.Context) error {
-	if err := x.seeOpenSSH(); err != nil {
-		return err
-	}
-	defer x.deployment.show(c)()
-	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
-	evaluated, err := x.begin(c, x.request(), nil)
-	if err != nil {
-		return err
-	}
-	nodes, err := x.nodes(c, evaluated, func(string) {})
-	if err != nil {
-		return err
-	}
+func (x *execution) run(c *cli.Context, nodes deploy.Nodes) (err error) {
 	pipe := report.NewPipe(c.Context, screen(c.App).Beside(c.App.Writer))
 	kept := x.show(c, pipe)
 	if x.prefixed != nil {
 		x.prefixed.Expect(nodes.Names)
 	}
-	x.report.Expect(nodes.Names)
-	current(c.App).Store(x.report)
-	results := deploy.Run(c.Context, nodes, x.Options, deploy.Tools{Open: x.open, Exec: x.exec, WaitsFor: x.waitsFor}, x.report)
+	results := x.deploy(c, nodes, deploy.Tools{Open: x.open, Exec: x.exec, WaitsFor: x.waitsFor})
 	pipe.Close()
 	switch {
 	case x.json:

@@ -12,36 +12,31 @@ import (
 	"golang.org/x/term"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 )
 
 // runOnTerminal runs the command on one host with a terminal, which is the user's own for
 // as long as it runs.
-func (x *execution) runOnTerminal(c *cli.Context) error {
-	if err := x.seeOpenSSH(); err != nil {
-		return err
-	}
-	evaluated, err := x.begin(c, x.request(), nil)
-	if err != nil {
-		return err
-	}
-	x.passwords.For(1)
-	if n := len(evaluated.Selected); n != 1 {
+func (x *execution) runOnTerminal(c *cli.Context, nodes deploy.Nodes) error {
+	if n := len(nodes.Names); n != 1 {
 		return usage("--tty is for one host, and %d nodes are selected: choose one with --on", n)
 	}
-	nodes, err := evaluated.allSound((&seen{deployment: x.deployment, keep: func(string) {}}).node)
-	switch {
-	case err != nil:
-		return err
-	case nodes[0].Target == nil:
-		return fmt.Errorf("node %q has no host: its deployment.targetHost is null", nodes[0].Name)
+	var node deploy.Arrival
+	for node = range nodes.Arrivals { // the only one
 	}
-	host, err := x.hosts.Open(c.Context, nodes[0].Name, x.config(nodes[0]))
+	switch {
+	case node.Err != nil:
+		return node.Err
+	case node.Node.Target == nil:
+		return fmt.Errorf("node %q has no host: its deployment.targetHost is null", node.Node.Name)
+	}
+	host, err := x.hosts.Open(c.Context, node.Node.Name, x.config(node.Node))
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	err = asker(c.App).Lend(c.Context, nodes[0].Name, "the terminal is the command's until it ends", func(ctx context.Context, tty *os.File) error {
+	err = asker(c.App).Lend(c.Context, node.Node.Name, "the terminal is the command's until it ends", func(ctx context.Context, tty *os.File) error {
 		return x.onTerminal(ctx, host, tty)
 	})
 	var exit *remote.ExitError

@@ -18,6 +18,9 @@ import (
 // lively reports whether a picture of the run is shown below the lines: to a person, on
 // a terminal that has nothing else to show.
 func (d *deployment) lively(c *cli.Context) bool {
+	if d.Goal == hive.Status && c.Bool("watch") { // which has a board of its own
+		return false
+	}
 	comes := d.Goal == hive.Exec && !c.Bool("json") && !c.Bool("group") || c.Bool("json-events")
 	return !(comes && stdoutIsTerminal(c)) && !c.Bool("quiet") && onTerminal(c) && screen(c.App).CanShow() && moves(os.Getenv)
 }
@@ -110,7 +113,7 @@ func inActions(c *cli.Context) bool {
 // keepLog keeps all that is told where the user's programs keep such things.
 func (d *deployment) keepLog(c *cli.Context) (end func()) {
 	dir := runlog.Dir(os.Getenv)
-	if dir == "" || d.Goal.Asks() {
+	if dir == "" {
 		return func() {}
 	}
 	log, err := runlog.Open(dir, c.Command.Name, time.Now())

@@ -26,7 +26,7 @@ func (s *seen) node(node *hive.Node) error {
 			return err
 		}
 	}
-	if node.Toplevel != nil {
+	if node.Toplevel != nil && s.Goal.NeedsToplevel() {
 		s.keep(node.Toplevel.DrvPath)
 	}
 	s.twin(node)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -15,7 +14,6 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/secret"
-	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 	"github.com/colmena-go/colmena-go/pkg/status"
 	"github.com/colmena-go/colmena-go/pkg/upload"
 )
@@ -66,44 +64,19 @@ func runStatus(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer d.forget()
-	defer d.hosts.Close()
-	if err := d.seeOpenSSH(); err != nil {
-		return err
-	}
-	hide := func() {}
-	if every == 0 {
-		hide = sync.OnceFunc(d.show(c))
-	}
-	defer hide()
-	go crash.Guarded(sshconfig.Prepare)() // while Nix evaluates
-	request, announced := nixeval.Request{Toplevel: !c.Bool("hosts-only"), Keys: c.Bool("keys")}, d.announced(c.Context)
-	if !request.Toplevel {
-		announced = nil
-	}
-	evaluated, err := d.begin(c, request, announced)
-	if err != nil {
-		return err
-	}
-	nodes, err := d.nodes(c, evaluated, func(string) {})
-	if err != nil {
-		return err
-	}
-	if every > 0 {
-		return d.watch(c, nodes, every)
-	}
-	x := &surveying{deployment: d, found: map[string]report.Status{}}
-	d.report.Expect(nodes.Names)
-	current(c.App).Store(d.report)
-	tools := d.tools(nil, d.resolver(c), evaluated.WithTexts)
-	tools.Look = x.look
-	if c.Bool("keys") {
-		x.contents = tools.Resolve
-	}
-	results := deploy.Run(c.Context, nodes, d.Options, tools, d.report)
-	hide()
-	d.report.End(results)
-	return x.tell(c, results)
+	return d.drive(c, nixeval.Request{Toplevel: !c.Bool("hosts-only"), Keys: c.Bool("keys")}, func(s started) error {
+		if every > 0 {
+			return d.watch(c, s.nodes, every)
+		}
+		x := &surveying{deployment: d, found: map[string]report.Status{}}
+		s.tools.Look = x.look
+		if c.Bool("keys") {
+			x.contents = s.tools.Resolve
+		}
+		results := d.deploy(c, s.nodes, s.tools)
+		d.report.End(results)
+		return x.tell(c, results)
+	})
 }
 
 // look asks one host.

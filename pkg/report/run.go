@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/record"
 	"github.com/colmena-go/colmena-go/pkg/view"
@@ -128,7 +129,9 @@ type Logbook interface {
 // Keep has all that is told from now on be kept.
 func (r *Run) Keep(log Logbook) {
 	r.log = log
-	r.view.logOf = log.Path
+	if r.record.Goal != hive.Exec { // whose outputs it does not have
+		r.view.logOf = log.Path
+	}
 }
 
 // longestFlush is how long is waited for a log when the program ends at once.

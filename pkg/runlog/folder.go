@@ -18,7 +18,7 @@ import (
 
 // How much is kept of all runs; those that go on are kept in any case.
 const (
-	mostRuns  = 20
+	mostRuns  = 20 // of each command, so that many looks do not push out a deployment
 	mostBytes = 256 << 20
 )
 
@@ -37,7 +37,7 @@ func newFolder(dir, name string) (*folder, error) {
 		return nil, err
 	}
 	defer above.Close()
-	prune(above)
+	prune(above, name)
 	for i := range 1000 {
 		unique := fmt.Sprintf("%s-%d", name, os.Getpid())
 		if i > 0 {
@@ -91,10 +91,10 @@ func (f *folder) close() {
 }
 
 // nameOfRun is how folders of runs are called.
-var nameOfRun = regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-.*-[0-9]+(\.[0-9]+)?$`)
+var nameOfRun = regexp.MustCompile(`^[0-9]{8}-[0-9]{6}-(.*)-[0-9]+(\.[0-9]+)?$`)
 
-// prune removes the oldest runs until one more has room. What cannot be removed stays.
-func prune(above *os.Root) {
+// prune removes the oldest runs until the next one has room. What cannot be removed stays.
+func prune(above *os.Root, next string) {
 	dir, err := above.Open(".")
 	if err != nil {
 		return
@@ -102,14 +102,15 @@ func prune(above *os.Root) {
 	defer dir.Close()
 	entries, _ := dir.ReadDir(-1)
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return -cmp.Compare(a.Name(), b.Name()) })
-	var runs int
+	runs := map[string]int{nameOfRun.FindStringSubmatch(next + "-0")[1]: 1} // by command
 	var bytes int64
 	for _, entry := range entries {
-		if !entry.IsDir() || !nameOfRun.MatchString(entry.Name()) {
+		name := nameOfRun.FindStringSubmatch(entry.Name())
+		if !entry.IsDir() || name == nil {
 			continue
 		}
-		runs++
-		if bytes += size(above, entry.Name()); runs >= mostRuns || bytes > mostBytes-mostPerRun {
+		runs[name[1]]++
+		if bytes += size(above, entry.Name()); runs[name[1]] > mostRuns || bytes > mostBytes-mostPerRun {
 			remove(above, entry.Name())
 		}
 	}

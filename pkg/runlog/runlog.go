@@ -1,6 +1,7 @@
 // Package runlog keeps all that the last runs said, in a file for each node: what scrolled
 // by, and what was not shown. It belongs to this user alone, is bounded in number and
-// size, and holds no secret, as events hold none but in those lines that it leaves out.
+// size, and holds no secret, as events hold none but in those lines that it leaves out:
+// what a user's own command prints is theirs to keep.
 package runlog
 
 import (
@@ -16,6 +17,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
 // Bounds of a run; see also those of all runs in folder.go.
@@ -129,7 +131,7 @@ var kinds = map[event.Kind]string{event.Begin: "begin", event.Output: "|", event
 func (l *Log) Emit(e event.Event) {
 	kind, known := kinds[e.Kind]
 	ofRun := e.Kind == event.Diagnostic || e.Kind == event.Debug
-	if !known && !ofRun || e.Silent() && e.Kind != event.Begin {
+	if !known && !ofRun || e.Silent() && e.Kind != event.Begin || e.Kind == event.Output && e.Step == plan.Exec {
 		return
 	}
 	var line strings.Builder

@@ -48,6 +48,7 @@ func TestAllThatANodeSaysIsKeptButWhatMayBeSecret(t *testing.T) {
 		{Node: "web", Step: plan.Build, Kind: event.Output, Text: "\x1b[31mgcc\x1b[0m\tfails\x07"},
 		{Node: "web", Step: plan.Resolve, Kind: event.Private, Text: "hunter2"},
 		{Node: "web", Step: plan.Build, Kind: event.Progress, Text: "waits"},
+		{Node: "web", Step: plan.Exec, Kind: event.Output, Text: "hunter3"},
 		{Node: "db", Step: plan.Push, Kind: event.Note, Text: "copied"},
 		{Node: "web", Step: plan.Build, Kind: event.End, Text: "failed: one\ntwo"},
 		{Kind: event.Diagnostic, Text: `{"message":"evaluating"}` + "\n"},
@@ -184,6 +185,22 @@ func TestTheOldestRunsGoButNoneThatGoesOn(t *testing.T) {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestManyLooksDoNotPushOutADeployment(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "runs")
+	deployment := open(t, dir)
+	deployment.Close(time.Minute)
+	for range mostRuns + 5 {
+		l, err := Open(dir, "status", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close(time.Minute)
+	}
+	if _, err := os.Stat(filepath.Dir(deployment.Path(""))); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"pkg/status":     {"pkg/closure", "pkg/hive", "pkg/hostscript", "pkg/plan"},
 	"pkg/deploy":     {"pkg/activation", "pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/status", "pkg/upload"},
 	"pkg/report":     {"pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record", "pkg/status", "pkg/view"},
-	"pkg/runlog":     {"pkg/crash", "pkg/event", "pkg/hostscript", "pkg/ownfolder"},
+	"pkg/runlog":     {"pkg/crash", "pkg/event", "pkg/hostscript", "pkg/ownfolder", "pkg/plan"},
 	"pkg/roster":     {"pkg/ownfolder"},
 	"pkg/view":       {"pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record"},
 	"pkg/cli": {
