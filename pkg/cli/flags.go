@@ -177,6 +177,7 @@ func deployFlags() []cli.Flag {
 // keyFlags are those of commands that upload keys.
 func keyFlags() []cli.Flag {
 	return []cli.Flag{
+		&cli.BoolFlag{Name: "resolve-all", Usage: "get the content of every key, even where the host holds it, as its fingerprint says"},
 		&cli.BoolFlag{Name: "show-key-errors", Usage: "make what a failed keyCommand printed on standard error part of its error; that may hold secrets, and errors are in logs and --json, too"},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/status"
 	"github.com/colmena-go/colmena-go/pkg/upload"
 )
@@ -194,8 +195,10 @@ func (n *nodeRun) foreseeKeys(ctx context.Context) error {
 	var list []plan.KeyOutlook
 	places := plan.Places{}
 	for _, p := range phases {
-		steps, err := upload.Look(ctx, n.host, upload.Request{
-			Keys: p.items, Policy: p.policy, Earlier: places, Who: n.opts.Who, Note: n.note,
+		steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
+			return upload.Look(ctx, n.host, upload.Request{
+				Keys: p.items, Policy: p.policy, Earlier: places, Who: n.opts.Who, Note: n.note,
+			})
 		})
 		if err != nil {
 			return err
@@ -264,13 +267,13 @@ func (n *nodeRun) agreedKeys(at hive.UploadAt) func(plan.KeyPlan) error {
 }
 
 // agreedContents looks whether contents are still those that were shown.
-func (n *nodeRun) agreedContents(items []upload.Item) error {
+func (n *nodeRun) agreedContents(content map[string]secret.Secret) error {
 	shown := n.shown()
 	if shown == nil || n.result.Rebooted {
 		return nil
 	}
-	for _, item := range items {
-		if err := shown.SameContent(item.Key.Attr, item.Content.Digest()); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(content)) {
+		if err := shown.SameContent(key, content[key].Digest()); err != nil {
 			return err
 		}
 	}

@@ -2,14 +2,18 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/upload"
 )
 
@@ -22,8 +26,9 @@ type phase struct {
 
 // keySet is a node's keys on their way through the phases.
 type keySet struct {
-	before phase // pre-activation
-	after  phase // post-activation
+	before phase                   // pre-activation
+	after  phase                   // post-activation
+	held   map[string]memory.Entry // those whose content the host has, by attribute name
 
 	pending []upload.Item // from before, held by root until their owner exists
 }
@@ -32,14 +37,57 @@ type keySet struct {
 // told before a long build, not after it.
 func (n *nodeRun) lookForSources(ctx context.Context) error {
 	n.quietly("looking for what the keys are made from")
-	return n.tools.CheckSources(ctx, n.node)
+	return n.tools.CheckSources(ctx, n.with(func(k hive.Key) bool { return k.Fingerprint == "" || n.opts.ResolveAll }))
 }
 
-// resolve gets the content of every key of every phase, before anything on the
-// host changes; after a reboot, once more.
+// with is the node with those of its keys.
+func (n *nodeRun) with(keys func(hive.Key) bool) hive.Node {
+	node := n.node
+	node.Keys = nil
+	for _, key := range n.node.Keys {
+		if keys(key) {
+			node.Keys = append(node.Keys, key)
+		}
+	}
+	return node
+}
+
+// lookForHeld asks the host of which keys it has the content, as their fingerprints say,
+// and looks for the sources of the others that have one. What the coming reboot takes away
+// counts as not there: it has to be resolved then.
+func (n *nodeRun) lookForHeld(ctx context.Context, step plan.Step) error {
+	n.quietly("asking the host which keys it holds")
+	var items []upload.Item
+	for _, key := range n.node.Keys {
+		items = append(items, upload.Item{Key: key})
+	}
+	held, err := upload.Holding(ctx, n.host, upload.Request{Keys: items, Who: n.opts.Who})
+	if err != nil {
+		return err
+	}
+	if reboots := n.opts.Reboot == plan.Always || n.opts.Goal == hive.Reboot; reboots && !step.Booted {
+		maps.DeleteFunc(held, func(_ string, e memory.Entry) bool { return e.Volatile })
+	}
+	n.keys.held = held
+	return n.tools.CheckSources(ctx, n.with(func(k hive.Key) bool { return k.Fingerprint != "" && !n.holds(k) }))
+}
+
+// holds reports whether the host has the content of a key, as far as is known.
+func (n *nodeRun) holds(key hive.Key) bool {
+	_, ok := n.keys.held[key.Attr]
+	return ok
+}
+
+// resolve gets the content of every key of every phase, but for those that the host holds,
+// before anything on the host changes; after a reboot, once more.
 func (n *nodeRun) resolve(ctx context.Context, step plan.Step) error {
-	n.begin("resolving " + count(n.node.Keys))
-	content, err := n.tools.Resolve(ctx, n.node, n.warn)
+	wanted := n.with(func(k hive.Key) bool { return !n.holds(k) })
+	text := "resolving " + count(wanted.Keys)
+	if held := len(n.keys.held); held > 0 {
+		text += fmt.Sprintf(", the host holds %d", held)
+	}
+	n.begin(text)
+	content, err := n.contents(ctx, wanted)
 	if err != nil {
 		return err
 	}
@@ -48,21 +96,66 @@ func (n *nodeRun) resolve(ctx context.Context, step plan.Step) error {
 		goal = hive.Keys
 	}
 	set := &n.keys
-	*set = keySet{}
+	*set = keySet{held: set.held}
 	for _, key := range n.node.Keys {
 		item := upload.Item{Key: key, Content: content[key.Attr]}
+		if entry, ok := set.held[key.Attr]; ok {
+			item.Held = &entry
+		}
 		if key.UploadAt == hive.PostActivation {
 			set.after.items = append(set.after.items, item)
 		} else {
 			set.before.items = append(set.before.items, item)
 		}
 	}
-	if err := n.agreedContents(set.all().items); err != nil {
-		return err
-	}
 	set.before.policy = plan.PolicyFor(goal, hive.PreActivation)
 	set.after.policy = plan.PolicyFor(goal, hive.PostActivation)
 	return nil
+}
+
+// contents resolves the keys of a node, whose contents are those that were agreed to.
+func (n *nodeRun) contents(ctx context.Context, node hive.Node) (map[string]secret.Secret, error) {
+	if len(node.Keys) == 0 {
+		return nil, nil
+	}
+	content, err := n.tools.Resolve(ctx, node, n.warn)
+	if err == nil {
+		err = n.agreedContents(content)
+	}
+	return content, err
+}
+
+// needed runs what needs the keys' content, of which held ones have none: those that the
+// host no longer holds are resolved, and it is run again.
+func (n *nodeRun) needed(ctx context.Context, p phase, run func(phase) (plan.KeyPlan, error)) (plan.KeyPlan, error) {
+	for {
+		steps, err := run(p)
+		var gone *plan.NotHeldError
+		if !errors.As(err, &gone) {
+			return steps, err
+		}
+		n.note(gone.Error() + ": resolving them")
+		content, err := n.contents(ctx, n.with(func(k hive.Key) bool { return slices.Contains(gone.Keys, k.Attr) }))
+		if err != nil {
+			return nil, err
+		}
+		for key := range content {
+			delete(n.keys.held, key)
+		}
+		p.fill(content)
+		for _, all := range []*phase{&n.keys.before, &n.keys.after, {items: n.keys.pending}} {
+			all.fill(content)
+		}
+	}
+}
+
+// fill gives its content to each key that has got it.
+func (p *phase) fill(content map[string]secret.Secret) {
+	for i, item := range p.items {
+		if c, ok := content[item.Key.Attr]; ok {
+			p.items[i] = upload.Item{Key: item.Key, Content: c}
+		}
+	}
 }
 
 // all is every key at once, for the goal keys, where both policies are one.
@@ -160,9 +253,11 @@ func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
 // deliver uploads a phase and records what became of each key. Of two, one has
 // ended before the other begins.
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
-	steps, err := upload.Run(ctx, n.host, upload.Request{
-		Node: n.node.Name, Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
-		Begin: func() { n.changing = true }, Agree: p.agree,
+	steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
+		return upload.Run(ctx, n.host, upload.Request{
+			Node: n.node.Name, Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
+			Begin: func() { n.changing = true }, Agree: p.agree,
+		})
 	})
 	if err != nil {
 		return nil, err

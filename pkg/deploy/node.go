@@ -160,6 +160,8 @@ func (n *nodeRun) begun(ctx context.Context, step plan.Step) error {
 	switch {
 	case step.Kind == plan.Resolve && step.Look:
 		return n.lookForSources(ctx)
+	case step.Held:
+		return n.lookForHeld(ctx, step)
 	case step.Kind == plan.Connect:
 		return n.connect(ctx)
 	case step.Kind == plan.Inspect:

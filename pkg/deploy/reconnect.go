@@ -33,7 +33,7 @@ var (
 // activation is not begun again, but followed (switchTo); a user's own command may be
 // anything.
 func repeatable(step plan.Step) bool {
-	return step.OnHost || step.Kind == plan.Reboot && step.Look ||
+	return step.OnHost || step.Held || step.Kind == plan.Reboot && step.Look ||
 		slices.Contains([]plan.StepKind{plan.Inspect, plan.Compare, plan.Push, plan.Upload, plan.Status}, step.Kind)
 }
 

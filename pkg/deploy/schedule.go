@@ -41,7 +41,7 @@ func (s Schedule) of(step plan.Step) *Limit {
 		return s.Push
 	case step.OnHost:
 		return s.Build
-	case step.Kind == plan.Resolve && !step.Look, step.Kind == plan.Reboot, step.Changes, step.Kind == plan.Exec, step.Kind == plan.Compare, step.Kind == plan.Status:
+	case step.Kind == plan.Resolve && !step.Look && !step.Held, step.Kind == plan.Reboot, step.Changes, step.Kind == plan.Exec, step.Kind == plan.Compare, step.Kind == plan.Status:
 		return s.Change
 	}
 	return nil

@@ -18,6 +18,7 @@ type WantedKey struct {
 	Key    hive.Key
 	Size   int64 // bytes
 	Digest secret.Digest
+	Held   bool // its content is not here, but on the host: see [Held]
 }
 
 // Policy says how a phase treats what it cannot have yet.

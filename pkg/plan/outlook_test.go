@@ -74,7 +74,7 @@ func TestAKeyIsToldByWhatDiffersOfIt(t *testing.T) {
 		"open to some others": {with(func(f *FileState) { f.ACL = true }), Mended, false, []string{"access list"}},
 	} {
 		key := hive.Key{Attr: "k", Name: "k", DestDir: "/d", User: "root", Group: "root", Mode: 0o600}
-		steps, err := Keys([]WantedKey{{key, 1, content.Digest()}}, Observed{
+		steps, err := Keys([]WantedKey{{Key: key, Size: 1, Digest: content.Digest()}}, Observed{
 			Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},
 			Dirs: map[string]DirState{"/d": {ID: "1", RootOnly: true}}, Files: map[string]FileState{"/d/k": c.file},
 		}, Policy{}, nil)

@@ -40,6 +40,7 @@ type Step struct {
 	Of      StepKind      // of Compare: the step whose effect is found out
 	To      string        // of Cache: the store's URL, without a login
 	Phase   hive.UploadAt // of Upload; "" for all keys at once
+	Held    bool          // of Resolve: only see which keys the host holds by their fingerprints
 	Booted  bool          // of Resolve and Upload: once more, after a reboot
 	Changes bool          // it changes the host: an interrupt is obeyed before it, and no more after it
 }
@@ -68,6 +69,7 @@ const (
 type Want struct {
 	Goal        hive.Goal
 	NoKeys      bool
+	ResolveAll  bool // even keys that the host holds by their fingerprints
 	DryRun      bool // only find out what would be done to hosts: they are asked, and not changed
 	AlwaysBuild bool // even what the host has already, for --keep-result
 	BuildOn     Where
@@ -93,6 +95,12 @@ func (w Want) Touches(n hive.Node) bool {
 // UploadsKeys reports whether keys of the node are to be brought to its host.
 func (w Want) UploadsKeys(n hive.Node) bool {
 	return w.Goal.UploadsKeys() && !w.NoKeys && len(n.Keys) > 0
+}
+
+// Remembers reports whether the host may hold keys of the node, so that they need not be
+// resolved.
+func (w Want) Remembers(n hive.Node) bool {
+	return w.UploadsKeys(n) && !w.ResolveAll && slices.ContainsFunc(n.Keys, func(k hive.Key) bool { return k.Fingerprint != "" })
 }
 
 // Facts is what is known of a node so far. The zero value knows nothing.
@@ -137,6 +145,7 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 
 	add(keys, Step{Kind: Resolve, Look: true})
 	add(host || onHost, Step{Kind: Connect})
+	add(w.Remembers(n), Step{Kind: Resolve, Held: true})
 	if w.Goal == hive.Exec {
 		add(true, Step{Kind: Exec})
 		return all
@@ -157,7 +166,7 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(push && w.Cache != "", Step{Kind: Cache, To: w.Cache})
 	add(push, Step{Kind: Push})
 	if w.Goal == hive.Reboot {
-		return append(all, rebootSteps(w, f, keys)...)
+		return append(all, rebootSteps(n, w, f)...)
 	}
 	add(keys, Step{Kind: Resolve})
 	if !w.Goal.Activates() {
@@ -170,7 +179,7 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(true, Step{Kind: Activate, Changes: true})
 	after := slices.ContainsFunc(n.Keys, late) && !f.Early || f.Owed
 	add(keys && after && !f.NoEffect, Step{Kind: Upload, Phase: hive.PostActivation, Changes: true})
-	return append(all, rebootSteps(w, f, keys)...)
+	return append(all, rebootSteps(n, w, f)...)
 }
 
 // drySteps are those of a dry run, none of which changes a host. What a host itself is to
@@ -185,6 +194,7 @@ func drySteps(n hive.Node, w Want, f Facts) (all []Step) {
 	system, keys := w.Goal.NeedsToplevel(), w.UploadsKeys(n)
 	add(keys, Step{Kind: Resolve, Look: true})
 	add(true, Step{Kind: Connect})
+	add(w.Remembers(n), Step{Kind: Resolve, Held: true})
 	add(system || w.Goal == hive.Reboot, Step{Kind: Inspect})
 	add(system && !f.Has && !w.BuildsOnHost(n), Step{Kind: Build})
 	add(system && !f.Same, Step{Kind: Compare, Of: Push})
@@ -198,7 +208,8 @@ func drySteps(n hive.Node, w Want, f Facts) (all []Step) {
 // rebootSteps are those of a reboot, which takes keys in memory with it: they are
 // resolved and sent anew, as nothing keeps their content so long; before, it is seen
 // that they can be.
-func rebootSteps(w Want, f Facts, keys bool) (all []Step) {
+func rebootSteps(n hive.Node, w Want, f Facts) (all []Step) {
+	keys := w.UploadsKeys(n)
 	if w.Reboot == Never || f.Failed {
 		return nil
 	}
@@ -212,6 +223,9 @@ func rebootSteps(w Want, f Facts, keys bool) (all []Step) {
 		all = append(all, Step{Kind: Resolve})
 	}
 	all = append(all, Step{Kind: Reboot, Changes: true}, Step{Kind: Await, Changes: true})
+	if w.Remembers(n) {
+		all = append(all, Step{Kind: Resolve, Held: true, Booted: true})
+	}
 	if keys {
 		all = append(all, Step{Kind: Resolve, Booted: true}, Step{Kind: Upload, Booted: true, Changes: true})
 	}
@@ -225,6 +239,10 @@ func (s Step) String() string {
 	switch {
 	case s.Of != "":
 		word = string(s.Of) + "?"
+	case s.Held && s.Booted:
+		word = "held:booted?"
+	case s.Held:
+		word = "held?"
 	case s.Look:
 		word += "?"
 	case s.Booted:

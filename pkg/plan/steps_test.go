@@ -23,6 +23,7 @@ func with(change func(*hive.Node)) hive.Node {
 // Each case is a node, a wish, what is known, and the steps a user would see.
 func TestStepsReadAsWhatWillHappen(t *testing.T) {
 	keyless := with(func(n *hive.Node) { n.Keys = nil })
+	marked := with(func(n *hive.Node) { n.Keys[1].Fingerprint = "v1" })
 	early := with(func(n *hive.Node) { n.Keys = n.Keys[:1] })
 	none := with(func(n *hive.Node) { n.Target = nil })
 	there := with(func(n *hive.Node) { n.BuildOnTarget = true })
@@ -72,6 +73,13 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"but not those of an owner that the activation made", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, Early: true, Owed: true}, "upload:post!"},
 		{"an owner that the activation makes", early, Want{Goal: hive.Switch}, Facts{Done: activated[:5], Has: true, Owed: true}, "activate! upload:post!"},
 
+		{"what the host holds is not resolved", marked, Want{Goal: hive.Switch}, Facts{}, "keys? connect held? inspect build push keys upload:pre! activate! upload:post!"},
+		{"unless all is to be", marked, Want{Goal: hive.Switch, ResolveAll: true}, Facts{}, "keys? connect inspect build push keys upload:pre! activate! upload:post!"},
+		{"of keys alone", marked, Want{Goal: hive.Keys}, Facts{}, "keys? connect held? keys upload!"},
+		{"nobody asks for keys that are not sent", marked, Want{Goal: hive.Push}, Facts{}, "connect inspect build push"},
+		{"a reboot may take it away", marked, Want{Goal: hive.Reboot, Reboot: Always}, Facts{}, "keys? connect held? inspect keys reboot! await! held:booted? keys:booted upload:booted!"},
+		{"a dry run asks as well", marked, Want{Goal: hive.Keys, DryRun: true}, Facts{}, "keys? connect held? keys upload?"},
+
 		{"this machine needs no copy", web(), Want{Goal: hive.Switch, Local: true}, Facts{}, "keys? connect inspect build keys upload:pre! activate! upload:post!"},
 		{"nor a push more than a build", web(), Want{Goal: hive.Push, Local: true}, Facts{}, "connect inspect build"},
 		{"nor does it copy to itself", there, Want{Goal: hive.Push, Local: true}, Facts{}, "connect inspect build"},
@@ -101,14 +109,15 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 
 // What goes well leads through the plan as it was told, step by step.
 func TestAPlanThatGoesWellIsFollowedToItsEnd(t *testing.T) {
+	marked := with(func(n *hive.Node) { n.Keys[1].Fingerprint = "v1" })
 	for _, goal := range hive.Goals {
 		for _, on := range []Where{AsSet, Here, OnHost} {
 			for _, w := range []Want{{}, {NoKeys: true}, {Reboot: Always}, {Reboot: IfNeeded}, {DryRun: true}} {
 				w.Goal, w.BuildOn, w.Cache = goal, on, "s3://a"
 				var know Facts
-				for left := Steps(web(), w, know); len(left) > 0; {
+				for left := Steps(marked, w, know); len(left) > 0; {
 					know.Learn(left[0])
-					next := Steps(web(), w, know)
+					next := Steps(marked, w, know)
 					if !slices.Equal(next, left[1:]) {
 						t.Fatalf("%+v: after %s come %s, not %s", w, left[0], Render(next), Render(left[1:]))
 					}

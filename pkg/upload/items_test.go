@@ -11,7 +11,7 @@ func item(name, content string, change ...func(*hive.Key)) Item {
 	for _, f := range change {
 		f(&key)
 	}
-	return Item{key, secret.New([]byte(content))}
+	return Item{Key: key, Content: secret.New([]byte(content))}
 }
 
 func in(dir string) func(*hive.Key) { return func(k *hive.Key) { k.DestDir = dir } }

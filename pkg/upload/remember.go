@@ -54,7 +54,7 @@ func afterwards(node string, m *memory.Memory, steps plan.KeyPlan) *memory.Edit 
 			continue
 		}
 		entry := memory.Entry{
-			Path: step.Key.Path(), Node: node, Attr: step.Key.Attr, Size: step.Size,
+			Path: step.Key.Path(), Node: node, Attr: step.Key.Attr, Size: step.Size, Fingerprint: step.Key.Fingerprint,
 			Placed: step.Change == plan.Changed, Volatile: step.Volatile,
 		}
 		if known, ok := m.Recognise(entry.Path, step.Size, step.Digest); ok {
@@ -76,7 +76,8 @@ func Settle(ctx context.Context, host hostscript.Runner, req Request, jobs []mem
 	}
 	req.setDefaults()
 	req.Keys = nil
-	c, stop := begin(ctx, host, deadline(req, 0), "the host did not finish the upload")
+	limit := deadline(req, 0)
+	c, stop := begin(ctx, host, limit, errLate(limit))
 	defer stop()
 	seen, err := c.look(req, hostscript.ID(), nil)
 	if err != nil {

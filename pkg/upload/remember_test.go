@@ -281,7 +281,7 @@ func TestAConversationMayHaveSeveralLooks(t *testing.T) {
 	set := []Item{item("a", "1"), item("b", "2", in("/srv/d")), item("c", "3", in("/srv/d"))}
 	mustUpload(t, local{}, set...)
 	for _, stage := range []string{noStage, hostscript.ID()} {
-		c, stop := begin(t.Context(), local{}, time.Minute, "late")
+		c, stop := begin(t.Context(), local{}, time.Minute, errUntold)
 		defer stop()
 		if _, err := c.look(Request{Who: "test", LockWait: time.Second}, stage, nil); err != nil {
 			t.Fatal(err)
@@ -310,7 +310,7 @@ func TestALookCannotGoOnToAnUpload(t *testing.T) {
 	before := inodes(t)
 	items := []Item{item("a", "1")}
 	wanted, content, _ := contents(items)
-	c, stop := begin(t.Context(), local{}, time.Minute, "late")
+	c, stop := begin(t.Context(), local{}, time.Minute, errUntold)
 	defer stop()
 	dirs := byDirectory(wanted)
 	seen, err := c.look(Request{Who: "test"}, noStage, dirs)

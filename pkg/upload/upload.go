@@ -27,10 +27,11 @@ var rooms embed.FS
 
 var hostScript = hostscript.Join(rooms, "host/*.sh")
 
-// Item is a key with its resolved content.
+// Item is a key with its resolved content, or one that the host holds.
 type Item struct {
 	Key     hive.Key
 	Content secret.Secret
+	Held    *memory.Entry // of [Holding]: the host has the content, and it is not here
 }
 
 // Request is one phase on one host.
@@ -71,7 +72,8 @@ var (
 )
 
 // Run delivers the keys: it looks, plans, and commits what differs. The returned plan says what became of each; with an
-// error it is nil. When ctx is done before the last byte is sent, nothing on the
+// error it is nil. It fails with [*plan.NotHeldError], before anything is changed, where the
+// content of a held key is needed after all. When ctx is done before the last byte is sent, nothing on the
 // host changes and Run fails with its cause; after that ctx is not obeyed. Secrets and digests travel
 // on the command's stdin and stdout only, and no error holds one.
 func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan, error) {
@@ -85,7 +87,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	defer end(nil)
 	stopObeying := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) })
 	defer stopObeying()
-	c, stop := begin(running, host, limit, "the host did not finish the upload")
+	c, stop := begin(running, host, limit, errLate(limit))
 	defer stop()
 
 	dirs := byDirectory(wanted)
@@ -96,7 +98,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if req.Recall != nil {
 		req.Recall(&seen.Memory)
 	}
-	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
+	steps, err := planned(wanted, seen, req)
 	if err == nil && req.Agree != nil {
 		err = req.Agree(steps)
 	}
@@ -163,10 +165,27 @@ func (c *channel) lookAgain(dirs []directory) (plan.Observed, error) {
 	return seen, nil
 }
 
+// planned is what is to be done, for which the content of every key that is sent is here.
+func planned(wanted []plan.WantedKey, seen plan.Observed, req Request) (plan.KeyPlan, error) {
+	wanted, err := plan.Held(wanted, seen)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
+	if err == nil {
+		err = steps.NeedsContent()
+	}
+	return steps, err
+}
+
 // contents splits items into what the plan may know and what travels.
 func contents(items []Item) (wanted []plan.WantedKey, content map[string]secret.Secret, size int) {
 	content = make(map[string]secret.Secret, len(items))
 	for _, item := range items {
+		if item.Held != nil {
+			wanted = append(wanted, plan.WantedKey{Key: item.Key, Size: item.Held.Size, Held: true})
+			continue
+		}
 		wanted = append(wanted, plan.WantedKey{
 			Key: item.Key, Size: int64(item.Content.Len()), Digest: item.Content.Digest(),
 		})
@@ -191,10 +210,18 @@ type channel struct {
 	runErr error         // how it ended; to be read after ended
 }
 
+// errLate is of a host that has not finished an upload.
+func errLate(limit time.Duration) error {
+	return fmt.Errorf("the host did not finish the upload within %s", limit+grace)
+}
+
+// grace is how long a host may take to end by itself once its time is over.
+const grace = 10 * time.Second
+
 // begin starts the host's half, which is to end by itself within the limit; if it does not,
-// late says what it failed to do. stop ends it.
-func begin(ctx context.Context, host hostscript.Runner, limit time.Duration, late string) (c *channel, stop func()) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit+10*time.Second, fmt.Errorf("%s within %s", late, limit+10*time.Second))
+// late is why it is ended. stop ends it.
+func begin(ctx context.Context, host hostscript.Runner, limit time.Duration, late error) (c *channel, stop func()) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit+grace, late)
 	c = start(ctx, host, limit)
 	return c, func() { c.finish(); cancel() }
 }

@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript"},
 	"pkg/closure":    {},
 	"pkg/status":     {"pkg/closure", "pkg/hive", "pkg/hostscript", "pkg/plan"},
-	"pkg/deploy":     {"pkg/activation", "pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/secret", "pkg/status", "pkg/upload"},
+	"pkg/deploy":     {"pkg/activation", "pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/memory", "pkg/plan", "pkg/secret", "pkg/status", "pkg/upload"},
 	"pkg/report":     {"pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/record", "pkg/status", "pkg/view"},
 	"pkg/runlog":     {"pkg/crash", "pkg/event", "pkg/hostscript", "pkg/ownfolder", "pkg/plan"},
 	"pkg/roster":     {"pkg/ownfolder"},

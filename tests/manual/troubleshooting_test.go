@@ -86,7 +86,7 @@ var within = map[string][]string{
 	},
 	"the results have been shown": {"not every node succeeded", "a node brought a bug to light"},
 	"they would be bugs": {
-		"a secret cannot be marshalled", "expected a string", "not a SHA-256 digest", "goal … activates nothing", "the step … is not supported yet",
+		"a secret cannot be marshalled", "expected a string", "not a SHA-256 digest", "not a salted digest", "goal … activates nothing", "the step … is not supported yet",
 		"quick-submodule.nix: a default that needs the config belongs to own", "quick-submodule.nix: a default that needs the name belongs to own",
 	},
 }
