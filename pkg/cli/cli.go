@@ -33,6 +33,7 @@ func Main(args []string) int {
 	if status, asks := askpass.Main(args); asks {
 		return status
 	}
+	defer keepHeapFloor()()
 	stdout := &output{to: os.Stdout}
 	return start(newApp(stdout, report.NewTerminal(os.Stderr)), stdout, args)
 }

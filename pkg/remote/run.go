@@ -124,7 +124,7 @@ func (h *Host) run(ctx context.Context, c call) error {
 	go func() { // ends with stdin, which the caller closes
 		defer crash.Guard()
 		if c.stdin != nil {
-			io.Copy(in, c.stdin)
+			copyAll(in, c.stdin)
 		}
 		in.Close()
 	}()
@@ -135,7 +135,7 @@ func (h *Host) run(ctx context.Context, c call) error {
 // panics: x/crypto would neither read on nor tell.
 func ending(w io.Writer, end context.CancelCauseFunc) io.Writer {
 	if w == nil {
-		return io.Discard
+		w = io.Discard
 	}
 	return endingWriter{crash.Writer(w), end}
 }
@@ -152,6 +152,9 @@ func (w endingWriter) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// ReadFrom implements [io.ReaderFrom], for x/crypto.
+func (w endingWriter) ReadFrom(r io.Reader) (int64, error) { return copyAll(w, r) }
 
 // explain has the end of ctx go before all else, and says what to do.
 func explain(ctx context.Context, err error) error {
