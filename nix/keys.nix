@@ -101,7 +101,28 @@ let
     ]) keys
   );
 
-  own = script "own-keys" [ pkgs.coreutils ];
+  # Those below others come first, and those that are root's for good are nobody's.
+  directories = table "colmena-go-key-directories" (
+    lib.reverseList (
+      lib.mapAttrsToList (path: dir: [
+        (clean path)
+        dir.user
+        dir.group
+        dir.permissions
+        (forRoot dir.permissions)
+      ]) (lib.filterAttrs (_: dir: dir.user != "root" || dir.group != "root") config.deployment.keyDirectories)
+    )
+  );
+
+  # Of octal digits those for the owner: "02750" -> "700".
+  forRoot =
+    mode:
+    let
+      digits = builtins.match ".*([0-7])[0-7][0-7]" mode;
+    in
+    if digits == null || digits == [ "0" ] then "0" else "${builtins.head digits}00";
+
+  own = "${script "own-keys" [ pkgs.coreutils ]} ${owners} ${directories}";
 
   # Users are made by a service, later than the activation script, in these.
   usersByService = (config.services.userborn.enable or false) || (config.systemd.sysusers.enable or false);
@@ -226,6 +247,11 @@ let
     in
     if leads "/etc" path then builtins.filter (e: leads e.path path || leads path e.path) etc else [ ];
 
+  octal = text: builtins.match "0*[0-7]{1,4}" text != null;
+  plain = path: lib.hasPrefix "/" path && !(lib.hasInfix "/../" "${path}/") && !control path;
+  # Of a file that keys can go to.
+  open = file: builtins.match "/(run/colmena-go(-keys)?|var/lib/colmena-go|nix/store|proc|sys)/.*|.*/[.]colmena-go[.].*" file == null;
+
   byPath = builtins.groupBy (name: paths.${name}) (builtins.attrNames keys);
 
   check =
@@ -268,15 +294,15 @@ let
         message = "${at}.name must be a file name: 1 to 255 bytes, without a slash and control characters, and not beginning with \".colmena-go.\".";
       }
       {
-        sound = lib.hasPrefix "/" key.destDir && !(lib.hasInfix "/../" "${key.destDir}/") && !control key.destDir;
+        sound = plain key.destDir;
         message = "${at}.destDir must be an absolute path without \"..\" and control characters.";
       }
       {
-        sound = builtins.match "/(run/colmena-go(-keys)?|var/lib/colmena-go|nix/store|proc|sys)/.*|.*/[.]colmena-go[.].*" paths.${name} == null;
+        sound = open paths.${name};
         message = "${at}.destDir is no place for keys: choose another.";
       }
       {
-        sound = builtins.match "0*[0-7]{1,4}" key.permissions != null;
+        sound = octal key.permissions;
         message = "${at}.permissions must be octal digits, such as \"0600\".";
       }
       {
@@ -299,8 +325,49 @@ let
       }
     ];
 
+  checkDirectory =
+    path: dir:
+    let
+      at = "deployment.keyDirectories.${builtins.toJSON path}";
+      others = removeAttrs config.deployment.keyDirectories [ path ];
+    in
+    [
+      {
+        sound = plain path;
+        message = "${at} must be an absolute path without \"..\" and control characters.";
+      }
+      {
+        sound = open "${clean path}/file";
+        message = "${at} is no place for keys: choose another.";
+      }
+      {
+        sound =
+          !(builtins.elem (clean path) [
+            "/"
+            "/run/keys"
+          ]);
+        message = "${at} is made by NixOS: only directories that an upload makes get an owner.";
+      }
+      {
+        sound = !(builtins.any (other: clean other == clean path) (builtins.attrNames others));
+        message = "${at} is set twice, in two spellings.";
+      }
+      {
+        sound = octal dir.permissions;
+        message = "${at}.permissions must be octal digits, such as \"0755\".";
+      }
+      {
+        sound = owner dir.user && owner dir.group;
+        message = "${at}.user and .group must be names or numbers.";
+      }
+    ];
+
   problems = map (c: c.message) (
-    builtins.filter (c: !c.sound) (lib.concatLists (lib.mapAttrsToList check keys))
+    builtins.filter (c: !c.sound) (
+      lib.concatLists (
+        lib.mapAttrsToList check keys ++ lib.mapAttrsToList checkDirectory config.deployment.keyDirectories
+      )
+    )
   );
 in
 {
@@ -323,7 +390,7 @@ in
         lib.stringAfter (builtins.filter (name: config.system.activationScripts ? ${name}) [
           "users"
           "groups"
-        ]) "${own} ${owners}"
+        ]) own
       );
     };
 
@@ -349,7 +416,7 @@ in
         unitConfig.DefaultDependencies = false;
         serviceConfig = {
           Type = "oneshot";
-          ExecStart = "${own} ${owners}";
+          ExecStart = own;
         }
         // lib.optionalAttrs (!usersByService) {
           ExecCondition = "${pkgs.runtimeShell} -c '! ${systemd}/bin/systemctl -q is-active sysinit.target'";

@@ -101,6 +101,31 @@ let
         };
       };
     };
+
+  directory =
+    { lib, ... }:
+    let
+      inherit (lib) mkOption types;
+    in
+    {
+      options = {
+        user = mkOption {
+          type = types.str;
+          default = "root";
+          description = "The user, by name or number, that owns the directory.";
+        };
+        group = mkOption {
+          type = types.str;
+          default = "root";
+          description = "The group, by name or number, that owns the directory.";
+        };
+        permissions = mkOption {
+          type = types.str;
+          default = "0755";
+          description = "The directory's permissions in octal.";
+        };
+      };
+    };
 in
 {
   deployment =
@@ -150,6 +175,11 @@ in
           });
           default = { };
           description = "Secrets that are delivered to the host and never enter the Nix store.";
+        };
+        keyDirectories = mkOption {
+          type = types.attrsOf (types.submodule directory);
+          default = { };
+          description = "Directories on the way to keys, by their paths as they stand in destDir, with the owner and permissions that they get when an upload makes them. Others are root's, with 0755.";
         };
         replaceUnknownProfiles = mkOption {
           type = types.bool;

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# own-keys TABLE gives keys to their owners; a line of TABLE is PATH, USER, GROUP,
-# MODE and NAME, parted by tabs.
+# own-keys KEYS DIRECTORIES gives both to their owners; a line of KEYS is PATH, USER,
+# GROUP, MODE and NAME, and one of DIRECTORIES is PATH, USER, GROUP, MODE and the mode
+# for root alone, parted by tabs.
 #
-# The tool leaves a key to root whose owner is yet to be made. Only what nobody
+# The tool leaves to root whose owner is yet to be made. Only what nobody
 # but root can have put there is given away: in a directory that others can write,
 # the tool replaces the file itself once the owner exists.
 set -fu
@@ -59,6 +60,18 @@ give() {
   fi
 }
 
+# own_directory PATH USER GROUP MODE ROOTS gives one that is as the tool leaves it.
+own_directory() {
+  local real said
+  real=$(walk "$1") || return 0
+  real=${real%.}
+  if [ -z "$real" ] || [ "$(stat -c '%u %g %a' -- "$real")" != "0 0 $5" ]; then return 0; fi
+  if ! said=$(chown -- "$2:$3" "$real" 2>&1 && chmod -- "$4" "$real" 2>&1); then
+    printf 'colmena-go: directory %s could not be given to %s:%s (%s); root keeps it. Declare the user and the group, or change it in deployment.keyDirectories\n' "$1" "$2" "$3" "$said" >&2
+    return 1
+  fi
+}
+
 if [ -d /run/keys ] && [ ! -L /run/keys ] && [ "$(stat -c %U:%G:%a /run/keys)" != root:keys:750 ]; then
   chown root:keys /run/keys && chmod 0750 /run/keys
 fi
@@ -67,7 +80,6 @@ failed=0 there=()
 while IFS='	' read -r path _; do
   if [ -f "$path" ] && [ ! -L "$path" ]; then there+=("$path"); fi
 done <"$1"
-[ ${#there[@]} != 0 ] || exit 0
 # No more of them at once than fit into arguments, however long they are.
 for ((i = 0; i < ${#there[@]}; i += 300)); do
   while IFS='	' read -r state path; do
@@ -89,4 +101,8 @@ while IFS='	' read -r path user group mode name; do
   fi
   give "$path" "$user" "$group" "$mode" "$name" || failed=1
 done <"$1"
+# After the keys, which are given only in root's.
+while IFS='	' read -r path user group mode roots; do
+  own_directory "$path" "$user" "$group" "$mode" "$roots" || failed=1
+done <"$2"
 exit $failed

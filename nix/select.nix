@@ -222,6 +222,8 @@ let
             replaceUnknownProfiles
             ;
           allowLocalDeployment = d.allowLocalDeployment or false;
+          # Neither one of Colmena's.
+          keyDirectories = mapAttrs (_: dir: { inherit (dir) user group permissions; }) (d.keyDirectories or { });
           keys = mapAttrs (keyData later (options.deployment.keys.definitions or null)) d.keys;
         };
       toplevel =

@@ -197,7 +197,7 @@ func (n *nodeRun) foreseeKeys(ctx context.Context) error {
 	for _, p := range phases {
 		steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
 			return upload.Look(ctx, n.host, upload.Request{
-				Keys: p.items, Policy: p.policy, Earlier: places, Who: n.opts.Who, Note: n.note,
+				Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: places, Who: n.opts.Who, Note: n.note,
 			})
 		})
 		if err != nil {

@@ -255,7 +255,7 @@ func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
 		return upload.Run(ctx, n.host, upload.Request{
-			Node: n.node.Name, Keys: p.items, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
+			Node: n.node.Name, Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
 			Begin: func() { n.changing = true }, Agree: p.agree,
 		})
 	})

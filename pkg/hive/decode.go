@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -59,6 +60,8 @@ type nodeInEval struct {
 		PrivilegeEscalationCommand []string             `json:"privilegeEscalationCommand"`
 		SSHOptions                 []string             `json:"sshOptions"`
 		Keys                       map[string]keyInEval `json:"keys"`
+
+		KeyDirectories map[string]dirInEval `json:"keyDirectories"`
 	} `json:"deployment"`
 	Toplevel *struct {
 		DrvPath string `json:"drvPath"`
@@ -84,6 +87,12 @@ type keyInEval struct {
 	Group       string   `json:"group"`
 	Permissions string   `json:"permissions"`
 	UploadAt    UploadAt `json:"uploadAt"`
+}
+
+type dirInEval struct {
+	User        string `json:"user"`
+	Group       string `json:"group"`
+	Permissions string `json:"permissions"`
 }
 
 // rawText is a secret as it stands in the document. encoding/json would replace
@@ -223,6 +232,9 @@ func (in nodeInEval) node() (Node, error) {
 		}
 	}
 	v.onePathEach(node.Keys)
+	for _, name := range slices.Sorted(maps.Keys(d.KeyDirectories)) {
+		node.Directories = append(node.Directories, d.KeyDirectories[name].directory(name, node.Directories, v))
+	}
 	return node, v.problems.ErrorOrNil()
 }
 
@@ -257,15 +269,30 @@ func (in keyInEval) key(attr string, v *validator) Key {
 	}
 	v.attr(attr)
 	v.name(in.Name)
-	v.destDir(in.DestDir)
+	v.dir("destDir", in.DestDir)
 	v.owner("user", in.User)
 	v.owner("group", in.Group)
-	key.Mode = v.permissions(in.Permissions)
+	key.Mode = v.permissions("permissions", in.Permissions)
 	v.source(in)
 	if in.UploadAt != PreActivation && in.UploadAt != PostActivation {
 		v.add("uploadAt", `is neither "pre-activation" nor "post-activation"`)
 	}
 	return key
+}
+
+// directory validates one of deployment.keyDirectories, of which others came before.
+func (in dirInEval) directory(name string, before []Directory, v *validator) Directory {
+	option := "keyDirectories." + strconv.Quote(name)
+	dir := Directory{Path: path.Clean(name), User: in.User, Group: in.Group}
+	v.dir(option, name)
+	v.notOurs(option, dir.Path)
+	if slices.ContainsFunc(before, func(other Directory) bool { return other.Path == dir.Path }) {
+		v.add(option, "is set twice, in two spellings")
+	}
+	v.owner(option+".user", in.User)
+	v.owner(option+".group", in.Group)
+	dir.Mode = v.permissions(option+".permissions", in.Permissions)
+	return dir
 }
 
 // Nearest is the name that differs least from a mistyped one, in whatever case,

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -123,6 +125,53 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 				t.Error("the error shows the secret")
 			}
 		})
+	}
+}
+
+func TestADirectoryKeepsWhatTheHiveSays(t *testing.T) {
+	node := aNode(nil)
+	node["deployment"].(map[string]any)["keyDirectories"] = map[string]any{
+		"/var//lib/x/": map[string]any{"user": "_app$", "group": "1000", "permissions": "2750"},
+		"/var/lib":     map[string]any{"user": "root", "group": "root", "permissions": "0755"},
+	}
+	got, err := DecodeNode(inEval(t, node))
+	want := []Directory{{"/var/lib/x", "_app$", "1000", 0o2750}, {"/var/lib", "root", "root", 0o755}}
+	if err != nil || !slices.Equal(got.Directories, want) {
+		t.Errorf("%+v, %v", got.Directories, err)
+	}
+	for destDir, leads := range map[string]bool{"/var/lib/x": true, "/var/lib/x/y": true, "/var/lib/xy": false, "/var/lib": false, "/": false} {
+		if want[0].Leads(destDir) != leads {
+			t.Errorf("%s: %v", destDir, !leads)
+		}
+	}
+}
+
+func TestADirectoryThatCannotWorkIsRefused(t *testing.T) {
+	good := map[string]any{"user": "root", "group": "root", "permissions": "0755"}
+	with := func(option, value string) map[string]any {
+		dir := maps.Clone(good)
+		dir[option] = value
+		return dir
+	}
+	for says, dirs := range map[string]map[string]any{
+		"absolute":                {"var/lib": good},
+		`".." is not`:             {"/var/../lib": good},
+		"control":                 {"/var/\nlib": good},
+		"not a place for keys":    {"/nix/store/x": good},
+		"are staged":              {"/srv/.colmena-go.x": good},
+		"on every host":           {"/": good},
+		"belongs to NixOS":        {"/run//keys/": good},
+		"set twice":               {"/a/b": good, "/a//b": good},
+		`"/a".user is "a:b"`:      {"/a": with("user", "a:b")},
+		`"/a".group is ""`:        {"/a": with("group", "")},
+		`"/a".permissions is "8"`: {"/a": with("permissions", "8")},
+	} {
+		node := aNode(nil)
+		node["deployment"].(map[string]any)["keyDirectories"] = dirs
+		_, err := DecodeNode(inEval(t, node))
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), `node "web": deployment.keyDirectories."`) {
+			t.Errorf("%v: %v, want one that says %s", dirs, err, says)
+		}
 	}
 }
 

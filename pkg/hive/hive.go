@@ -45,7 +45,8 @@ type Node struct {
 	AllowLocalDeployment   bool     // apply-local may make this machine the node
 	Escalate               []string // deployment.privilegeEscalationCommand
 
-	Keys []Key // sorted by attribute name
+	Keys        []Key       // sorted by attribute name
+	Directories []Directory // sorted by path
 
 	Toplevel *Toplevel // nil when the evaluation was asked for none
 	Warnings []string  // what the evaluation or validation wants the user to see
@@ -113,6 +114,18 @@ type Key struct {
 	Mode     uint32 // permission bits, at most 07777
 	UploadAt UploadAt
 }
+
+// Directory is one entry of deployment.keyDirectories: how a directory on the way to keys
+// is made. One that is there already stays as it is.
+type Directory struct {
+	Path  string // absolute, cleaned, as in a key's DestDir
+	User  string // name or number
+	Group string // name or number
+	Mode  uint32 // permission bits, at most 07777
+}
+
+// Leads reports whether the directory is on the way to a destination, or is that.
+func (d Directory) Leads(destDir string) bool { return strings.HasPrefix(destDir+"/", d.Path+"/") }
 
 // WarnStored adds a warning for each key whose file is in the Nix store, or will
 // be once what it needs is built. exists tells of the files of this machine.

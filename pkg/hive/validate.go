@@ -100,23 +100,34 @@ func (v *validator) name(name string) {
 	}
 }
 
-func (v *validator) destDir(dir string) {
+// dir checks the path of a directory for keys.
+func (v *validator) dir(option, dir string) {
 	switch {
 	case !path.IsAbs(dir):
-		v.add("destDir", "is %s: it must be an absolute path", shown(dir))
+		v.add(option, "is %s: it must be an absolute path", shown(dir))
 	case control(dir):
-		v.add("destDir", "is %s: control characters are not allowed in it", shown(dir))
+		v.add(option, "is %s: control characters are not allowed in it", shown(dir))
 	case strings.Contains("/"+dir+"/", "/../"):
-		v.add("destDir", `is %s: ".." is not allowed in it`, shown(dir))
+		v.add(option, `is %s: ".." is not allowed in it`, shown(dir))
 	case len(dir) > 3800:
-		v.add("destDir", "has %d bytes, which is more than a path may have", len(dir))
+		v.add(option, "has %d bytes, which is more than a path may have", len(dir))
 	case strings.Contains(dir, "/"+stagePrefix):
-		v.add("destDir", "is %s: names that begin with %q are those of directories in which uploads are staged", shown(dir), stagePrefix)
+		v.add(option, "is %s: names that begin with %q are those of directories in which uploads are staged", shown(dir), stagePrefix)
 	}
 	for _, closed := range closedToKeys {
 		if strings.HasPrefix(path.Clean(dir)+"/", closed+"/") {
-			v.add("destDir", "is %q: %s is not a place for keys", dir, closed)
+			v.add(option, "is %q: %s is not a place for keys", dir, closed)
 		}
+	}
+}
+
+// notOurs checks that an upload is what makes a directory.
+func (v *validator) notOurs(option, dir string) {
+	switch dir {
+	case "/":
+		v.add(option, "is there on every host: only directories that an upload makes get an owner")
+	case "/run/keys":
+		v.add(option, "belongs to NixOS, which keeps it root's, of the group keys, with 0750: choose another destDir for keys that need another")
 	}
 }
 
@@ -147,9 +158,9 @@ func (v *validator) owner(option, name string) {
 // octal is what chmod(1) takes for a number, at most 7777.
 var octal = regexp.MustCompile(`^0*[0-7]{1,4}$`)
 
-func (v *validator) permissions(text string) uint32 {
+func (v *validator) permissions(option, text string) uint32 {
 	if !octal.MatchString(text) {
-		v.add("permissions", `is %s: write octal digits such as "0600" or "640"`, shown(text))
+		v.add(option, `is %s: write octal digits such as "0600" or "640"`, shown(text))
 		return 0
 	}
 	mode, _ := strconv.ParseUint(text, 8, 16) // the pattern leaves nothing to fail

@@ -48,6 +48,7 @@ type Observed struct {
 	Users  map[string]int      // uid by name, only those that exist
 	Groups map[string]int      // gid by name, only those that exist
 	Dirs   map[string]DirState // by destDir
+	Ways   map[string]WayState // directories of deployment.keyDirectories that are there, by path
 	Files  map[string]FileState
 	Memory memory.Memory // what it remembers of all its keys
 }
@@ -185,35 +186,59 @@ func (f FileState) rootOnly(dir DirState) bool {
 // own settles the step's UID and GID. Its error holds a [KeyError] for each that
 // does not exist.
 func own(step *KeyStep, seen Observed, policy Policy) error {
-	var absent []string
-	var problems *multierror.Error
-	look := func(option, name string, known map[string]int) int {
-		id, ok := lookup(name, known)
-		switch {
-		case ok:
-			return id
-		case policy.AbsentOwnerIsRoot:
-			absent = append(absent, option+" "+name)
-		default:
-			problems = multierror.Append(problems, &KeyError{step.Key.Attr, option, fmt.Sprintf(
-				"there is no %s %q on the host; create it (apply does, if the configuration declares it) or correct the name", option, name)})
-		}
-		return 0
+	owner := ownership{user: step.Key.User, group: step.Key.Group}
+	absent := owner.settle(seen)
+	step.UID, step.GID = owner.uid, owner.gid
+	if len(absent) == 0 {
+		return nil
 	}
-	step.UID = look("user", step.Key.User, seen.Users)
-	step.GID = look("group", step.Key.Group, seen.Groups)
-	if err := problems.ErrorOrNil(); err != nil {
-		return err
-	}
-	if len(absent) > 0 {
+	if policy.AbsentOwnerIsRoot {
 		step.OwnerPending = true
-		do := "does"
-		if len(absent) > 1 {
-			do = "do"
-		}
-		step.Note = fmt.Sprintf("%s %s not exist yet: root owns it until the activation", strings.Join(absent, " and "), do)
+		step.Note = notYet(absent) + ": root owns it until the activation"
+		return nil
 	}
-	return nil
+	var problems *multierror.Error
+	for _, a := range absent {
+		problems = multierror.Append(problems, &KeyError{step.Key.Attr, a.option, fmt.Sprintf(
+			"there is no %s on the host; create it (apply does, if the configuration declares it) or correct the name", a)})
+	}
+	return problems
+}
+
+// ownership is who is to own something, and the ids of those on the host.
+type ownership struct {
+	user, group string
+	uid, gid    int
+}
+
+// settle finds the ids. Those that do not exist are returned, and are root's.
+func (o *ownership) settle(seen Observed) (absent []absentOwner) {
+	var ok bool
+	if o.uid, ok = lookup(o.user, seen.Users); !ok {
+		absent = append(absent, absentOwner{"user", o.user})
+	}
+	if o.gid, ok = lookup(o.group, seen.Groups); !ok {
+		absent = append(absent, absentOwner{"group", o.group})
+	}
+	return absent
+}
+
+// absentOwner is a user or group that a host does not have.
+type absentOwner struct{ option, name string }
+
+func (a absentOwner) String() string { return fmt.Sprintf("%s %q", a.option, a.name) }
+
+// notYet says so of some.
+func notYet(absent []absentOwner) string {
+	words := make([]string, len(absent))
+	for i, a := range absent {
+		words[i] = a.option + " " + a.name
+	}
+	do := "does"
+	if len(absent) > 1 {
+		do = "do"
+	}
+	return fmt.Sprintf("%s %s not exist yet", strings.Join(words, " and "), do)
 }
 
 // lookup finds an id; a number is its own id, as for chown(1), unless a user
@@ -223,7 +248,10 @@ func lookup(name string, known map[string]int) (int, bool) {
 		return id, true
 	}
 	id, err := strconv.ParseUint(name, 10, 32)
-	return int(id), err == nil
+	if err != nil {
+		return 0, false
+	}
+	return int(id), true
 }
 
 // Idle reports whether the plan leaves the host as it is.

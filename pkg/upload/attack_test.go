@@ -484,7 +484,7 @@ func TestFilesThatOthersMaySwapAreReadInTheStage(t *testing.T) {
 		dirs := byDirectory(wanted)
 		c := start(t.Context(), local{}, time.Minute)
 		c.send(lookList(req, hostscript.ID(), dirs).bytes())
-		if _, err := readLook(c.out, dirs, nil, nil); err != nil {
+		if _, err := readLook(c.out, dirs, nil, nil, nil); err != nil {
 			t.Fatal(c.explain(err, dirs))
 		}
 		if list, _ := filepath.Glob("/srv/d/.colmena-go*"); (len(list) > 0) != staged {

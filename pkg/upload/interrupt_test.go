@@ -314,7 +314,7 @@ func TestTheHostsHalfEndsByItself(t *testing.T) {
 	dirs := byDirectory(wanted)
 	c := start(t.Context(), local{}, time.Second)
 	c.send(lookList(req, hostscript.ID(), dirs).bytes())
-	if _, err := readLook(c.out, dirs, nil, nil); err != nil {
+	if _, err := readLook(c.out, dirs, nil, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if list, _ := filepath.Glob("/run/keys/.colmena-go*"); len(list) == 0 {

@@ -37,7 +37,8 @@ func Look(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPla
 	if req.Recall != nil {
 		req.Recall(&seen.Memory)
 	}
-	return planned(wanted, seen, req)
+	steps, _, err := req.plan(wanted, seen)
+	return steps, err
 }
 
 // Holding tells which of the keys the host holds the content of, by attribute name: it

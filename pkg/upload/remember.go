@@ -85,12 +85,12 @@ func Settle(ctx context.Context, host hostscript.Runner, req Request, jobs []mem
 	}
 	edit := seen.Memory.Edit()
 	edit.Settled = jobs
-	list, err := doList(nil, nil, edit)
+	list, err := doList(nil, nil, nil, edit)
 	if err != nil {
 		return err
 	}
 	c.send(list...)
-	if err := readDone(c.out, req.Warn); err != nil {
+	if _, err := readDone(c.out, nil, req.Warn); err != nil {
 		return c.explain(err, nil)
 	}
 	return nil

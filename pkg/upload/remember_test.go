@@ -321,12 +321,12 @@ func TestALookCannotGoOnToAnUpload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := doList(blocks(dirs, seen, steps), content, afterwards("web", &seen.Memory, steps))
+	list, err := doList(nil, blocks(dirs, seen, steps), content, afterwards("web", &seen.Memory, steps))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.send(list...)
-	if err := readDone(c.out, nil); err == nil {
+	if _, err := readDone(c.out, nil, nil); err == nil {
 		t.Error("it did")
 	}
 	if after := inodes(t); after != before {

@@ -93,10 +93,10 @@ func (l *lines) next(n int) ([]string, error) {
 // readLook reads the host's state up to `observed`. note and warn may be nil. A directory
 // that is not there is, in the place of dir, `absent FSTYPE PATH`; `fixed N` tells what
 // cannot be changed.
-func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observed, error) {
+func readLook(l *lines, dirs []directory, ways []hive.Directory, note, warn func(string)) (plan.Observed, error) {
 	seen := plan.Observed{
 		Users: map[string]int{"root": 0}, Groups: map[string]int{"root": 0},
-		Dirs: map[string]plan.DirState{}, Files: map[string]plan.FileState{},
+		Dirs: map[string]plan.DirState{}, Ways: map[string]plan.WayState{}, Files: map[string]plan.FileState{},
 	}
 	at, waited := -1, false
 	for {
@@ -138,6 +138,8 @@ func readLook(l *lines, dirs []directory, note, warn func(string)) (plan.Observe
 		case words[0] == "absent" && len(words) >= 3 && at < len(dirs)-1:
 			at++
 			seen.Dirs[dirs[at].path] = plan.DirState{ID: strings.Join(words[2:], " "), Volatile: volatile(words[1])}
+		case words[0] == "way" && len(words) == 7:
+			err = addWay(seen, ways, words)
 		case words[0] == "fixed" && len(words) == 2 && at >= 0:
 			err = addFixed(seen, dirs[at], words[1])
 		case at >= 0:
@@ -171,6 +173,19 @@ func addDir(seen plan.Observed, dir directory, words []string) error {
 		RootOnly: words[3] == "0" && mode&0o022 == 0,
 		Volatile: volatile(words[1]),
 	}
+	return nil
+}
+
+// addWay reads `way N DEV:INODE UID GID MODE +`, with a dash where others can write on the way.
+func addWay(seen plan.Observed, ways []hive.Directory, words []string) error {
+	i, err1 := strconv.Atoi(words[1])
+	uid, err2 := strconv.ParseUint(words[3], 10, 32)
+	gid, err3 := strconv.ParseUint(words[4], 10, 32)
+	mode, err4 := strconv.ParseUint(words[5], 8, 16)
+	if errors.Join(err1, err2, err3, err4) != nil || i < 1 || i > len(ways) || words[2] == "" {
+		return errProtocol
+	}
+	seen.Ways[ways[i-1].Path] = plan.WayState{ID: words[2], UID: int(uid), GID: int(gid), Mode: uint32(mode), RootOnly: words[6] == "+"}
 	return nil
 }
 
@@ -256,17 +271,28 @@ func addSums(l *lines, seen plan.Observed, dir directory) error {
 	return nil
 }
 
-// readDone waits for the end of the commit.
-func readDone(l *lines, warn func(string)) error {
-	words, err := l.next(2)
-	if err == nil && words[0] == "forgot" && len(words) == 2 {
-		tell(warn, "the host cannot write down what it has got ("+hostscript.Said(words[1], 100)+" is full, or read-only?): it will not recognise these keys")
-		words, err = l.next(2)
+// readDone waits for the end of the commit. What it returns are directories that could not
+// be given to their owners (`kept N`).
+func readDone(l *lines, ways []plan.DirectoryStep, warn func(string)) (kept []plan.DirectoryStep, err error) {
+	for {
+		words, err := l.next(2)
+		switch {
+		case err != nil:
+			return nil, err
+		case words[0] == "done":
+			return kept, nil
+		case words[0] == "forgot" && len(words) == 2:
+			tell(warn, "the host cannot write down what it has got ("+hostscript.Said(words[1], 100)+" is full, or read-only?): it will not recognise these keys")
+			continue
+		case words[0] != "kept" || len(words) != 2:
+			return nil, errProtocol
+		}
+		i, err := strconv.Atoi(words[1])
+		if err != nil || i < 1 || i > len(ways) || len(kept) == len(ways) {
+			return nil, errProtocol
+		}
+		kept = append(kept, ways[i-1])
 	}
-	if err == nil && words[0] != "done" {
-		err = errProtocol
-	}
-	return err
 }
 
 // tail keeps the last part of the host's stderr: names of programs and files,

@@ -11,7 +11,7 @@ import (
 
 func read(text string, items ...Item) (plan.Observed, error) {
 	wanted, _, _ := contents(items)
-	return readLook(&lines{bufio.NewReader(strings.NewReader(text))}, byDirectory(wanted), nil, nil)
+	return readLook(&lines{bufio.NewReader(strings.NewReader(text))}, byDirectory(wanted), nil, nil, nil)
 }
 
 func TestAReportIsReadAsItIsMeant(t *testing.T) {

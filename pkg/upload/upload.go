@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
@@ -38,6 +39,7 @@ type Item struct {
 type Request struct {
 	Node     string // whose keys they are, to be remembered by the host
 	Keys     []Item
+	Dirs     []hive.Directory // how directories are made that are missing
 	Policy   plan.Policy
 	Earlier  plan.Places   // where keys of earlier phases went
 	Who      string        // tells another deployer who holds the host's upload lock
@@ -98,7 +100,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if req.Recall != nil {
 		req.Recall(&seen.Memory)
 	}
-	steps, err := planned(wanted, seen, req)
+	steps, ways, err := req.plan(wanted, seen)
 	if err == nil && req.Agree != nil {
 		err = req.Agree(steps)
 	}
@@ -109,7 +111,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if req.Owe != nil {
 		edit.Owe = req.Owe(steps)
 	}
-	todo, err := doList(blocks(dirs, seen, steps), content, edit)
+	todo, err := doList(ways, blocks(dirs, seen, steps), content, edit)
 	if err != nil {
 		return nil, err
 	}
@@ -119,19 +121,24 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if !stopObeying() {
 		return nil, context.Cause(ctx)
 	}
-	if req.Begin != nil && !steps.Idle() {
+	idle := steps.Idle() && !slices.ContainsFunc(ways, plan.DirectoryStep.Given)
+	if req.Begin != nil && !idle {
 		req.Begin()
 	}
 	if sent == nil {
 		sent = c.send(last)
 	}
-	if err := readDone(c.out, req.Warn); err != nil {
+	kept, err := readDone(c.out, ways, req.Warn)
+	if err != nil {
 		err = c.explain(err, dirs)
 		var refused *refusal
-		if sent == nil && !errors.As(err, &refused) && !steps.Idle() {
+		if sent == nil && !errors.As(err, &refused) && !idle {
 			err = fmt.Errorf("%w (%w)", ErrUnknown, err)
 		}
 		return nil, err
+	}
+	if len(kept) > 0 {
+		return nil, c.notGiven(kept)
 	}
 	return steps, nil
 }
@@ -142,10 +149,35 @@ func (r *Request) setDefaults() {
 	}
 }
 
+// plan says what is to be done for the keys, where the content of every key that is sent is
+// here, and for directories on the way to them.
+func (req Request) plan(wanted []plan.WantedKey, seen plan.Observed) (plan.KeyPlan, []plan.DirectoryStep, error) {
+	wanted, err := plan.Held(wanted, seen)
+	if err != nil {
+		return nil, nil, err
+	}
+	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
+	if err == nil {
+		err = steps.NeedsContent()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	ways, err := steps.Directories(req.Dirs, seen, req.Policy)
+	return steps, ways, err
+}
+
+// ways are the directories that are on the way to a key.
+func (req Request) ways() []hive.Directory {
+	return slices.DeleteFunc(slices.Clone(req.Dirs), func(dir hive.Directory) bool {
+		return !slices.ContainsFunc(req.Keys, func(item Item) bool { return dir.Leads(item.Key.DestDir) })
+	})
+}
+
 // look asks the host what it has, and leaves the channel open for what is to be done.
 func (c *channel) look(req Request, stage string, dirs []directory) (plan.Observed, error) {
 	c.send(lookList(req, stage, dirs).bytes())
-	seen, err := readLook(c.out, dirs, req.Note, req.Warn)
+	seen, err := readLook(c.out, dirs, req.ways(), req.Note, req.Warn)
 	if err != nil {
 		return seen, c.explain(err, dirs)
 	}
@@ -158,24 +190,25 @@ func (c *channel) lookAgain(dirs []directory) (plan.Observed, error) {
 	list := words{"look"}
 	list.addDirectories(dirs)
 	c.send(list.bytes())
-	seen, err := readLook(c.out, dirs, nil, nil)
+	seen, err := readLook(c.out, dirs, nil, nil, nil)
 	if err != nil {
 		return seen, c.explain(err, dirs)
 	}
 	return seen, nil
 }
 
-// planned is what is to be done, for which the content of every key that is sent is here.
-func planned(wanted []plan.WantedKey, seen plan.Observed, req Request) (plan.KeyPlan, error) {
-	wanted, err := plan.Held(wanted, seen)
-	if err != nil {
-		return nil, err
+// notGiven tells of directories that the host could not give to their owners.
+func (c *channel) notGiven(kept []plan.DirectoryStep) error {
+	c.finish()
+	names := make([]string, len(kept))
+	for i, dir := range kept {
+		names[i] = fmt.Sprintf("%s to %s:%s", dir.Path, dir.User, dir.Group)
 	}
-	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
-	if err == nil {
-		err = steps.NeedsContent()
+	err := fmt.Errorf("the keys are in place, but root could not give %s; run again", strings.Join(names, ", "))
+	if text := c.stderr.String(); text != "" {
+		return fmt.Errorf("%w; the host says: %s", err, text)
 	}
-	return steps, err
+	return err
 }
 
 // contents splits items into what the plan may know and what travels.

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/plan"
@@ -69,10 +68,14 @@ func lookList(req Request, stage string, dirs []directory) words {
 	list.add(oneLine(req.Who))
 	list.addInt(int(req.LockWait.Seconds()))
 	list.add(stage)
-	for _, names := range [][]string{
-		distinct(req.Keys, func(k hive.Key) string { return k.User }),
-		distinct(req.Keys, func(k hive.Key) string { return k.Group }),
-	} {
+	var users, groups, ways []string
+	for _, item := range req.Keys {
+		users, groups = append(users, item.Key.User), append(groups, item.Key.Group)
+	}
+	for _, dir := range req.ways() {
+		users, groups, ways = append(users, dir.User), append(groups, dir.Group), append(ways, dir.Path)
+	}
+	for _, names := range [][]string{distinct(users), distinct(groups), ways} {
 		list.addInt(len(names))
 		list.add(names...)
 	}
@@ -99,11 +102,11 @@ func oneLine(text string) string {
 }
 
 // distinct lists the owners that a host must be asked about.
-func distinct(keys []Item, field func(hive.Key) string) []string {
+func distinct(owners []string) []string {
 	var names []string
 	seen := map[string]bool{"root": true}
-	for _, item := range keys {
-		if name := field(item.Key); !seen[name] {
+	for _, name := range owners {
+		if !seen[name] {
 			seen[name] = true
 			names = append(names, name)
 		}
@@ -159,12 +162,13 @@ func rank(dir plan.DirState) int {
 
 // doList writes the last list and the data behind it, in parts. Where nothing is to be
 // done or remembered, it is empty.
-func doList(todo []block, content map[string]secret.Secret, edit *memory.Edit) ([][]byte, error) {
+func doList(ways []plan.DirectoryStep, todo []block, content map[string]secret.Secret, edit *memory.Edit) ([][]byte, error) {
 	var list words
 	var data [][]byte
 	list.add("do")
 	texts := bookWords(&list, edit)
-	if len(todo) == 0 && len(bytes.Join(texts, nil)) == 0 {
+	wayWords(&list, ways)
+	if len(todo) == 0 && len(bytes.Join(texts, nil)) == 0 && !slices.ContainsFunc(ways, plan.DirectoryStep.Given) {
 		list = nil
 	}
 	for _, b := range todo {
@@ -189,6 +193,18 @@ func doList(todo []block, content map[string]secret.Secret, edit *memory.Edit) (
 	}
 	data = append(data, texts...)
 	return append([][]byte{list.bytes()}, data...), nil
+}
+
+// wayWords lists how directories are to be made, or given to their owners.
+func wayWords(list *words, ways []plan.DirectoryStep) {
+	list.addInt(len(ways))
+	for _, dir := range ways {
+		id := "-"
+		if dir.Given() {
+			id = dir.ID
+		}
+		list.add(dir.Path, fmt.Sprintf("%d:%d", dir.UID, dir.GID), fmt.Sprintf("%05o", dir.Mode), id)
+	}
 }
 
 // tarOf packs the files with their final owner and mode.

@@ -63,6 +63,25 @@ mkdir /srv/former /srv/same; for dir in former same; do install -o 1234 -m 600 /
 	}
 }
 
+// The tool leaves directories so whose owner is yet to be made.
+func TestDirectoriesGoToTheirOwnersWithTheirKeys(t *testing.T) {
+	h := onHost(t)
+	h.sh(`umask 077; mkdir /srv/a /srv/a/b /srv/real /srv/kept /srv/ours; install -d -m 755 /srv/wide; install -d -o 1000 /srv/theirs; mkdir /srv/theirs/d; ln -s real /srv/link; echo v >/srv/a/b/k`)
+	h.to(`{ users.users.many = { isSystemUser = true; group = "many"; }; users.groups.many = { };
+  deployment.keys.k = { text = "v"; user = "many"; destDir = "/srv/a/b"; };
+  deployment.keyDirectories = let many = { user = "many"; group = "many"; permissions = "2750"; }; in {
+    "/srv/a" = many; "/srv/a/b" = many // { permissions = "711"; }; "/srv/link" = many; "/srv/kept" = many // { user = "root"; group = "root"; };
+    "/srv/wide" = many; "/srv/theirs/d" = many; "/srv/gone" = many; }; }`)
+	for path, want := range map[string]string{
+		"/srv/a": "many many 2750", "/srv/a/b": "many many 711", "/srv/a/b/k": "many root 600", "/srv/real": "many many 2750",
+		"/srv/kept": "root root 700", "/srv/ours": "root root 700", "/srv/wide": "root root 755", "/srv/theirs/d": "root root 700",
+	} {
+		if got := h.sh("stat -c '%U %G %a' " + path); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+}
+
 // nixpkgs makes both, but not everywhere.
 func TestTheGroupAndTheDirectoryOfKeysAreSeenTo(t *testing.T) {
 	files, stderr, err := evaluated(t, "nix-instantiate", `{ deployment.keys.k.text = "v"; imports = [ ({ options, ... }: { environment.etc.files.text = toString options.users.groups.files; }) ]; }`, "environment.etc.files.text", "--eval")

@@ -21,6 +21,11 @@ let
       enum = values: concatStringsSep " or " (map toJSON values);
       listOf = type: "list of ${type}s";
       attrsOf = type: if isAttrs type then type else "set of ${type}";
+      submodule = module: {
+        name = "set of directories";
+        key = "path";
+        inside = module { inherit lib; };
+      };
     };
   };
 
@@ -28,6 +33,8 @@ let
     quickSubmodule =
       { module, ... }:
       {
+        name = "set of keys";
+        key = "name";
         inside = module {
           inherit lib;
           name = "<name>";
@@ -53,13 +60,13 @@ let
         [
           {
             name = prefix + name;
-            type = if inside then "set of keys" else option.type;
+            type = if inside then option.type.name else option.type;
             default = option.defaultText or (toJSON option.default);
             example = if option ? example then toJSON option.example else "";
             inherit (option) description;
           }
         ]
-        ++ (if inside then list "${prefix}${name}.<name>." option.type.inside.options else [ ])
+        ++ (if inside then list "${prefix}${name}.<${option.type.key}>." option.type.inside.options else [ ])
     ) (attrNames options);
 in
 {

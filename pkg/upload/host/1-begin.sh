@@ -24,6 +24,8 @@ walking=                  # the one that is being entered
 absent=                   # where that would be, if it is not there
 making=                   # what is not there is made
 here=                     # 'ID UID MODE' of where we are
+sound=                    # nobody but root can have led us there
+owned=                    # PATH OWNER MODE ID of directories: to be made so, or if an ID is known given
 dir= at= path= own= made= # what was just taken from a variable with a number
 stage=                    # what the names of this run's stages begin with
 blocks=                   # the last list: what to do
@@ -34,6 +36,7 @@ within= mounts=           # of a look: where we are, what is mounted somewhere
 unlinkable='a file that cannot be linked (immutable, or a mount point)'
 undo= mended=             # blocks in which something was done
 torn=                     # some of that cannot be undone
+kept=                     # lines of directories that could not be given
 keep=                     # all is done: directories that were made stay
 book= home= forgot=       # of what is remembered: which one, where it is, where that failed
 

@@ -3,7 +3,7 @@
 # enter DIR makes DIR the working directory, whose 'ID UID MODE' is then in `here`. If
 # it is not there and not to be made, we are where it would begin.
 enter() {
-  absent=
+  absent= sound=+
   if trodden "$1"; then cd -P "$1"; else walk "$1"; fi
 }
 
@@ -29,11 +29,17 @@ trodden() {
 # walk goes component by component: missing ones are made if they are to be, and links
 # are followed only where nobody but root can have made them.
 walk() {
-  rest=${1#/} links=0
+  rest=${1#/} later=${1#/} asked=$1 links=0
   cd /
   while [ -n "$rest" ]; do
-    part=${rest%%/*}
-    case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+    case $rest in
+      # What was asked for; before it stands where links lead.
+      "$later")
+        next
+        later=$rest
+        ;;
+      *) next ;;
+    esac
     case $part in
       '' | .) continue ;;
       ..) cd -P ..; continue ;;
@@ -41,6 +47,7 @@ walk() {
     esac
     here=$(stat -c '%d:%i %u %a' .)
     place_for_keys "${here%% *}"
+    root_only "$here" || sound=
     if [ -L "./$part" ]; then
       follow
       continue
@@ -62,6 +69,15 @@ walk() {
   done
   here=$(stat -c '%d:%i %u %a' .)
   place_for_keys "${here%% *}"
+}
+
+# next takes the `part` that comes first off the `rest` of the way.
+next() {
+  part=${rest%%/*}
+  case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+  while :; do
+    case $rest in /* | ./*) rest=${rest#*/} ;; .) rest= ;; *) return ;; esac
+  done
 }
 
 # place_for_keys ID: no key goes into this program's own directories, or into the
@@ -110,7 +126,9 @@ may_create() {
 }
 
 create() {
-  if [ "$part" = keys ] && [ "$(pwd -P)" = /run ]; then
+  if [ "$rest" = "$later" ] && declared "${asked%"/$later"}"; then
+    create_owned
+  elif [ "$part" = keys ] && [ "$(pwd -P)" = /run ]; then
     mkdir -m 0750 ./keys || fail dir "$walking" 'cannot make /run/keys'
     chgrp keys ./keys 2>/dev/null || :
   else
@@ -122,4 +140,45 @@ create() {
     esac
   fi
   new=yes
+}
+
+# declared PATH sets the owner and mode with which a directory is to be made.
+declared() {
+  set -- "$1" $owned
+  way=$1
+  shift
+  while [ $# -gt 0 ]; do
+    owner=$2 mode=$3
+    [ "$1" != "$way" ] || return 0
+    shift 4
+  done
+  return 1
+}
+
+# create_owned makes the directory in a stage, where nobody can swap it, and moves it from there.
+create_owned() {
+  open_stage "${here%% *}"
+  {
+    mkdir "./n/$part" && chown "$owner" "./n/$part" && chmod "$mode" "./n/$part" && mv -n -T "./n/$part" "../$part"
+  } || fail dir "$walking" "cannot make $part in $(pwd -P)"
+  clean_stage "$walking"
+  [ "$(stat -c %d:%i .)" = "${here%% *}" ] || fail dir "$walking" "$part was swapped while it was made"
+  eval "path_$walking="
+}
+
+# give PATH OWNER MODE ID: the directory, which is root's alone and still the same, gets its owner.
+give() {
+  enter "$1"
+  [ -n "$sound" ] && [ "${here%% *}" = "$4" ] && root_only "$here" && chown "$2" . && chmod "$3" .
+}
+
+# give_all does what is left to do of `owned`, and remembers what cannot be done.
+give_all() {
+  n=0
+  set -- $owned
+  while [ $# -gt 0 ]; do
+    n=$((n + 1))
+    [ "$4" = - ] || (give "$@") >/dev/null || kept="${kept}kept $n$IFS"
+    shift 4
+  done
 }

@@ -65,13 +65,15 @@ clean() {
   [ -z "$stage" ] || : >$run/stages
 }
 
+# clean_stage N removes the stage, if it can be found, and is in the directory above then.
+clean_stage() {
+  enter_stage "$1" || still_in "$own" || return 1
+  rm -rf ./n ./o
+  cd -P .. && rmdir "./$stage.$1" || :
+}
+
 clean_one() {
-  if enter_stage "$1" || still_in "$own"; then
-    rm -rf ./n ./o
-    cd -P .. && rmdir "./$stage.$1"
-  elif [ "$1" != "$walking" ]; then
-    return
-  fi
+  clean_stage "$1" || [ "$1" = "$walking" ] || return
   [ -z "$keep" ] || return
   eval "made=\$made_$1"
   for part in $made; do cd -P .. && rmdir "./$part"; done

@@ -41,6 +41,12 @@ look() {
   walking=
 }
 
+# look_way N DIR reports a directory of `owned`, if it is there.
+look_way() {
+  enter "$2"
+  [ -n "$absent" ] || printf 'way %s %s %s\n' "$1" "$(stat -c '%d:%i %u %g %a' .)" "${sound:--}"
+}
+
 # peek_at tells what would stop a change. Where others may take a file away meanwhile,
 # it tells the rest, too: each file is asked for by itself, and no link is followed.
 peek_at() {

@@ -1,20 +1,26 @@
 # The run itself: the lock, a look, and what comes of it.
 
-# each_look (DIR N (NAME SIZE)*N)* . looks at directories.
+# each_look (DIR N (NAME SIZE)*N)* . looks at directories, and once at those of `owned`.
 each_look() {
   while [ "$1" != . ]; do
     look "$@"
     shift $((2 + 2 * $2))
   done
+  n=0
+  for way in $owned; do n=$((n + 1)) && look_way "$n" "$way"; done
+  owned=
   echo observed
 }
 
-# do_all (WHOLE SIZE SIZE)*2 BLOCK* . does all of it or nothing. In between it writes down
+# do_all (WHOLE SIZE SIZE)*2 N (PATH OWNER MODE ID)*N BLOCK* . does all of it or nothing. In between it writes down
 # what is about to be, and at the end what is.
 do_all() {
   whole1=$1 first1=$2 last1=$3 whole0=$4 first0=$5 last0=$6
-  shift 6
-  blocks="$*"
+  n=$7
+  shift 7
+  first $((4 * n)) "$@"
+  shift $((4 * n))
+  owned=$first blocks="$*"
   each_block receive "$@"
   each_block check "$@"
   take "$first1" && first1=$text && take "$last1" && last1=$text
@@ -28,6 +34,7 @@ do_all() {
   remember 1 "$whole1" "$last1"
   remember 0 "$whole0" "$last0"
   keep=yes
+  give_all
 }
 
 # entries DATABASE NAME... prints lines like those of passwd(5) and group(5).
@@ -122,6 +129,11 @@ for database in passwd group; do
     printf '%s %s %s\n' $database "$id" "$name"
   done || :
 done
+n=$1
+shift
+first "$n" "$@"
+shift "$n"
+owned=$first
 recall
 each_look "$@"
 while
@@ -146,6 +158,7 @@ done
 [ -z "$peek" ] || exit 0
 clean
 trap - EXIT
+printf %s "$kept"
 [ -z "$forgot" ] || echo "forgot $forgot"
 echo 'done'
 exit 0
