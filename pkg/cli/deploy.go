@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -46,9 +45,7 @@ type deployment struct {
 
 	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it
-
-	current *atomic.Pointer[report.Run] // what is on the screen; nil before the nodes are known
-	hosts   remote.Hosts
+	hosts  remote.Hosts
 }
 
 // runDeployment takes the selected nodes to a goal.
@@ -69,23 +66,15 @@ func runDeployment(c *cli.Context, goal hive.Goal) error {
 
 // run does with the nodes what was asked for, and shows it.
 func (d *deployment) run(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools) (err error) {
-	names, others := nodes.Names, []event.Result(nil)
+	var results []event.Result
 	if d.ask {
-		if nodes, others, err = d.agree(c, nodes, tools); err != nil {
-			return err
-		}
-		d.report.Show()
-	}
-	d.report.Expect(names)
-	d.report.Agreed(d.Shown)
-	for _, r := range others {
-		d.report.Emit(event.Event{Time: time.Now(), Node: r.Node, Kind: event.End, Result: &r})
-	}
-	current(c.App).Store(d.report)
-	results := append(deploy.Run(c.Context, nodes, d.Options, tools, d.report), others...)
-	byNames(results, names)
-	if !d.ask || len(nodes.Names) > 0 {
+		results, err = d.agree(c, nodes, tools)
+	} else {
+		results = d.deploy(c, d.Options, nodes, tools)
 		d.report.End(results)
+	}
+	if err != nil {
+		return err
 	}
 	for _, bug := range bugs(results) {
 		d.tool.Log.Debug().Msg(string(bug.Stack))
@@ -111,7 +100,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 			Substitute: !c.Bool("no-substitute"),
 		},
-		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"), current: current(c.App),
+		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"),
 	}
 	if err := d.wanted(c); err != nil {
 		return nil, err
@@ -224,23 +213,23 @@ func (d *deployment) nodes(c *cli.Context, run *evaluating, keep func(path strin
 // recorded makes the deployment one that people and programs see, and that leaves
 // documents.
 func (d *deployment) recorded(c *cli.Context) error {
-	r := d.record(c)
-	events := newEvents(c, r)
-	d.report = d.shown(c, r, events)
-	return newDocuments(c, d.report, events)
-}
-
-// record is that of a run that begins.
-func (d *deployment) record(c *cli.Context) *record.Record {
 	command := c.Command.Name
 	if d.DryRun {
 		command = "plan"
 	}
+	r := d.record(command)
+	events := newEvents(c, r)
+	d.report = report.NewRun(d.view(c, r.Begin, events), r)
+	return newDocuments(c, d.report, events)
+}
+
+// record is that of a run, or a pass of it, that begins.
+func (d *deployment) record(command string) *record.Record {
 	return &record.Record{Command: command, Goal: d.Goal, Version: version.Number, Begin: time.Now()}
 }
 
-// shown is what is recorded so as people see it; events may be nil.
-func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Events) *report.Run {
+// view is how people see a run that begins; events may be nil.
+func (d *deployment) view(c *cli.Context, since time.Time, events *report.Events) report.View {
 	// Some are run for what they print.
 	verbose, told := c.Bool("verbose") || d.Goal == hive.Exec, plan.StepKind("")
 	if d.Goal == hive.DryActivate {
@@ -248,7 +237,6 @@ func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Even
 	}
 	// A log has room for everything, and whoever reads it cannot run again.
 	verbose = verbose || !onTerminal(c) && !screen(c.App).InJSON()
-	since := r.Begin
 	if d.Goal.Asks() { // what a command prints stays as it is
 		since = time.Time{}
 	}
@@ -256,15 +244,11 @@ func (d *deployment) shown(c *cli.Context, r *record.Record, events *report.Even
 	if actions {
 		screen(c.App).Stop()
 	}
-	run := report.NewRun(report.View{
+	return report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose, Told: told, Events: events,
-		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Begin: since, Actions: actions && !d.Goal.Asks(),
+		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Dry: d.DryRun, Begin: since, Actions: actions && !d.Goal.Asks(),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
-	}, r)
-	if d.DryRun {
-		run.Foresees()
 	}
-	return run
 }
 
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
@@ -276,7 +260,7 @@ func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
 	}
 	if onTerminal(c) && !screen(c.App).InJSON() && !keepsLog(os.Getenv) {
 		r.Said = func(node, key, line string) {
-			d.onScreen().Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Private, Text: fmt.Sprintf("key %q: %s", key, line)})
+			d.report.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Private, Text: fmt.Sprintf("key %q: %s", key, line)})
 		}
 	}
 	return r

@@ -60,7 +60,7 @@ func runDiff(c *cli.Context) error {
 	return d.drive(c, nixeval.Request{Toplevel: true}, func(s started) error {
 		x := &comparing{deployment: d, builder: s.builder, found: map[string]*status.Comparison{}}
 		s.tools.Look = x.look
-		results := d.deploy(c, s.nodes, s.tools)
+		results := d.deploy(c, d.Options, s.nodes, s.tools)
 		d.report.End(results)
 		return x.tell(c, results)
 	})

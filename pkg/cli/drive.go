@@ -49,8 +49,8 @@ func (d *deployment) drive(c *cli.Context, request nixeval.Request, do func(star
 }
 
 // deploy takes the nodes to the goal, which is recorded and shown.
-func (d *deployment) deploy(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools) []event.Result {
+func (d *deployment) deploy(c *cli.Context, opts deploy.Options, nodes deploy.Nodes, tools deploy.Tools) []event.Result {
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
-	return deploy.Run(c.Context, nodes, d.Options, tools, d.report)
+	return deploy.Run(c.Context, nodes, opts, tools, d.report)
 }

@@ -99,7 +99,7 @@ func (x *execution) run(c *cli.Context, nodes deploy.Nodes) (err error) {
 	if x.prefixed != nil {
 		x.prefixed.Expect(nodes.Names)
 	}
-	results := x.deploy(c, nodes, deploy.Tools{Open: x.open, Exec: x.exec, WaitsFor: x.waitsFor})
+	results := x.deploy(c, x.Options, nodes, deploy.Tools{Open: x.open, Exec: x.exec, WaitsFor: x.waitsFor})
 	pipe.Close()
 	switch {
 	case x.json:

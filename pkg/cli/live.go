@@ -56,7 +56,7 @@ func asciiOnly(getenv func(string) string) bool {
 // show shows how far all is, until hide. To stop the program (^Z) takes that away, and to
 // continue it brings it back.
 func (d *deployment) show(c *cli.Context) (hide func()) {
-	asker(c.App).Watch(func(node, what string) { d.onScreen().At(node, what) })
+	asker(c.App).Watch(func(node, what string) { d.report.Now().At(node, what) })
 	hidePicture := d.report.Show()
 	if !d.report.Live() {
 		return hidePicture

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -90,44 +91,57 @@ func (d *deployment) foresees(c *cli.Context, results []event.Result) error {
 	return err
 }
 
-// agree shows people what would be done to the nodes, and asks them. It returns those to
-// which something is to be done, and the results of the others.
-func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools) (deploy.Nodes, []event.Result, error) {
+// agree shows people what would be done to the nodes, asks them, and does it to those to
+// which something is to be done.
+func (d *deployment) agree(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools) ([]event.Result, error) {
+	left, others := d.rehearse(c, nodes, tools)
+	if len(left.Names) > 0 && c.Context.Err() == nil {
+		if err := d.confirm(c, len(left.Names)); err != nil {
+			return nil, err
+		}
+	}
+	d.report.Perform()
+	d.report.Show()
+	d.report.Expect(nodes.Names)
+	d.report.Agreed(d.Shown)
+	for _, r := range others {
+		d.report.Emit(event.Event{Time: time.Now(), Node: r.Node, Kind: event.End, Result: &r})
+	}
+	results := append(deploy.Run(c.Context, left, d.Options, tools, d.report), others...)
+	byNames(results, nodes.Names)
+	if len(left.Names) > 0 {
+		d.report.End(results)
+	}
+	return results, nil
+}
+
+// rehearse shows what would be done. It returns the nodes to which something is, and the
+// results of the others.
+func (d *deployment) rehearse(c *cli.Context, nodes deploy.Nodes, tools deploy.Tools) (left deploy.Nodes, others []event.Result) {
 	kept, arrivals := keeping(nodes)
-	d.DryRun = true
-	shown, opts := d.shown(c, d.record(c), nil), d.Options
-	d.DryRun = false
-	shown.Expect(nodes.Names)
-	current(c.App).Store(shown)
-	shown.Show()
-	results := deploy.Run(c.Context, kept, opts, tools, shown)
-	shown.End(results)
+	opts := d.Options
+	opts.DryRun = true
+	d.report.Rehearse(d.record("plan"))
+	results := d.deploy(c, opts, kept, tools)
+	d.report.End(results)
 	screen(c.App).Print("\n" + report.Outlook(results, style(c)) + "\n")
 	d.Shown = map[string]*plan.Outlook{}
-	var others []event.Result
 	for _, r := range results {
 		if r.Outlook != nil && r.Outlook.Changes() {
 			d.Shown[r.Node] = r.Outlook
+			left.Names = append(left.Names, r.Node)
 		} else {
 			others = append(others, r)
 		}
 	}
-	left := deploy.Nodes{Arrivals: func(yield func(deploy.Arrival) bool) {
+	left.Arrivals = func(yield func(deploy.Arrival) bool) {
 		for _, a := range *arrivals {
 			if d.Shown[a.Node.Name] != nil && !yield(a) {
 				return
 			}
 		}
-	}}
-	for _, name := range nodes.Names {
-		if d.Shown[name] != nil {
-			left.Names = append(left.Names, name)
-		}
 	}
-	if len(d.Shown) == 0 || c.Context.Err() != nil {
-		return left, others, nil
-	}
-	return left, others, d.confirm(c, len(left.Names))
+	return left, others
 }
 
 // errDeclined is returned when people do not want what was shown.

@@ -87,8 +87,8 @@ func interruptible(app *cli.App) (context.Context, func()) {
 		for len(signals) > 0 { // they are the first one's
 			<-signals
 		}
-		if r := run.Load(); r != nil && r.Waiting() != "" {
-			screen.Tell(zerolog.InfoLevel, "waiting for "+r.Waiting())
+		if r := run.Load(); r != nil && r.Now().Waiting() != "" {
+			screen.Tell(zerolog.InfoLevel, "waiting for "+r.Now().Waiting())
 		}
 		select {
 		case <-done:
@@ -105,7 +105,7 @@ func interruptible(app *cli.App) (context.Context, func()) {
 
 // whatGoesOn is the text where hosts may be changed, and else nothing.
 func whatGoesOn(run *report.Run, text string) string {
-	if run == nil || !run.ReachesHosts() {
+	if run == nil || !run.Now().ReachesHosts() {
 		return ""
 	}
 	return text
@@ -118,11 +118,11 @@ func leave(app *cli.App) {
 	if run != nil {
 		run.Leave()
 	}
-	if run != nil && run.Down() != "" {
-		screen.Tell(zerolog.WarnLevel, "still rebooting: "+run.Down()+"; what they booted was not checked, and keys in memory are gone: run upload-keys once they are back")
+	if run != nil && run.Now().Down() != "" {
+		screen.Tell(zerolog.WarnLevel, "still rebooting: "+run.Now().Down()+"; what they booted was not checked, and keys in memory are gone: run upload-keys once they are back")
 	}
 	goesOn := ""
-	if run != nil && run.Activating() {
+	if run != nil && run.Now().Activating() {
 		goesOn = ": running activations continue on their hosts, where journalctl -u 'colmena-go-activate-*' shows how they end"
 	}
 	screen.Tell(zerolog.WarnLevel, "quit at once"+goesOn)

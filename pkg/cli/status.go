@@ -73,7 +73,7 @@ func runStatus(c *cli.Context) error {
 		if c.Bool("keys") {
 			x.contents = s.tools.Resolve
 		}
-		results := d.deploy(c, s.nodes, s.tools)
+		results := d.deploy(c, d.Options, s.nodes, s.tools)
 		d.report.End(results)
 		return x.tell(c, results)
 	})

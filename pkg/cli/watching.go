@@ -6,20 +6,11 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 	"github.com/colmena-go/colmena-go/pkg/plan"
-	"github.com/colmena-go/colmena-go/pkg/report"
 )
-
-// onScreen is what people see at the moment: with --ask, what would be done comes first.
-func (d *deployment) onScreen() *report.Run {
-	if run := d.current.Load(); run != nil {
-		return run
-	}
-	return d.report
-}
 
 // noteOfBuilds tells what is worth telling of all builds; where a live view has it, the log alone.
 func (d *deployment) noteOfBuilds(text string) {
-	if d.onScreen().Live() {
+	if d.report.Live() {
 		d.tool.Log.Debug().Msg(text)
 		return
 	}
@@ -35,7 +26,7 @@ func (d *deployment) watchBuilds() func(nixbuild.Building) {
 		for _, work := range b.Running {
 			builds.Running = append(builds.Running, event.Work(work))
 		}
-		d.onScreen().Emit(event.Event{Time: now, Step: plan.Build, Kind: event.Building, Builds: builds})
+		d.report.Emit(event.Event{Time: now, Step: plan.Build, Kind: event.Building, Builds: builds})
 		for node := range told {
 			if b.Nodes[node] == "" {
 				b.Nodes[node] = ""
@@ -44,7 +35,7 @@ func (d *deployment) watchBuilds() func(nixbuild.Building) {
 		for node, at := range b.Nodes {
 			if told[node] != at {
 				told[node] = at
-				d.onScreen().Emit(event.Event{Time: now, Node: node, Step: plan.Build, Kind: event.Progress, Text: at})
+				d.report.Emit(event.Event{Time: now, Node: node, Step: plan.Build, Kind: event.Progress, Text: at})
 			}
 		}
 	}
@@ -52,5 +43,5 @@ func (d *deployment) watchBuilds() func(nixbuild.Building) {
 
 // working makes events of which keyCommands nodes wait for.
 func (d *deployment) working(node, what string) {
-	d.onScreen().Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Progress, Text: what})
+	d.report.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Resolve, Kind: event.Progress, Text: what})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 )
@@ -89,8 +90,14 @@ func (g *group) text(e event.Event) (parts []part) {
 	return []part{{command: "group", text: title}, {text: body}, {command: "endgroup"}}
 }
 
-// Errors tells the runner of each node that failed. It shows ten, so no more are told.
-func (a *Actions) Errors(results []event.Result) {
+// End prints the text, and tells the runner of failures.
+func (a *Actions) End(results []event.Result, text string, took time.Duration) {
+	a.Plain.End(results, text, took)
+	a.errors(results)
+}
+
+// errors tells the runner of each node that failed. It shows ten, so no more are told.
+func (a *Actions) errors(results []event.Result) {
 	var parts []part
 	for _, r := range results {
 		if r.Status != event.Failed || r.Err == nil {

@@ -29,7 +29,7 @@ type film struct {
 
 func (f *film) tell(seconds float64, e event.Event) {
 	e.Time = f.begin.Add(time.Duration(seconds * float64(time.Second)))
-	f.add(e)
+	f.Now().add(e)
 }
 
 // frame writes down what the terminal gets at a time.
@@ -41,8 +41,10 @@ func (f *film) frame(seconds float64, window view.Size, title string) {
 
 func newFilm(style Style) *film {
 	begin := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	run := &Run{view: View{Style: style}, record: &record.Record{Command: "apply", Goal: hive.Switch, Begin: begin}}
-	run.record.Expect([]string{"web-01", "web-02", "db"}, begin)
+	r := &record.Record{Command: "apply", Goal: hive.Switch, Begin: begin}
+	r.Expect([]string{"web-01", "web-02", "db"}, begin)
+	run := &Run{view: View{Style: style}}
+	run.now.Store(&Pass{record: r})
 	return &film{Run: run, begin: begin}
 }
 

@@ -63,8 +63,11 @@ func (l *Log) Emit(e event.Event) {
 		Time(zerolog.TimestampFieldName, e.Time).Msg(e.Text)
 }
 
-// Summary logs how many nodes ended how: the last entry of a deployment.
-func (l *Log) Summary(results []event.Result, elapsed time.Duration) {
+// Expect implements printer: entries have no columns.
+func (l *Log) Expect([]string) {}
+
+// End logs how many nodes ended how: the last entry of a deployment.
+func (l *Log) End(results []event.Result, _ string, took time.Duration) {
 	count := countOf(results)
 	level := zerolog.InfoLevel
 	switch {
@@ -77,7 +80,7 @@ func (l *Log) Summary(results []event.Result, elapsed time.Duration) {
 	for _, status := range []event.Status{event.Succeeded, event.Failed, event.Skipped, event.Cancelled, left} {
 		entry = entry.Int(string(status), count[status])
 	}
-	entry.Float64("seconds", seconds(elapsed)).Timestamp().Msg(summary(results))
+	entry.Float64("seconds", seconds(took)).Timestamp().Msg(summary(results))
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

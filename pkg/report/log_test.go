@@ -92,7 +92,7 @@ func TestTheLastEntryOfADeploymentCountsItsNodes(t *testing.T) {
 	if len(list) != 1 || e != want {
 		t.Errorf("%+v\nwant %+v", list, want)
 	}
-	list = entries(t, func(screen *Terminal) { NewLog(screen, false).Summary(results()[:1], time.Second) })
+	list = entries(t, func(screen *Terminal) { NewLog(screen, false).End(results()[:1], "", time.Second) })
 	if e := list[0]; e.Level != "info" || e.Seconds != 1 || e.Succeeded != 1 {
 		t.Errorf("all succeeded: %+v", e)
 	}

@@ -37,6 +37,9 @@ func (p *Plain) Expect(nodes []string) {
 	}
 }
 
+// End prints the text.
+func (p *Plain) End(_ []event.Result, text string, _ time.Duration) { p.t.Print(text) }
+
 // since is how long the run had lasted, as lines begin with.
 func (p *Plain) since(now time.Time) string {
 	if p.begin.IsZero() || p.live {

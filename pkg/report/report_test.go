@@ -12,6 +12,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/record"
+	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // printed is what a Terminal wrote.
@@ -267,9 +268,12 @@ func TestResultsAsJSONKeepTheirForm(t *testing.T) {
 }
 
 // closed is a Logbook that says how long it was given.
-type closed struct{ limit time.Duration }
+type closed struct {
+	events []event.Event
+	limit  time.Duration
+}
 
-func (*closed) Emit(event.Event)            {}
+func (c *closed) Emit(e event.Event)        { c.events = append(c.events, e) }
 func (*closed) Path(string) string          { return "" }
 func (c *closed) Close(limit time.Duration) { c.limit = limit }
 
@@ -290,10 +294,11 @@ func TestWhatOnlyLooksReachesNoHost(t *testing.T) {
 	printed(t, func(s *Terminal) {
 		for goal, want := range map[hive.Goal]bool{hive.Switch: true, hive.Keys: true, hive.Build: false} {
 			r := NewRun(View{Screen: s}, &record.Record{Goal: goal})
-			if got := r.ReachesHosts(); got != want {
+			if got := r.Now().ReachesHosts(); got != want {
 				t.Errorf("%s: %v", goal, got)
 			}
-			if r.Foresees(); r.ReachesHosts() {
+			r.Rehearse(&record.Record{Goal: goal})
+			if r.Now().ReachesHosts() || NewRun(View{Screen: s, Dry: true}, &record.Record{Goal: goal}).Now().ReachesHosts() {
 				t.Errorf("a plan of %s is said to change hosts", goal)
 			}
 		}
@@ -310,4 +315,45 @@ func TestWhatPeopleAgreedToIsRecorded(t *testing.T) {
 			t.Errorf("%+v", web)
 		}
 	})
+}
+
+// What is built and asked for before people agree is seen and kept as all else; documents
+// tell of what was done then.
+func TestARehearsalIsSeenAndKeptAndNotDocumented(t *testing.T) {
+	log := &closed{}
+	got := printed(t, func(s *Terminal) {
+		r := NewRun(View{Screen: s, Verbose: true}, &record.Record{Command: "apply", Goal: hive.Switch})
+		r.Keep(log)
+		r.Rehearse(&record.Record{Command: "plan", Goal: hive.Switch})
+		r.Expect([]string{"web"})
+		for _, e := range []event.Event{
+			{Node: "web", Step: plan.Build, Kind: event.Begin, Text: "building"},
+			{Step: plan.Build, Kind: event.Building, Builds: &event.Builds{Expected: 7}},
+			{Node: "web", Step: plan.Build, Kind: event.Output, Text: "cc"},
+			{Node: "web", Step: plan.Resolve, Kind: event.Begin},
+			{Node: "web", Step: plan.Resolve, Kind: event.Progress, Text: "vault read secret"},
+			{Kind: event.Diagnostic, Text: `{"level":"warn","message":"of the run"}`},
+		} {
+			e.Time = time.Now()
+			r.Emit(e)
+		}
+		picture := strings.Join(r.Lines(view.Size{Columns: 80, Rows: 24}, time.Now()), "\n")
+		for _, want := range []string{"plan", "vault read secret", "/7"} {
+			if !strings.Contains(picture, want) {
+				t.Errorf("%s is not in the picture\n%s", want, picture)
+			}
+		}
+		r.End(nil)
+		r.Perform()
+		if got := r.Record(); got.Command != "apply" || len(got.Nodes) != 0 || got.Builds != nil || len(got.Said) != 1 {
+			t.Errorf("it is recorded: %+v", got)
+		}
+		r.End([]event.Result{{Node: "web", Status: event.Succeeded}})
+	})
+	if len(log.events) != 6 {
+		t.Errorf("kept: %v", log.events)
+	}
+	if !strings.Contains(got, "web | cc") || strings.Count(got, "succeeded") == 0 {
+		t.Error(got)
+	}
 }

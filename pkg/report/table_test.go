@@ -167,13 +167,11 @@ func TestWhoLeavesBeforeTheEndIsToldWhatIsKnown(t *testing.T) {
 	list := results()
 	got := printed(t, func(screen *Terminal) {
 		run := newRun(View{Screen: screen, Again: again}, list)
-		run.begin = time.Now()
-		run.Sink = nowhere{}
-		run.Emit(event.Event{Node: "web", Kind: event.End, Result: &list[0]})
-		run.Emit(event.Event{Node: "db", Step: plan.Activate, Kind: event.Begin})
-		run.Emit(event.Event{Node: "gate", Step: plan.Activate, Kind: event.Begin})
-		run.Emit(event.Event{Node: "null", Step: plan.Build, Kind: event.Begin})
-		if got, want := run.Waiting(), "db and gate (activating), null (building), late (being evaluated)"; got != want {
+		run.Now().add(event.Event{Node: "web", Kind: event.End, Result: &list[0]})
+		run.Now().add(event.Event{Node: "db", Step: plan.Activate, Kind: event.Begin})
+		run.Now().add(event.Event{Node: "gate", Step: plan.Activate, Kind: event.Begin})
+		run.Now().add(event.Event{Node: "null", Step: plan.Build, Kind: event.Begin})
+		if got, want := run.Now().Waiting(), "db and gate (activating), null (building), late (being evaluated)"; got != want {
 			t.Errorf("waiting for %q, want %q", got, want)
 		}
 		run.Leave()
@@ -199,19 +197,18 @@ again: colmena-go apply --on db,gate,late,null
 func TestWhoLeavesHostsThatRebootIsNotToldToRebootThemAgain(t *testing.T) {
 	got := printed(t, func(screen *Terminal) {
 		run := NewRun(View{Screen: screen, Again: again}, &record.Record{Goal: hive.Reboot})
-		run.Sink = nowhere{}
 		run.Expect([]string{"down", "going", "up"})
 		run.Emit(event.Event{Node: "down", Step: plan.Await, Kind: event.Begin})
 		run.Emit(event.Event{Node: "going", Step: plan.Reboot, Kind: event.Begin})
 		run.Emit(event.Event{Node: "up", Step: plan.Connect, Kind: event.Begin})
-		if got, want := run.Waiting(), "down and going (rebooting), up (connecting)"; got != want {
+		if got, want := run.Now().Waiting(), "down and going (rebooting), up (connecting)"; got != want {
 			t.Errorf("waiting for %q, want %q", got, want)
 		}
-		if run.Activating() {
+		if run.Now().Activating() {
 			t.Error("an activation runs")
 		}
 		run.Emit(event.Event{Node: "up", Step: plan.Activate, Kind: event.Begin})
-		if !run.Activating() {
+		if !run.Now().Activating() {
 			t.Error("no activation runs")
 		}
 		run.Emit(event.Event{Node: "up", Step: plan.Connect, Kind: event.Begin})
@@ -229,10 +226,6 @@ func TestEveryStepHasWordsForPeople(t *testing.T) {
 		}
 	}
 }
-
-type nowhere struct{}
-
-func (nowhere) Emit(event.Event) {}
 
 func TestANodesNameIsNoMoreThanAName(t *testing.T) {
 	for name, want := range map[string]string{

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -345,8 +346,9 @@ func TestAPlanTellsOfAllOtherHostsWhereOneIsDead(t *testing.T) {
 func TestPeopleAgreeToWhatIsDone(t *testing.T) {
 	d := deploying(t, 2)
 	hive := func(word string) {
-		d.hive(fmt.Sprintf(`{ host1 = { environment.etc.agreed.text = "%s"; deployment.keys.agreed.text = "%[1]s"; deployment.keys.stays.keyFile = ./stays.key; }; host2 = { }; }`, word))
+		d.hive(fmt.Sprintf(`{ host1 = { environment.etc.agreed.text = "%s"; deployment.keys.agreed.text = "%[1]s"; deployment.keys.stays.keyFile = ./stays.key; deployment.keys.comes.keyCommand = [ "sh" "-c" "sleep 1; echo v" ]; }; host2 = { }; }`, word))
 	}
+	d.env = append(d.env, "XDG_STATE_HOME="+filepath.Join(d.dir, "state"))
 	d.write("stays.key", "v")
 	hive("before")
 	d.must("apply")
@@ -377,6 +379,17 @@ func TestPeopleAgreeToWhatIsDone(t *testing.T) {
 		t.Errorf("exit %d:\n%s", code, shown)
 	}
 	unchanged("the answer was no")
+	// What the plan took is seen while it goes on, and kept.
+	if !strings.Contains(shown, "comes: sh") {
+		t.Errorf("the keyCommand is not told of:\n%s", shown)
+	}
+	logs, err := filepath.Glob(filepath.Join(d.dir, "state/colmena-go/runs/*-apply-*/node-host1.log"))
+	if err != nil || len(logs) != 2 {
+		t.Fatalf("%v, %v", logs, err)
+	}
+	if log := d.local("cat " + logs[1]); !strings.Contains(log, " build begin ") || !strings.Contains(log, " keys begin ") || !strings.Contains(log, " end would ") || strings.Contains(log, " activate begin ") {
+		t.Errorf("the log of what people did not want:\n%s", log)
+	}
 
 	for what, meanwhile := range map[string]func(){
 		"key stays would be mended now": func() { d.on("host1", "chmod 644 /run/keys/stays") },
