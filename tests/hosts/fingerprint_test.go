@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -131,4 +132,41 @@ func TestTheSourceOfAKeyThatTheHostHoldsMayBeAway(t *testing.T) {
 		}
 	}
 	d.has("host1", "/run/keys/token", "other\n", "root root 600")
+}
+
+// What the host holds when it is asked may be gone when it is to be changed: here the command
+// of another key, which runs in between, takes it away.
+func TestAKeyThatIsGoneWhenItMattersIsResolvedThen(t *testing.T) {
+	d := deploying(t, 1)
+	held := `{ keyCommand = [ "sh" "-c" "echo run >>` + filepath.Join(d.dir, "early") + `; printf secret" ]; fingerprint = "v1";`
+	hive := func(other string) {
+		d.hive(`{ host1.deployment.keys = { early = ` + held + ` }; late = ` + held + ` uploadAt = "post-activation"; };
+  other.keyCommand = [ "sh" "-c" "` + other + `; printf other" ]; }; }`)
+	}
+	hive(":")
+	d.must("upload-keys")
+	d.runs()
+	for _, args := range [][]string{{"upload-keys"}, {"apply"}, {"upload-keys", "--dry-run"}} {
+		early, late := d.host("host1").Path("/run/keys/early"), d.host("host1").Path("/run/keys/late")
+		hive("rm -f " + early + "; printf Secret >" + late)
+		o := d.run(append(args, "--json")...)
+		if got := d.runs(); got != "2 0 0 0" {
+			t.Errorf("%s: the commands ran %s times", args, got)
+		}
+		if !strings.Contains(o.stderr, "no longer has what it remembers of the keys") {
+			t.Errorf("%s: it is not told: %s", args, o.stderr)
+		}
+		if slices.Contains(args, "--dry-run") {
+			if o.code != 3 {
+				t.Errorf("%s: exit %d", args, o.code)
+			}
+			continue
+		}
+		d.has("host1", "/run/keys/early", "secret", "root root 600")
+		d.has("host1", "/run/keys/late", "secret", "root root 600")
+		if r := o.results["host1"]; r.change("early") != "changed" || r.change("late") != "changed" {
+			t.Errorf("%s: %+v", args, r)
+		}
+		d.untouched("host1")
+	}
 }
