@@ -228,6 +228,22 @@ let
 
   # --- checks ---------------------------------------------------------------------
   control = text: builtins.match "[^[:cntrl:]]*" text == null;
+  # Names of units as systemd takes them, or without the suffix of a service.
+  unitName =
+    text:
+    let
+      full =
+        if
+          builtins.match ".*[.](service|socket|target|timer|path|mount|automount|swap|slice|scope|device)" text
+          != null
+        then
+          text
+        else
+          "${text}.service";
+    in
+    builtins.match "[A-Za-z0-9:_\\][A-Za-z0-9:_.@\\-]*" text != null
+    && builtins.match ".*@[.][a-z]*" full == null
+    && builtins.stringLength full <= 255;
   owner = text: builtins.match "[A-Za-z0-9_][A-Za-z0-9_.@+-]*\\$?" text != null;
 
   # What environment.etc puts into /etc: NAME and PATH of those that are in the way
@@ -314,6 +330,10 @@ let
           key.fingerprint == null
           || builtins.stringLength key.fingerprint <= 256 && key.fingerprint != "" && !control key.fingerprint;
         message = "${at}.fingerprint must be a text of 1 to 256 bytes without control characters.";
+      }
+      {
+        sound = builtins.all unitName (key.restartUnits ++ key.reloadUnits);
+        message = "${at}.restartUnits and .reloadUnits must be names of units: letters, digits and :-_.@\\, no template without its instance, at most 255 bytes.";
       }
       {
         sound = twins == [ ];

@@ -64,6 +64,18 @@ let
           example = "version 3";
           description = "Names what the content is made from, such as the version in a vault or the digest of an encrypted file. A host that has the key with the same fingerprint, unchanged, is not sent it, and the content is not even obtained: no keyCommand runs. It is no secret: never the digest of the content itself.";
         };
+        restartUnits = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [ "nginx.service" ];
+          description = "Units to restart once the key has changed: its content, owner, group or mode. Those that do not run are left alone. A name without a suffix is a service's.";
+        };
+        reloadUnits = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [ "nginx.service" ];
+          description = "Units to reload, or to restart where they cannot be reloaded, once the key has changed. A unit that another changed key restarts is only restarted.";
+        };
         destDir = mkOption {
           type = types.path;
           default = "/run/keys";

@@ -33,8 +33,8 @@ func TestKeysAreWhatTheModuleSystemMakesOfThem(t *testing.T) {
 		{"a file as a path", "", `{ KEY.keyFile = /etc/hostname; }`, `"keyFile":"/etc/hostname"`},
 		{"a file as a set", "", `{ KEY.keyFile = { outPath = "/x"; }; }`, `"keyFile":"/x"`},
 		{"a condition that looks like a file", "", `{ KEY.keyFile = lib.mkIf true "/x" // { outPath = "/y"; }; }`, `"keyFile":"/x"`},
-		{"all", "", `{ KEY = { name = "n"; text = "s"; keyFile = null; keyCommand = null; allowEmpty = true; fingerprint = "f"; destDir = "/d"; user = "u"; group = "g"; permissions = "0640"; uploadAt = "post-activation"; }; }`,
-			`{"allowEmpty":true,"destDir":"/d","fingerprint":"f","group":"g","keyCommand":null,"keyFile":null,"name":"n","path":"/d/n","permissions":"0640","text":"s","uploadAt":"post-activation","user":"u"}`},
+		{"all", "", `{ KEY = { name = "n"; text = "s"; keyFile = null; keyCommand = null; allowEmpty = true; fingerprint = "f"; restartUnits = [ "r" ]; reloadUnits = [ ]; destDir = "/d"; user = "u"; group = "g"; permissions = "0640"; uploadAt = "post-activation"; }; }`,
+			`{"allowEmpty":true,"destDir":"/d","fingerprint":"f","group":"g","keyCommand":null,"keyFile":null,"name":"n","path":"/d/n","permissions":"0640","reloadUnits":[],"restartUnits":["r"],"text":"s","uploadAt":"post-activation","user":"u"}`},
 		{"a name of its own", "", `{ KEY = { name = "other"; destDir = "/d"; }; }`, `"path":"/d/other"`},
 		{`odd "name" \ of.a ключ`, "", `{ KEY.text = "s"; }`, `of.a ключ"`},
 

@@ -118,6 +118,8 @@ let
       # Those that are not Colmena's.
       allowEmpty = key.allowEmpty or false;
       fingerprint = key.fingerprint or null;
+      restartUnits = key.restartUnits or [ ];
+      reloadUnits = key.reloadUnits or [ ];
       builds = concatMap buildsOf (
         (if key.keyFile == null then [ ] else [ key.keyFile ])
         ++ (if key.keyCommand == null then [ ] else key.keyCommand)

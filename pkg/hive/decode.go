@@ -82,6 +82,8 @@ type keyInEval struct {
 	TextPaths   []string `json:"textPaths"` // store paths that the text names
 	AllowEmpty  bool     `json:"allowEmpty"`
 	Fingerprint *string  `json:"fingerprint"`
+	Restart     []string `json:"restartUnits"`
+	Reload      []string `json:"reloadUnits"`
 	DestDir     string   `json:"destDir"`
 	User        string   `json:"user"`
 	Group       string   `json:"group"`
@@ -267,6 +269,8 @@ func (in keyInEval) key(attr string, v *validator) Key {
 		key.Fingerprint = *in.Fingerprint
 		v.fingerprint(*in.Fingerprint)
 	}
+	key.RestartUnits = v.units("restartUnits", in.Restart, nil)
+	key.ReloadUnits = v.units("reloadUnits", in.Reload, key.RestartUnits)
 	v.attr(attr)
 	v.name(in.Name)
 	v.dir("destDir", in.DestDir)

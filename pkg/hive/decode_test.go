@@ -55,6 +55,21 @@ func TestAKeyKeepsWhatTheHiveSays(t *testing.T) {
 }
 
 // What may not pass, and the option that the error must name.
+func TestUnitsOfAKeyAreKnownByTheirFullNames(t *testing.T) {
+	node, err := DecodeNode(inEval(t, aNode(map[string]any{"attr": aKey(map[string]any{
+		"restartUnits": []string{"nginx", "nginx.service", "foo.bar", `a\x2db@i-n.service`, "web.socket", ":_"},
+		"reloadUnits":  []string{"nginx.service", "haproxy", "x.timer"},
+	})})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restart := []string{"nginx.service", "foo.bar.service", `a\x2db@i-n.service`, "web.socket", ":_.service"}
+	reload := []string{"haproxy.service", "x.timer"}
+	if key := node.Keys[0]; !slices.Equal(key.RestartUnits, restart) || !slices.Equal(key.ReloadUnits, reload) {
+		t.Errorf("%q, %q", key.RestartUnits, key.ReloadUnits)
+	}
+}
+
 func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 	cases := []struct {
 		change map[string]any
@@ -99,6 +114,19 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 		{map[string]any{"fingerprint": "a\nb"}, "control"},
 		{map[string]any{"fingerprint": "hunter2\n0123456789"}, "a text of 18 bytes"},
 		{map[string]any{"fingerprint": strings.Repeat("a", 257)}, "257 bytes"},
+		{map[string]any{"restartUnits": []string{"a b"}}, "restartUnits holds"},
+		{map[string]any{"restartUnits": []string{"a.service", "-M"}}, "restartUnits holds"},
+		{map[string]any{"restartUnits": []string{"@a.service"}}, "restartUnits holds"},
+		{map[string]any{"restartUnits": []string{".service"}}, "restartUnits holds"},
+		{map[string]any{"restartUnits": []string{""}}, "restartUnits holds"},
+		{map[string]any{"reloadUnits": []string{"nginx*"}}, "reloadUnits holds"},
+		{map[string]any{"reloadUnits": []string{"a\nb"}}, "reloadUnits holds"},
+		{map[string]any{"reloadUnits": []string{"$(id)"}}, "reloadUnits holds"},
+		{map[string]any{"reloadUnits": []string{"a/b.service"}}, "reloadUnits holds"},
+		{map[string]any{"reloadUnits": []string{"mail@"}}, "a template"},
+		{map[string]any{"reloadUnits": []string{"mail@.timer"}}, "a template"},
+		{map[string]any{"reloadUnits": []string{strings.Repeat("a", 248)}}, "256 bytes"},
+		{map[string]any{"reloadUnits": []string{"hunter2/0123456789"}}, "a text of 18 bytes"},
 		{map[string]any{"name": "hunter2/0123456789"}, "a text of 18 bytes"},
 		{map[string]any{"name": "hunter2\n0123456789"}, "a text of 18 bytes"},
 		{map[string]any{"destDir": "hunter2-0123456789"}, "a text of 18 bytes"},

@@ -4,6 +4,7 @@ package hive
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/secret"
@@ -108,6 +109,9 @@ type Key struct {
 	// Fingerprint names what the content is made from; "" for none. It is no secret.
 	Fingerprint string
 
+	// What changes with the key: full names of units, each once, none in both.
+	RestartUnits, ReloadUnits []string
+
 	DestDir  string // absolute, cleaned
 	User     string // name or number
 	Group    string // name or number
@@ -144,4 +148,9 @@ func (k Key) Path() string {
 		return "/" + k.Name
 	}
 	return k.DestDir + "/" + k.Name
+}
+
+// Names reports whether something is to be done with a unit when the key changes.
+func (k Key) Names(unit string) bool {
+	return slices.Contains(k.RestartUnits, unit) || slices.Contains(k.ReloadUnits, unit)
 }

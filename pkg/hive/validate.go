@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -179,6 +180,35 @@ func (v *validator) fingerprint(text string) {
 	case len(text) > longestFingerprint:
 		v.add("fingerprint", "has %d bytes; at most %d are allowed: take a digest of what it is made from", len(text), longestFingerprint)
 	}
+}
+
+// unitName is what systemd takes (systemd.unit(5)) and is no option of systemctl's; a
+// template lacks its instance.
+var (
+	unitName   = regexp.MustCompile(`^[A-Za-z0-9:_\\][A-Za-z0-9:_.@\\-]*$`)
+	unitSuffix = regexp.MustCompile(`\.(service|socket|target|timer|path|mount|automount|swap|slice|scope|device)$`)
+	template   = regexp.MustCompile(`@\.[a-z]*$`)
+)
+
+// units are the full names of those that an option lists, each once and none of others'.
+func (v *validator) units(option string, list, others []string) (full []string) {
+	for _, name := range list {
+		unit := name
+		if !unitSuffix.MatchString(name) {
+			unit += ".service"
+		}
+		switch {
+		case !unitName.MatchString(name):
+			v.add(option, `holds %s: names of units are made of letters, digits and :-_.@\`, shown(name))
+		case template.MatchString(unit):
+			v.add(option, "holds %s, a template: name an instance of it", shown(name))
+		case len(unit) > 255:
+			v.add(option, "holds a name of %d bytes, of which units have at most 255", len(unit))
+		case !slices.Contains(full, unit) && !slices.Contains(others, unit):
+			full = append(full, unit)
+		}
+	}
+	return full
 }
 
 // source checks that the content comes from one place. Without texts, which

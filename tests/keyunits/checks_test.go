@@ -49,3 +49,22 @@ func TestAKeyMayLieBesideFilesOfEtc(t *testing.T) {
 		t.Errorf("%v, %s", err, stderr)
 	}
 }
+
+func TestWhatIsNoUnitCannotWaitForKeys(t *testing.T) {
+	for _, list := range []string{
+		`restartUnits = [ "a b" ];`, `reloadUnits = [ "ok.timer" "-M" ];`, `reloadUnits = [ "mail@.service" ];`, `reloadUnits = [ "x*" ];`,
+		`restartUnits = [ "" ];`, `restartUnits = [ "a\nb" ];`, `restartUnits = [ "$(id)" ];`, `restartUnits = [ "a/b" ];`,
+	} {
+		_, stderr, err := evaluated(t, "nix-instantiate", `{ deployment.keys.a = { text = "v"; `+list+` }; }`, "system.build.toplevel.drvPath", "--eval")
+		if err == nil || !strings.Contains(stderr, `deployment.keys."a".restartUnits and .reloadUnits must be`) {
+			t.Errorf("%s: %v, %s", list, err, stderr)
+		}
+	}
+}
+
+func TestUnitsOfAnyNameMayWaitForKeys(t *testing.T) {
+	const module = `{ deployment.keys.a = { text = "v"; restartUnits = [ "nginx" "mail@a-b.service" "web.socket" ]; reloadUnits = [ "a\\x2db.mount" "foo.bar" ":_" ]; }; }`
+	if _, stderr, err := evaluated(t, "nix-instantiate", module, "system.build.toplevel.drvPath", "--eval"); err != nil {
+		t.Errorf("%v, %s", err, stderr)
+	}
+}
