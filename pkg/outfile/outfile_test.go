@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -138,5 +139,44 @@ func TestWhatCannotBeReplacedLeavesNothingBehind(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 		t.Errorf("left behind: %v", entries)
+	}
+}
+
+// own names a file for a run of these tests as somebody without root's powers.
+const own = "COLMENA_GO_TEST_OWN_FILE"
+
+// nobody has no group but their own.
+const nobody = 65534
+
+// The file is of a group that its owner has left: a new one cannot be given to it.
+func TestAnotherGroupMayNotReadWhatTheOldOneCould(t *testing.T) {
+	if path := os.Getenv(own); path != "" {
+		write(t, path, 0o600, "new")
+		return
+	}
+	if os.Getuid() != 0 {
+		t.Skip("giving files away needs root")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "report.html")
+	if err := errors.Join(
+		os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, nobody, nobody),
+		os.WriteFile(path, []byte("old"), 0o600), os.Chown(path, nobody, 12345), os.Chmod(path, 0o664),
+	); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), own+"="+path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	if text, _ := os.ReadFile(path); string(text) != "new" || stat.Gid != nobody || info.Mode().Perm() != 0o604 {
+		t.Errorf("%q of group %d, %s", text, stat.Gid, info.Mode())
 	}
 }
