@@ -31,6 +31,18 @@ func TestCommandLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Where only some scripts are run, testscript leaves the folder of all behind.
+	folder, err := os.MkdirTemp("", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		left, _ := filepath.Glob(filepath.Join(folder, "*"))
+		for _, dir := range append(left, folder) {
+			os.Remove(dir) // scripts have removed theirs, unless -testwork keeps them
+		}
+	})
+	t.Setenv("GOTMPDIR", folder)
 	testscript.Run(t, testscript.Params{
 		Dir: ".",
 		Setup: func(env *testscript.Env) error {
