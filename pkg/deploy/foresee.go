@@ -237,7 +237,7 @@ func (n *nodeRun) foreseeReboot() {
 	}
 	switch {
 	case n.booted.Path == "":
-		o.Unknown = append(o.Unknown, "reboot: the host has not booted a NixOS system")
+		o.Unknown = append(o.Unknown, "reboot: the host was not booted with NixOS (it has no /run/booted-system), so there is nothing to compare with")
 	case boots.Boot == nil:
 		o.Unknown = append(o.Unknown, "reboot: the kernel of the system is not known yet")
 	default:
