@@ -79,7 +79,7 @@ type Tools struct {
 	// directly. They may be nil where no cache is wanted.
 	ToCache   func(ctx context.Context, node hive.Node, output func(line string)) error
 	FromCache func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
-	// AskStore asks a host's store. It may be nil where there are no dry runs.
+	// AskStore asks a host's store. It may be nil without dry runs and Compare.
 	AskStore func(ctx context.Context, host Host, question StoreQuestion) (StoreAnswer, error)
 	// Exec runs the user's own command on the host and returns the status with which it
 	// ended. It may be nil where there is none.

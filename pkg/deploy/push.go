@@ -134,15 +134,35 @@ func (p *pushing) ask(store Store, paths []string) (lacked []string, err error) 
 	return p.lacks, err
 }
 
-// comparePackages finds out in which packages the host's system and its new one differ,
-// where this machine knows both. It is no failure where it does not.
+// comparePackages finds out in which packages the system that the host runs and its new
+// one differ; sizes has all parts of that, or is nil. What this machine does not know,
+// the host is asked. It is no failure if neither knows.
 func (n *nodeRun) comparePackages(ctx context.Context, sizes map[string]int64) {
-	old, err := n.sizesHere(ctx, n.had.Current)
-	if err != nil || old == nil {
+	old, wanted := n.had.Current, n.node.Toplevel.OutPath
+	if path.Dir(old) != path.Dir(wanted) { // none, or in another store
 		return
 	}
-	diff := closure.Compare(closure.System{Path: n.had.Current, Sizes: old}, closure.System{Path: n.node.Toplevel.OutPath, Sizes: sizes})
-	n.result.Packages = &diff
+	here, err := n.sizesHere(ctx, old)
+	if err != nil {
+		return
+	}
+	known, ask := map[string]map[string]int64{old: here, wanted: sizes}, StoreQuestion{}
+	for _, system := range []string{old, wanted} {
+		if known[system] == nil {
+			ask.Closures = append(ask.Closures, system)
+		}
+	}
+	if len(ask.Closures) > 0 {
+		answer, err := n.tools.AskStore(ctx, n.host, ask)
+		if err != nil {
+			return
+		}
+		maps.Copy(known, answer.Closures)
+	}
+	if known[old] != nil && known[wanted] != nil {
+		diff := closure.Compare(closure.System{Path: old, Sizes: known[old]}, closure.System{Path: wanted, Sizes: known[wanted]})
+		n.result.Packages = &diff
+	}
 }
 
 func (p *pushing) copying(path string) { p.output("copying path " + path) }
@@ -213,6 +233,9 @@ func (n *nodeRun) buildThere(ctx context.Context) error {
 	n.beginBuild("building " + n.node.Toplevel.OutPath + " on the host")
 	err := n.tools.BuildThere(ctx, n.host, n.node, n.output)
 	n.tellBuilt()
+	if err == nil && n.opts.Compare {
+		n.comparePackages(ctx, nil)
+	}
 	return err
 }
 

@@ -32,7 +32,7 @@ type Result struct {
 	Host         string        // deployment.targetHost, "" for none
 	Toplevel     string        // out path, "" when none was evaluated
 	Before       string        // out path of what the host ran when it was asked, "" when it was not
-	Packages     *closure.Diff // what is copied against what the host ran; nil: not asked for, not known, or nothing is copied
+	Packages     *closure.Diff // of the new system against what the host ran; nil: not asked for, not known, or nothing was brought
 	Keys         []KeyResult   // one per key of the node that the goal touches
 	Replaced     bool          // the host runs or boots another system than before
 	Outlook      *plan.Outlook // what would be done, after a dry run that succeeded
