@@ -31,7 +31,7 @@ func execCommand() *cli.Command {
 			&cli.BoolFlag{Name: "stdin", Usage: "send standard input to every command; without it they get none"},
 			&cli.BoolFlag{Name: "tty", Usage: "give the command a terminal, for what is used by hand; of one host only"},
 			&cli.BoolFlag{Name: "group", Usage: "show outputs at the end, those that are equal once for all their nodes"},
-			jsonFlag("outputs and statuses"),
+			jsonFlag("outputs and statuses"), eventsFlag(),
 			&cli.BoolFlag{Name: "no-escalation", Usage: "run as the user who logs in, not as root"},
 			quietFlag(),
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell more of what is done"},
@@ -50,7 +50,7 @@ type execution struct {
 	plain    bool          // without privileges
 	input    *shell.Input  // nil for none
 	streams  report.Streams
-	prefixed *report.Prefixed // nil with --json and --group
+	prefixed *report.Prefixed // nil with --json, --json-events and --group
 }
 
 // inputLimit is how much input is kept for all hosts, in bytes.
@@ -63,12 +63,12 @@ func execAction(c *cli.Context) error {
 		return usage("exec needs a command, as in `%s exec --on web -- uptime`", c.App.Name)
 	case c.Bool("tty") && (c.Bool("json") || c.Bool("group") || c.Bool("stdin") || c.IsSet("timeout")):
 		return usage("--tty hands the terminal to the command: --json, --group, --stdin and --timeout have no place there")
-	case c.Bool("tty") && (c.IsSet("report") || c.IsSet("metrics") || c.IsSet("trace")):
-		return usage("--tty hands the terminal to the command, and records nothing: --report, --metrics and --trace have no place there")
+	case c.Bool("tty") && (c.Bool("json-events") || c.IsSet("report") || c.IsSet("metrics") || c.IsSet("trace")):
+		return usage("--tty hands the terminal to the command, and records nothing: --json-events, --report, --metrics and --trace have no place there")
 	case c.Bool("tty") && !(term.IsTerminal(int(os.Stdin.Fd())) && stdoutIsTerminal(c)):
 		return usage("--tty needs a terminal as standard input and output")
-	case c.Bool("json") && c.Bool("group"):
-		return usage("--json and --group are two forms of one output: choose one")
+	case c.Bool("group") && (c.Bool("json") || c.Bool("json-events")):
+		return usage("--group and JSON are two forms of one output: choose one")
 	}
 	x := &execution{command: shell.Line(words), plain: c.Bool("no-escalation")}
 	if c.Bool("argv") {
@@ -117,6 +117,10 @@ func (x *execution) run(c *cli.Context, nodes deploy.Nodes) (err error) {
 // show decides where outputs go; what is kept of them is nil where they are shown as
 // they come.
 func (x *execution) show(c *cli.Context, pipe io.Writer) *report.Kept {
+	if c.Bool("json-events") {
+		x.streams = report.Told{Sink: x.report}
+		return nil
+	}
 	if x.json || c.Bool("group") {
 		kept := &report.Kept{}
 		x.streams = kept

@@ -16,6 +16,9 @@ type Event struct {
 	Step plan.StepKind
 	Kind Kind
 	Text string
+	// Stream is which of its streams a user's own command printed an Output on; "" of
+	// other programs.
+	Stream Stream
 	// How far it is: of a copy, bytes that were sent, of how many in how many paths;
 	// of a build, derivations that were built. 0 where nothing is counted.
 	Done, Total int64
@@ -42,11 +45,23 @@ type Work struct {
 	Since time.Time
 }
 
-// Silent reports whether nothing is to be shown of the event.
+// Stream is one of a program's.
+type Stream string
+
+// The streams of a program.
+const (
+	Stdout Stream = "stdout"
+	Stderr Stream = "stderr"
+)
+
+// Silent reports whether nothing is to be shown of the event to people. What a command
+// prints on its standard output is shown as that, or told to programs.
 func (e Event) Silent() bool {
 	switch e.Kind {
 	case Wait, Over, Progress, Building:
 		return true
+	case Output:
+		return e.Stream == Stdout
 	case Begin, End:
 		return e.Text == ""
 	}

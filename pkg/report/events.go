@@ -28,6 +28,7 @@ type eventJSON struct {
 	Step    string  `json:"step,omitempty"`
 	Status  string  `json:"status,omitempty"`
 	Text    string  `json:"text,omitempty"`
+	Stream  string  `json:"stream,omitempty"` // stdout or stderr, of the command of exec
 	Error   string  `json:"error,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`
 
@@ -118,7 +119,7 @@ func (s *Events) tell(e event.Event, n *record.Node) {
 	case !known:
 		return // Private and Debug among them
 	}
-	l := eventJSON{Event: form.name, Time: stamp(e.Time), Node: e.Node, Step: string(e.Step), Status: string(form.status), Text: e.Text}
+	l := eventJSON{Event: form.name, Time: stamp(e.Time), Node: e.Node, Step: string(e.Step), Status: string(form.status), Text: e.Text, Stream: string(e.Stream)}
 	if e.Kind == event.Over {
 		l.Status = string(e.Status)
 		if e.Err != nil {

@@ -41,7 +41,8 @@ type resultJSON struct {
 	RebootNeeded bool          `json:"rebootNeeded"`
 	Rebooted     bool          `json:"rebooted"`
 	Keys         []keyJSON     `json:"keys"`
-	Output       []string      `json:"output,omitempty"` // the last lines of the step that failed
+	Output       []string      `json:"output,omitempty"`     // the last lines of the step that failed
+	ExitStatus   *int          `json:"exitStatus,omitempty"` // of the command of exec
 	Seconds      float64       `json:"seconds"`
 	Bytes        int64         `json:"bytes"`  // that were copied
 	Builds       int64         `json:"builds"` // derivations that were built
@@ -70,7 +71,7 @@ func jsonOf(r event.Result, n *record.Node, now time.Time) resultJSON {
 	item := resultJSON{
 		Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step),
 		Toplevel: r.Toplevel, Before: r.Before, RebootNeeded: r.RebootNeeded, Rebooted: r.Rebooted, Keys: []keyJSON{},
-		Output: r.Tail, Seconds: seconds(r.Elapsed), Steps: stepsJSON(n, now),
+		Output: r.Tail, ExitStatus: r.Exit, Seconds: seconds(r.Elapsed), Steps: stepsJSON(n, now),
 	}
 	for _, s := range item.Steps {
 		item.Bytes += s.Bytes

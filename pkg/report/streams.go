@@ -60,13 +60,27 @@ func (p *Prefixed) Of(node string) (stdout, stderr io.Writer, end func()) {
 		_, err := p.Out.Write(text.Bytes())
 		return err
 	}}
-	errs := &lines{tell: func(whole []byte) error {
+	errs := telling(p.Sink, node, event.Stderr)
+	return out, errs, func() { out.flush(); errs.flush() }
+}
+
+// Told are [Streams] of which every line is an event.
+type Told struct{ Sink event.Sink }
+
+// Of implements [Streams].
+func (t Told) Of(node string) (stdout, stderr io.Writer, end func()) {
+	out, errs := telling(t.Sink, node, event.Stdout), telling(t.Sink, node, event.Stderr)
+	return out, errs, func() { out.flush(); errs.flush() }
+}
+
+// telling tells the lines of a stream as events.
+func telling(sink event.Sink, node string, stream event.Stream) *lines {
+	return &lines{tell: func(whole []byte) error {
 		for line := range strings.Lines(string(whole)) {
-			p.Sink.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Exec, Kind: event.Output, Text: strings.TrimRight(line, "\r\n")})
+			sink.Emit(event.Event{Time: time.Now(), Node: node, Step: plan.Exec, Kind: event.Output, Stream: stream, Text: strings.TrimRight(line, "\r\n")})
 		}
 		return nil
 	}}
-	return out, errs, func() { out.flush(); errs.flush() }
 }
 
 // longestLine is where a line is cut that does not end, in bytes.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/colmena-go/colmena-go/tests/schemas"
 )
 
 // fed runs the program with an input.
@@ -147,6 +149,44 @@ func TestExecTellsProgramsAndPeopleWhatWasPrinted(t *testing.T) {
 	}
 	if two.Status != "failed" || two.Step != "exec" || *two.ExitStatus != 4 || two.Stdout != "other\n" || two.Error == "" {
 		t.Errorf("host2: %+v", two)
+	}
+}
+
+// Every line is an event as it comes, on which stream it was, and people see what the
+// command says on standard error alone.
+func TestExecTellsProgramsEachLine(t *testing.T) {
+	d := deploying(t, 2)
+	d.hive(`{ host1 = {}; host2 = {}; }`)
+	stdout, stderr, code := d.fed("", "exec", "--json-events", "--", `echo out; echo err >&2; [ $(hostname) = host1 ] || exit 4`)
+	said, status := map[string]bool{}, map[string]int{}
+	for line := range strings.Lines(stdout) {
+		if err := schemas.Validate("events", []byte(line)); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		var e struct {
+			Event, Node, Step, Stream, Text string
+			Result                          struct{ ExitStatus *int }
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Event == "output" {
+			said[fmt.Sprint(e.Node, " ", e.Step, " ", e.Stream, " ", e.Text)] = true
+		}
+		if e.Event == "end" && e.Result.ExitStatus != nil {
+			status[e.Node] = *e.Result.ExitStatus
+		}
+	}
+	for _, line := range []string{"host1 exec stdout out", "host1 exec stderr err", "host2 exec stdout out", "host2 exec stderr err"} {
+		if !said[line] {
+			t.Errorf("no event says %q: %v", line, said)
+		}
+	}
+	if code != 1 || len(status) != 2 || status["host1"] != 0 || status["host2"] != 4 {
+		t.Errorf("exit %d, %v", code, status)
+	}
+	if strings.Contains(stderr, "| out") || !strings.Contains(stderr, "host1 | err") {
+		t.Errorf("people see\n%s", stderr)
 	}
 }
 
