@@ -13,7 +13,8 @@ IFS='
 
 # What is known, and changes on the way. Directories go by numbers, and each has
 # variables of its own: dir_N and at_N (its path and ID, a dash if it is not there), old_N
-# (files that are yet to be linked), path_N and own_N (of its stage), made_N (directories made to get there).
+# (files that are yet to be linked), path_N and own_N (of its stage), made_N (directories made to get
+# there), fs_N (the type of its file system).
 run=/run/colmena-go
 lib=/var/lib/colmena-go
 peek=                     # nothing is to be changed: only a look is wanted
@@ -38,7 +39,9 @@ undo= mended=             # blocks in which something was done
 torn=                     # some of that cannot be undone
 kept=                     # lines of directories that could not be given
 keep=                     # all is done: directories that were made stay
+touched=                  # directories on disks into which files were renamed
 book= home= forgot=       # of what is remembered: which one, where it is, where that failed
+away=                     # lines of stages on disks that were not found
 
 fail() { printf 'fail %s %s %s\n' "$1" "$2" "$3"; exit 1; }
 

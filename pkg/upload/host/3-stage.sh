@@ -2,7 +2,7 @@
 
 open_stage() {
   name=$stage.$walking
-  printf '%s\n' "$(pwd -P)/$name" >>$run/stages || fail dir "$walking" "cannot write $run/stages"
+  record "$(pwd -P)/$name"
   mkdir -m 0700 "./$name" || fail dir "$walking" "cannot make a directory in $(pwd -P)"
   cd -P "./$name" && entered "$1" "$name" || fail dir "$walking" 'the staging directory was swapped or moved'
   own=$(stat -c '%u %a %d:%i' .)
@@ -12,6 +12,44 @@ open_stage() {
   # From here on it is ours to clean.
   eval "path_$walking=\$(pwd -P) own_$walking=\$own"
   opened=$walking$IFS$opened
+}
+
+# in_memory N: the directory is, and needs no care for a power cut.
+in_memory() {
+  eval "fstype=\$fs_$1"
+  case $fstype in tmpfs | ramfs) ;; *) return 1 ;; esac
+}
+
+# record STAGE writes down where a stage is about to be, for another run to remove it if
+# this one dies. What is on a disk is written on the disk, as the whole machine may die.
+record() {
+  if ! in_memory "$walking" && (record_on_disk "$1") 2>/dev/null; then return; fi
+  printf '%s\n' "$1" >>$run/stages || fail dir "$walking" "cannot write $run/stages"
+}
+
+record_on_disk() {
+  enter_home 0 && [ ! -L ./stages ] && { [ -f ./stages ] || [ ! -e ./stages ]; } && printf '%s\n' "$1" >>./stages && sync ./stages .
+}
+
+# sweep_recorded removes what was written down and not lived to be removed.
+sweep_recorded() {
+  for book in 1 0; do
+    home $book
+    if [ -f $home/stages ] && [ -s $home/stages ]; then sweep_lines <$home/stages; fi
+  done
+}
+
+# sweep_lines: a disk may not be there now. What is on one stays written down until it is
+# found, as far as there is room.
+sweep_lines() {
+  while read -r old; do
+    case $old in */.colmena-go.*) ;; *) continue ;; esac
+    if cd -P "${old%/*}" 2>/dev/null && [ -d "./${old##*/}" ]; then
+      sweep "${old##*/}"
+    elif [ $book = 0 ] && [ ${#away} -lt 20000 ]; then
+      away=$away$old$IFS
+    fi
+  done
 }
 
 enter_stage() {
@@ -62,7 +100,9 @@ clean() {
   set +e
   # Without a stage, where we are is all that is known of a directory that was just made.
   for i in $walking $opened; do clean_one "$i"; walking=; done
-  [ -z "$stage" ] || : >$run/stages
+  [ -n "$stage" ] || return 0
+  : >$run/stages
+  [ ! -s $lib/stages ] || printf %s "$away" >$lib/stages
 }
 
 # clean_stage N removes the stage, if it can be found, and is in the directory above then.

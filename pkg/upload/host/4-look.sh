@@ -9,6 +9,7 @@ look() {
   enter "$dir"
   eval "dir_$walking=\$dir"
   fstype=$(stat -f -c %T .)
+  eval "fs_$walking=\$fstype"
   if [ -n "$absent" ]; then
     printf 'absent %s %s\n' "$fstype" "$absent"
     [ -w . ] || echo fixed 0

@@ -50,7 +50,7 @@ receive() {
   names=
   for name in $first; do names="$names./$name$IFS"; done
   [ "$(stat -c '%f %u %g %s' $names)" = "$want" ] || fail verify "$block" 'owner, mode or size did not take'
-  sync $names
+  in_memory "$block" || sync $names || fail write "$block" 'cannot write the new files'
 }
 
 # check that every destination is still free of obstacles and where it was.
@@ -100,6 +100,19 @@ place() {
   undo="$undo$block$IFS"
   cd -P ./n
   mv -f -t ../.. -- $first || put_back 'cannot rename the new files into place'
+  in_memory "$block" || touch_way
+}
+
+# touch_way: the directory of the stage `path`, and those above it that were made for it, are
+# to be on the disk.
+touch_way() {
+  eval "made=\$made_$block"
+  way=${path%/*}
+  touched=$touched${way:-/}$IFS
+  for part in $made; do
+    way=${way%/*}
+    touched=$touched${way:-/}$IFS
+  done
 }
 
 # put_back WHY undoes all that was done, as far as the directories are still there.

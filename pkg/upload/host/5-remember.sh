@@ -46,8 +46,7 @@ remember() {
 
 write_down() {
   set +e
-  [ -d $home ] || make_home || return 1
-  cd -P $home && root_only "- $(stat -c '%u %a' .)" || return 1
+  enter_home "$1" || return 1
   if { { [ "$2" = 1 ] || cat ./keys; } && printf %s "$3"; } >./keys.new && lasting "$1" ./keys.new && mv -f -T ./keys.new ./keys; then
     lasting "$1" .
   else
@@ -58,6 +57,13 @@ write_down() {
 
 # lasting BOOK FILE: the file of that book outlives a power cut.
 lasting() { [ "$1" = 1 ] || sync "$2"; }
+
+# enter_home BOOK makes it the working directory, if it is root's alone.
+enter_home() {
+  home "$1"
+  [ -d $home ] || make_home || return 1
+  cd -P $home && root_only "- $(stat -c '%u %a' .)"
+}
 
 make_home() {
   (umask 022 && mkdir -p "${home%/*}") && mkdir -m 0700 "$home" && sync "${home%/*}"

@@ -31,6 +31,7 @@ do_all() {
   remember 0 "$whole0" "$first0"
   each_block mend "$@"
   each_block place "$@"
+  [ -z "$touched" ] || sync -- $touched 2>/dev/null || :
   remember 1 "$whole1" "$last1"
   remember 0 "$whole0" "$last0"
   keep=yes
@@ -69,13 +70,7 @@ take_turn() {
     done
   fi
   printf '%s\n' "$who" >$run/holder
-  if [ -s $run/stages ]; then
-    while read -r old; do
-      case $old in
-        */.colmena-go.*) if cd -P "${old%/*}" 2>/dev/null; then sweep "${old##*/}"; fi ;;
-      esac
-    done <$run/stages
-  fi
+  sweep_recorded
   if recorded; then echo recorded; fi
   stage=.colmena-go.$id
 }
