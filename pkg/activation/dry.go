@@ -10,13 +10,8 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/plan"
 )
-
-// Units are those that an activation would touch, sorted.
-type Units struct {
-	Stop, Start, Restart, Reload []string
-	Keep                         []string // that differ and are left as they run
-}
 
 // dryLimit is how long a host may take to say what an activation would do: as a switch
 // does, it may wait for the end of the boot first.
@@ -33,9 +28,9 @@ const dryQuestion = `cd / && HOME=/root PATH=${PATH:-/bin}:/run/current-system/s
 // DryRun asks a system that the host has what its activation would do to units. The program
 // that answers is the system's own; NixOS' changes nothing but a lock file and lists in
 // /run/nixos, and runs the activation scripts that support a dry activation.
-func DryRun(ctx context.Context, host hostscript.Runner, toplevel string) (Units, error) {
+func DryRun(ctx context.Context, host hostscript.Runner, toplevel string) (plan.Units, error) {
 	if !safePath.MatchString(toplevel) {
-		return Units{}, fmt.Errorf("%q is not the path of a system in the Nix store", toplevel)
+		return plan.Units{}, fmt.Errorf("%q is not the path of a system in the Nix store", toplevel)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, dryLimit+5*time.Second, errNoDryAnswer)
 	defer cancel()
@@ -45,14 +40,14 @@ func DryRun(ctx context.Context, host hostscript.Runner, toplevel string) (Units
 		Limit:   dryLimit, Stdin: strings.NewReader(""), Stdout: &said,
 	})
 	if err != nil {
-		return Units{}, err
+		return plan.Units{}, err
 	}
 	text, status, ended := cutLast(said.String(), "\nstatus ")
 	switch status = strings.TrimSpace(status); {
 	case !ended:
-		return Units{}, errors.New("it says more than makes sense")
+		return plan.Units{}, errors.New("it says more than makes sense")
 	case status != "0":
-		return Units{}, fmt.Errorf("switch-to-configuration dry-activate ended with %s: %s", hostscript.Said(status, 20), lastLine(text))
+		return plan.Units{}, fmt.Errorf("switch-to-configuration dry-activate ended with %s: %s", hostscript.Said(status, 20), lastLine(text))
 	}
 	return unitsIn(text), nil
 }
@@ -86,8 +81,8 @@ const (
 )
 
 // unitsIn reads what both of NixOS' versions of the program print on a dry activation.
-func unitsIn(text string) Units {
-	var u Units
+func unitsIn(text string) plan.Units {
+	var u plan.Units
 	for _, list := range []struct {
 		says string
 		to   *[]string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/event"
@@ -293,9 +294,8 @@ func (d *deployment) tools(builder *nixbuild.Builder, resolver *keysource.Resolv
 			})
 		},
 		Closure: builder.Closure,
-		AskStore: func(ctx context.Context, host deploy.Host, q deploy.StoreQuestion) (deploy.StoreAnswer, error) {
-			found, err := nixbuild.LookThere(ctx, host, nixbuild.Look{Closures: q.Closures, Wanted: q.Wanted})
-			return deploy.StoreAnswer(found), err
+		AskStore: func(ctx context.Context, host deploy.Host, q closure.Question) (closure.Answer, error) {
+			return nixbuild.LookThere(ctx, host, q)
 		},
 		Store: func(ctx context.Context, host deploy.Host, roots []string, output func(string)) deploy.Store {
 			return builder.HostStore(ctx, host, roots, output)

@@ -2,17 +2,15 @@ package cli
 
 import (
 	"context"
-	"maps"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/report"
 	"github.com/colmena-go/colmena-go/pkg/status"
@@ -46,7 +44,7 @@ func askParallelFlag() cli.Flag {
 // comparing is a diff on its way.
 type comparing struct {
 	*deployment
-	builder *nixbuild.Builder
+	tools deploy.Tools
 
 	mu    sync.Mutex
 	found map[string]*status.Comparison // by node
@@ -58,7 +56,7 @@ func runDiff(c *cli.Context) error {
 		return err
 	}
 	return d.drive(c, nixeval.Request{Toplevel: true}, func(s started) error {
-		x := &comparing{deployment: d, builder: s.builder, found: map[string]*status.Comparison{}}
+		x := &comparing{deployment: d, tools: s.tools, found: map[string]*status.Comparison{}}
 		s.tools.Look = x.look
 		results := d.deploy(c, d.Options, s.nodes, s.tools)
 		d.report.End(results)
@@ -72,51 +70,16 @@ func (x *comparing) look(ctx context.Context, host deploy.Host, node hive.Node) 
 	if err != nil {
 		return err
 	}
-	c := status.Comparison{Host: state, Wanted: status.Here(node.Toplevel.OutPath)}
-	switch {
-	case c.Same(): // there may be none here
-		c.Wanted = state.Current
-	case state.Next.Path == node.Toplevel.OutPath:
-		c.Wanted = state.Next
-	}
+	c := status.Comparison{Host: state, Wanted: status.Here(node.Toplevel.OutPath, state.Current, state.Next)}
 	if !c.Same() {
-		err = x.needs(ctx, host, node, &c)
+		c.Found, err = x.tools.Compare(ctx, host, closure.Pair{
+			Old: state.Current, New: c.Wanted, There: state.Next.Path == c.Wanted.Path, Builds: x.BuildsOnHost(node),
+		})
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.found[node.Name] = &c
 	return err
-}
-
-// needs finds out what both systems need: what the host has already, it knows itself.
-func (x *comparing) needs(ctx context.Context, host deploy.Host, node hive.Node, c *status.Comparison) (err error) {
-	look, wanted := nixbuild.Look{}, map[string]int64(nil)
-	if c.Host.Current.Path != "" {
-		look.Closures = append(look.Closures, c.Host.Current.Path)
-	}
-	there := x.BuildsOnHost(node) || c.Host.Next.Path == c.Wanted.Path
-	if there {
-		look.Closures = append(look.Closures, c.Wanted.Path)
-	} else if wanted, err = x.builder.Closure(ctx, c.Wanted.Path); err != nil {
-		return err
-	}
-	look.Wanted = slices.Sorted(maps.Keys(wanted))
-	found, err := nixbuild.LookThere(ctx, host, look)
-	if err != nil {
-		return err
-	}
-	current := found.Closures[c.Host.Current.Path]
-	if there {
-		wanted = found.Closures[c.Wanted.Path]
-	}
-	c.Needs(current, wanted, found.Lacks)
-	switch {
-	case there && wanted == nil:
-		c.Why = "what the new system needs: not built yet on its host (--no-build-on-target builds it here)"
-	case c.Host.Current.Path != "" && current == nil:
-		c.Why = "what the old system needs: the host's store does not know it"
-	}
-	return nil
 }
 
 // tell prints what was found.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
@@ -80,7 +81,7 @@ type Tools struct {
 	ToCache   func(ctx context.Context, node hive.Node, output func(line string)) error
 	FromCache func(ctx context.Context, host Host, node hive.Node, output func(line string)) error
 	// AskStore asks a host's store. It may be nil without dry runs and Compare.
-	AskStore func(ctx context.Context, host Host, question StoreQuestion) (StoreAnswer, error)
+	AskStore func(ctx context.Context, host Host, question closure.Question) (closure.Answer, error)
 	// Exec runs the user's own command on the host and returns the status with which it
 	// ended. It may be nil where there is none.
 	Exec func(ctx context.Context, host Host, node hive.Node) (status int, err error)

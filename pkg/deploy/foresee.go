@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"maps"
-	"path"
 	"slices"
 
 	"github.com/colmena-go/colmena-go/pkg/activation"
@@ -17,18 +16,6 @@ import (
 
 // The steps of a dry run, which find out what the others would do. What they cannot find
 // out is part of the outlook, and no failure.
-
-// StoreQuestion is what a host's store is asked; nothing changes there.
-type StoreQuestion struct {
-	Closures []string // paths: what does each need?
-	Wanted   []string // paths: which of them are not there?
-}
-
-// StoreAnswer is what it says.
-type StoreAnswer struct {
-	Closures map[string]map[string]int64 // of each path that is there, with the size of each part in bytes
-	Lacks    []string
-}
 
 // foresee asks the host what it is like, and begins the outlook with that.
 func (n *nodeRun) foresee(ctx context.Context) (activation.State, error) {
@@ -48,17 +35,13 @@ func (n *nodeRun) foresee(ctx context.Context) (activation.State, error) {
 
 // seeForeign looks which systems of the host's this machine does not know.
 func (n *nodeRun) seeForeign(ctx context.Context) error {
-	o := n.outlook
-	for _, system := range slices.Compact([]string{o.Runs.Path, o.Boots.Path}) {
-		if system == "" || system == o.Brings || !n.opts.Goal.Activates() {
-			continue
-		}
+	for _, system := range n.outlook.Suspects() {
 		known, err := n.tools.Known(ctx, system)
 		if err != nil {
 			return err
 		}
 		if !known {
-			o.Foreign = append(o.Foreign, plan.Foreign{Path: system, Runs: system == o.Runs.Path, Boots: system == o.Boots.Path})
+			n.outlook.Disown(system)
 		}
 	}
 	return nil
@@ -72,7 +55,7 @@ func (n *nodeRun) compare(ctx context.Context, step plan.Step) error {
 	case plan.Activate:
 		return n.foreseeUnits(ctx)
 	case plan.Reboot:
-		n.foreseeReboot()
+		n.outlook.SeeReboot(n.booted, n.opts.Reboot)
 		return nil
 	}
 	return n.foreseePush(ctx)
@@ -82,104 +65,50 @@ func (n *nodeRun) compare(ctx context.Context, step plan.Step) error {
 func (n *nodeRun) foreseePush(ctx context.Context) error {
 	n.quietly("comparing the systems")
 	o := n.outlook
-	o.New = n.systemHere()
-	old := o.Old()
-	ask := StoreQuestion{}
-	var err error
-	if o.New.Sizes, err = n.sizesHere(ctx, o.Brings); err != nil {
+	o.New = status.Here(o.Brings, o.Runs, o.Boots)
+	found, err := n.tools.Compare(ctx, n.host, closure.Pair{
+		Old: o.Old(), New: o.New, There: n.known.Has || n.opts.Local, Builds: n.opts.BuildsOnHost(n.node),
+	})
+	if err != nil {
 		return err
 	}
-	if old.Sizes, err = n.sizesHere(ctx, old.Path); err != nil {
-		return err
-	}
-	if n.opts.Local {
-		n.known.Has = true
-	}
-	switch {
-	case n.known.Has && o.New.Sizes == nil:
-		ask.Closures = append(ask.Closures, o.Brings)
-	case n.known.Has:
-	case o.New.Sizes == nil: // the host is to build it
-		ask.Wanted = []string{o.Brings}
-		ask.Closures = append(ask.Closures, o.Brings)
-	default:
-		ask.Wanted = slices.Sorted(maps.Keys(o.New.Sizes))
-	}
-	// What is elsewhere than in its store, a host's Nix would not answer for.
-	if old.Path != o.Brings && old.Sizes == nil && path.Dir(old.Path) == path.Dir(o.Brings) {
-		ask.Closures = append(ask.Closures, old.Path)
-	}
-	answer := StoreAnswer{}
-	if len(ask.Closures)+len(ask.Wanted) > 0 {
-		if answer, err = n.tools.AskStore(ctx, n.host, ask); err != nil {
-			return err
-		}
-	}
-	n.judgeStore(answer, old)
-	o.New.Sizes = nil // of hundreds of nodes they would be many
+	o.Compared(found)
+	n.known.Has, n.known.Same = o.There, o.Same
 	return nil
 }
 
-// judgeStore makes the outlook of what the stores have.
-func (n *nodeRun) judgeStore(answer StoreAnswer, old closure.System) {
-	o := n.outlook
-	if o.New.Sizes == nil {
-		o.New.Sizes = answer.Closures[o.Brings]
-	}
-	if old.Sizes == nil {
-		old.Sizes = answer.Closures[old.Path]
-	}
-	n.known.Has = n.known.Has || len(answer.Lacks) == 0
-	o.There = n.known.Has
-	if n.opts.Goal == hive.Push {
-		o.Same = o.There
-		n.known.Same = o.There
-	}
-	if n.opts.Goal.Activates() && !o.There {
-		o.Unknown = append(o.Unknown, "units: the host does not have the system yet (apply push brings it)")
-	}
-	builds := n.opts.BuildsOnHost(n.node) && !o.There
-	switch {
-	case o.There:
-		o.Copy = &plan.Copy{}
-	case builds:
-		o.Unknown = append(o.Unknown, "the host builds the system itself: how much is copied is known only after the build")
-	case o.New.Known():
-		o.Copy = &plan.Copy{Paths: len(answer.Lacks), Bytes: sum(o.New.Sizes, answer.Lacks)}
-	}
-	switch {
-	case o.Same:
-	case builds && !o.New.Known():
-		o.Unknown = append(o.Unknown, "packages: the system is not built yet")
-	case old.Path == "" || old.Path == o.Brings:
-	case old.Known() && o.New.Known():
-		diff := closure.Compare(old, o.New)
-		o.Packages = &diff
-	default:
-		o.Unknown = append(o.Unknown, "packages: the host does not tell what "+old.Path+" needs")
-	}
-}
-
-// systemHere is what the system is like, as far as it is in this machine's store.
-func (n *nodeRun) systemHere() closure.System {
-	for _, there := range []closure.System{n.outlook.Runs, n.outlook.Boots} {
-		if there.Path == n.outlook.Brings {
-			return there
+// Compare compares two systems by what this machine knows of them, and the host. What both
+// need is not kept: of many hosts it would be much.
+func (t Tools) Compare(ctx context.Context, host Host, pair closure.Pair) (closure.Found, error) {
+	var err error
+	for _, system := range []*closure.System{&pair.Old, &pair.New} {
+		if system.Known() {
+			continue
+		}
+		if system.Sizes, err = t.sizesHere(ctx, system.Path); err != nil {
+			return closure.Found{}, err
 		}
 	}
-	return status.Here(n.outlook.Brings)
+	says := closure.Answer{}
+	if q := pair.Question(); !q.Empty() {
+		says, err = t.AskStore(ctx, host, q)
+	}
+	if err != nil {
+		return closure.Found{}, err
+	}
+	return pair.Compare(says), nil
 }
 
 // sizesHere is what a path needs, nil if this machine does not have it.
-func (n *nodeRun) sizesHere(ctx context.Context, system string) (map[string]int64, error) {
+func (t Tools) sizesHere(ctx context.Context, system string) (map[string]int64, error) {
 	if system == "" {
 		return nil, nil
 	}
-	known, err := n.tools.Known(ctx, system)
+	known, err := t.Known(ctx, system)
 	if err != nil || !known {
 		return nil, err
 	}
-	return n.tools.Closure(ctx, system)
+	return t.Closure(ctx, system)
 }
 
 // foreseeKeys finds out what would become of the keys, of all phases. Those that come
@@ -216,8 +145,7 @@ func (n *nodeRun) foreseeUnits(ctx context.Context) error {
 	units, err := activation.DryRun(ctx, n.host, n.outlook.Brings)
 	switch {
 	case err == nil:
-		found := plan.Units(units)
-		n.outlook.Units = &found
+		n.outlook.Units = &units
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case n.lost(err):
@@ -226,26 +154,6 @@ func (n *nodeRun) foreseeUnits(ctx context.Context) error {
 		n.outlook.Unknown = append(n.outlook.Unknown, "units: "+err.Error())
 	}
 	return nil
-}
-
-// foreseeReboot finds out whether the host will want a reboot.
-func (n *nodeRun) foreseeReboot() {
-	o := n.outlook
-	boots := o.Boots
-	if n.opts.Goal.SetsProfile() && boots.Path != o.Brings {
-		boots = o.New
-	}
-	switch {
-	case n.booted.Path == "":
-		o.Unknown = append(o.Unknown, "reboot: the host was not booted with NixOS (it has no /run/booted-system), so there is nothing to compare with")
-	case boots.Boot == nil:
-		o.Unknown = append(o.Unknown, "reboot: the kernel of the system is not known yet")
-	default:
-		o.Due = closure.RebootReason(n.booted, boots)
-	}
-	if n.opts.Reboot == plan.Always || n.opts.Reboot == plan.IfNeeded && o.Due != "" {
-		o.Reboot()
-	}
 }
 
 // agreed looks whether the host is still what was shown.

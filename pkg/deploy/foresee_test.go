@@ -69,9 +69,9 @@ func TestADryRunAsksAndDoesNothing(t *testing.T) {
 			c.change(&n)
 		}
 		tools := tools(j, map[string]*double{"web": asked(c.current, c.profile)})
-		tools.AskStore = func(_ context.Context, _ Host, q StoreQuestion) (StoreAnswer, error) {
+		tools.AskStore = func(_ context.Context, _ Host, _ closure.Question) (closure.Answer, error) {
 			j.add("ask store")
-			return StoreAnswer{Lacks: c.lacks}, nil
+			return closure.Answer{Lacks: c.lacks}, nil
 		}
 		tools.Resolve = func(context.Context, hive.Node, func(string)) (map[string]secret.Secret, error) {
 			j.add("resolve")

@@ -138,30 +138,11 @@ func (p *pushing) ask(store Store, paths []string) (lacked []string, err error) 
 // one differ; sizes has all parts of that, or is nil. What this machine does not know,
 // the host is asked. It is no failure if neither knows.
 func (n *nodeRun) comparePackages(ctx context.Context, sizes map[string]int64) {
-	old, wanted := n.had.Current, n.node.Toplevel.OutPath
-	if path.Dir(old) != path.Dir(wanted) { // none, or in another store
-		return
-	}
-	here, err := n.sizesHere(ctx, old)
-	if err != nil {
-		return
-	}
-	known, ask := map[string]map[string]int64{old: here, wanted: sizes}, StoreQuestion{}
-	for _, system := range []string{old, wanted} {
-		if known[system] == nil {
-			ask.Closures = append(ask.Closures, system)
-		}
-	}
-	if len(ask.Closures) > 0 {
-		answer, err := n.tools.AskStore(ctx, n.host, ask)
-		if err != nil {
-			return
-		}
-		maps.Copy(known, answer.Closures)
-	}
-	if known[old] != nil && known[wanted] != nil {
-		diff := closure.Compare(closure.System{Path: old, Sizes: known[old]}, closure.System{Path: wanted, Sizes: known[wanted]})
-		n.result.Packages = &diff
+	found, err := n.tools.Compare(ctx, n.host, closure.Pair{
+		Old: closure.System{Path: n.had.Current}, New: closure.System{Path: n.node.Toplevel.OutPath, Sizes: sizes}, There: true,
+	})
+	if err == nil {
+		n.result.Packages = found.Packages
 	}
 }
 

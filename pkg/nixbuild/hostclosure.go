@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/nix"
@@ -20,19 +21,6 @@ import (
 
 //go:embed look.sh
 var lookScript []byte
-
-// Look is a question to a host's store that changes nothing there: nothing is sent, and
-// nothing is kept from its garbage collector.
-type Look struct {
-	Closures []string // paths: what does each need?
-	Wanted   []string // paths: which of them are not there?
-}
-
-// Looked is the answer to a [Look].
-type Looked struct {
-	Closures map[string]map[string]int64 // of each path that is there: all that it needs, with the size in bytes
-	Lacks    []string                    // those of Wanted, sorted
-}
 
 // How much a host may tell: the largest systems need some ten thousand paths, of which
 // each takes about a kilobyte.
@@ -44,11 +32,11 @@ const (
 // storePathName: what Nix allows in the last part of a store path.
 var storePathName = regexp.MustCompile(`^[0-9abcdfghijklmnpqrsvwxyz]{32}-[A-Za-z0-9+_?=-][A-Za-z0-9+._?=-]{0,210}$`)
 
-// LookThere asks a host's store. What it says is bounded, and no path in it is anything
+// LookThere asks a host's store, where nothing is kept from the garbage collector for it. What it says is bounded, and no path in it is anything
 // but one of that store.
-func LookThere(ctx context.Context, host hostscript.Runner, look Look) (Looked, error) {
+func LookThere(ctx context.Context, host hostscript.Runner, look closure.Question) (closure.Answer, error) {
 	there := storeThere{script: lookScript, room: mostAround + sizes(look.Wanted) + len(look.Closures)*mostOfClosure}
-	found := Looked{Closures: map[string]map[string]int64{}}
+	found := closure.Answer{Closures: map[string]map[string]int64{}}
 	err := there.ask(ctx, host, func(s *serving) error {
 		if len(look.Wanted) > 0 {
 			lacks, err := s.invalid(look.Wanted)
@@ -69,7 +57,7 @@ func LookThere(ctx context.Context, host hostscript.Runner, look Look) (Looked, 
 		return nil
 	})
 	if err != nil {
-		return Looked{}, fmt.Errorf("asking the host's store what its system needs: %w", err)
+		return closure.Answer{}, fmt.Errorf("asking the host's store what its system needs: %w", err)
 	}
 	return found, nil
 }

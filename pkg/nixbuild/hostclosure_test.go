@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
+
 	"github.com/colmena-go/colmena-go/tests/hostdouble"
 )
 
@@ -32,7 +34,7 @@ func TestAHostTellsWhatItsSystemNeedsAndKeepsNothing(t *testing.T) {
 	}
 	b.Close() // which keeps them
 
-	found, err := LookThere(t.Context(), thisMachine{}, Look{Closures: []string{a, missing}, Wanted: []string{a, missing}})
+	found, err := LookThere(t.Context(), thisMachine{}, closure.Question{Closures: []string{a, missing}, Wanted: []string{a, missing}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestAHostTellsWhatItsSystemNeedsAndKeepsNothing(t *testing.T) {
 		t.Errorf("a look keeps what it looks at: %s", said)
 	}
 	// A store that is asked about nothing says nothing.
-	if found, err := LookThere(t.Context(), thisMachine{}, Look{}); err != nil || len(found.Closures)+len(found.Lacks) > 0 {
+	if found, err := LookThere(t.Context(), thisMachine{}, closure.Question{}); err != nil || len(found.Closures)+len(found.Lacks) > 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
 }

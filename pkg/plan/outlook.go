@@ -18,21 +18,16 @@ type Outlook struct {
 	There  bool   // the host has the system with its closure
 
 	Runs, Boots, New closure.System // as far as they are known
-	Copy             *Copy          // what the host lacks of the closure; nil: not known
+	Copy             *closure.Copy  // what the host lacks of the closure; nil: not known
 	Packages         *closure.Diff  // against what it runs or, with boot, boots; nil: not known, or the same system
 	Units            *Units         // nil: not known, or none are touched
 	Keys             []KeyOutlook
 	Foreign          []Foreign
-	Due              string // why the host wants a reboot, after the deployment; "" where it does not
-	Reboots          bool   // the deployment reboots it
+	Due              string   // why the host wants a reboot, after the deployment; "" where it does not
+	DueParts         []string // those of [closure.BootParts] for which it does
+	Reboots          bool     // the deployment reboots it
 
 	Unknown []string // what cannot be told before it is done, and why
-}
-
-// Copy is what is to be copied to a host, or fetched by it.
-type Copy struct {
-	Paths int
-	Bytes int64
 }
 
 // Units are those that switch-to-configuration says it would touch.
@@ -97,6 +92,56 @@ func Done(goal hive.Goal, system, runs, boots string) bool {
 	return false
 }
 
+// Suspects are those systems of the host's that may be somebody else's.
+func (o *Outlook) Suspects() (paths []string) {
+	for _, path := range slices.Compact([]string{o.Runs.Path, o.Boots.Path}) {
+		if path != "" && path != o.Brings && o.Goal.Activates() {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// Disown adds one of the host's systems that this machine does not know.
+func (o *Outlook) Disown(path string) {
+	o.Foreign = append(o.Foreign, Foreign{Path: path, Runs: path == o.Runs.Path, Boots: path == o.Boots.Path})
+}
+
+// Compared adds what became of comparing the system with [Outlook.Old].
+func (o *Outlook) Compared(found closure.Found) {
+	o.There, o.Copy = found.There, found.Copy
+	if o.Goal == hive.Push {
+		o.Same = o.There
+	}
+	if o.Goal.Activates() && !o.There {
+		o.Unknown = append(o.Unknown, "units: the host does not have the system yet (apply push brings it)")
+	}
+	if !o.Same {
+		o.Packages = found.Packages
+		o.Unknown = append(o.Unknown, found.Unknown...)
+	}
+}
+
+// SeeReboot adds whether the host, which booted that, will want a reboot, and whether it
+// is rebooted.
+func (o *Outlook) SeeReboot(booted closure.System, when When) {
+	boots := o.Boots
+	if o.Goal.SetsProfile() && boots.Path != o.Brings {
+		boots = o.New
+	}
+	switch {
+	case booted.Path == "":
+		o.Unknown = append(o.Unknown, "reboot: the host was not booted with NixOS (it has no /run/booted-system), so there is nothing to compare with")
+	case boots.Boot == nil:
+		o.Unknown = append(o.Unknown, "reboot: the kernel of the system is not known yet")
+	default:
+		o.Due, o.DueParts = closure.RebootReason(booted, boots), closure.RebootParts(booted, boots)
+	}
+	if when == Always || when == IfNeeded && o.Due != "" {
+		o.reboot()
+	}
+}
+
 // Outlook is what a plan means for the keys. An owner that is yet to be made by an
 // activation is no obstacle to keys that come after it.
 func (p KeyPlan) Outlook() []KeyOutlook {
@@ -113,9 +158,8 @@ func (p KeyPlan) Outlook() []KeyOutlook {
 	return list
 }
 
-// Reboot adds to the outlook that the host is rebooted: keys in memory go with it, and are
-// sent again.
-func (o *Outlook) Reboot() {
+// reboot adds that the host is rebooted: keys in memory go with it, and are sent again.
+func (o *Outlook) reboot() {
 	o.Reboots = true
 	for i := range o.Keys {
 		if k := &o.Keys[i]; k.InMemory {

@@ -127,7 +127,7 @@ func TestWhatWasShownIsHeldAgainstWhatIs(t *testing.T) {
 
 func TestARebootTakesKeysInMemoryAlong(t *testing.T) {
 	o := Outlook{Keys: []KeyOutlook{{Name: "kept", Change: Unchanged}, {Name: "gone", Change: Unchanged, InMemory: true}, {Name: "left", Change: Skipped, InMemory: true, Note: "run upload-keys"}}}
-	o.Reboot()
+	o.SeeReboot(closure.System{}, Always)
 	var got []string
 	for _, k := range o.Keys {
 		got = append(got, string(k.Change)+" "+k.Note)

@@ -68,8 +68,8 @@ func diffText(d Diff, style Style) string {
 	if !c.Same() && c.Packages != nil {
 		rows = packageRows(*c.Packages)
 	}
-	if c.Why != "" {
-		rows = append(rows, []cell{plain("  unknown"), {c.Why, yellow}})
+	for _, why := range c.Unknown {
+		rows = append(rows, []cell{plain("  unknown"), {why, yellow}})
 	}
 	if next := c.Host.Next.Path; next != c.Wanted.Path && next != c.Host.Current.Path {
 		rows = append(rows, []cell{plain("  boots"), {another(next), yellow}})
@@ -191,52 +191,33 @@ func diffSummary(list []Diff) string {
 }
 
 type diffJSON struct {
-	Node     string          `json:"node"`
-	Status   string          `json:"status"`
-	Step     string          `json:"step,omitempty"`
-	Error    string          `json:"error,omitempty"`
-	Same     *bool           `json:"same"` // null: the host was not asked
-	Current  *seenSystemJSON `json:"current"`
-	Next     *seenSystemJSON `json:"next"`
-	Wanted   *seenSystemJSON `json:"wanted"`
-	Unknown  string          `json:"unknown,omitempty"`
-	Packages *packagesJSON   `json:"packages"` // null: not known
-	Copy     *copyJSON       `json:"copy"`     // null: not known
-	Reboot   []string        `json:"reboot"`   // parts
-	Seconds  float64         `json:"seconds"`
-}
-
-type seenSystemJSON struct {
-	Path   string `json:"path"`
-	NixOS  string `json:"nixos,omitempty"`
-	Kernel string `json:"kernel,omitempty"`
-	Bytes  *int64 `json:"bytes,omitempty"`
+	Node   string `json:"node"`
+	Status string `json:"status"`
+	Step   string `json:"step,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Same   *bool  `json:"same"` // null: the host was not asked
+	systemsJSON
+	Seconds float64 `json:"seconds"`
 }
 
 // DiffsJSON prints the same as one JSON document.
 func DiffsJSON(out io.Writer, list []Diff) error {
 	results := make([]diffJSON, 0, len(list))
 	for _, d := range list {
-		item := diffJSON{Node: d.Node, Status: string(d.Status), Step: string(d.Step), Reboot: []string{}, Seconds: seconds(d.Elapsed)}
+		item := diffJSON{Node: d.Node, Status: string(d.Status), Step: string(d.Step), systemsJSON: noSystems(), Seconds: seconds(d.Elapsed)}
 		if d.Err != nil {
 			item.Error = d.Err.Error()
 		}
 		if c := d.Found; c != nil {
 			same := c.Same()
-			item.Same, item.Unknown, item.Reboot = &same, c.Why, some(c.RebootParts())
+			item.Same, item.Reboot = &same, some(c.RebootParts())
 			item.Current, item.Next, item.Wanted = asJSON(c.Host.Current), asJSON(c.Host.Next), asJSON(c.Wanted)
+			item.Copy, item.Unknown = copyAsJSON(c.Copy), some(c.Unknown)
 			switch {
 			case same:
 				item.Packages, item.Copy = inJSON(closure.Diff{}), &copyJSON{}
 			case c.Packages != nil:
-				item.Packages = inJSON(*c.Packages)
-				item.Wanted.Bytes = &c.Packages.NewBytes
-				if item.Current != nil {
-					item.Current.Bytes = &c.Packages.OldBytes
-				}
-			}
-			if !same && c.Copy != nil {
-				item.Copy = &copyJSON{c.Copy.Bytes, c.Copy.Paths}
+				item.compared(c.Packages, item.Current)
 			}
 		}
 		results = append(results, item)
@@ -245,16 +226,4 @@ func DiffsJSON(out io.Writer, list []Diff) error {
 		Version int        `json:"version"`
 		Results []diffJSON `json:"results"`
 	}{DocumentVersion, results})
-}
-
-// asJSON is a system, nil for none.
-func asJSON(s closure.System) *seenSystemJSON {
-	if s.Path == "" {
-		return nil
-	}
-	return &seenSystemJSON{Path: s.Path, NixOS: s.NixOS(), Kernel: s.Kernel()}
-}
-
-func inJSON(d closure.Diff) *packagesJSON {
-	return &packagesJSON{packageList(d.Changed), packageList(d.Added), packageList(d.Removed), d.Rebuilt}
 }

@@ -33,14 +33,22 @@ func diffs() []Diff {
 	needs := pathsOf(map[string]int64{"nginx-1.26.2": 5.2e6, "htop-3.3": 2e5, "openssl-3.0.14": 5e6, "hosts": 100})
 	lacks := []string{"/nix/store/" + strings.Repeat("0", 32) + "-nginx-1.26.2"}
 	changed := status.Comparison{Host: status.State{Current: old, Booted: old, Next: old}, Wanted: new}
-	changed.Needs(had, needs, lacks)
+	compared := func(had map[string]int64) closure.Found {
+		was, is := old, new
+		was.Sizes, is.Sizes = had, needs
+		if had == nil {
+			was = closure.System{}
+		}
+		return closure.Pair{Old: was, New: is}.Compare(closure.Answer{Lacks: lacks})
+	}
+	changed.Found = compared(had)
 	same := status.Comparison{Host: status.State{Current: new, Booted: new, Next: new}, Wanted: new}
 	elsewhere := same
 	elsewhere.Host.Next = closure.System{Path: "/nix/store/z-other"}
 	unknown := changed
-	unknown.Packages, unknown.Host.Booted, unknown.Why = nil, closure.System{}, "what the old system needs: nobody knows"
+	unknown.Packages, unknown.Host.Booted, unknown.Unknown = nil, closure.System{}, []string{"what the old system needs: nobody knows"}
 	bare := status.Comparison{Wanted: new}
-	bare.Needs(nil, needs, lacks)
+	bare.Found = compared(nil)
 	of := func(node string, c status.Comparison) Diff {
 		return Diff{event.Result{Node: node, Status: event.Succeeded}, &c}
 	}
@@ -89,7 +97,7 @@ func TestDifferencesAsJSON(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"same": null`, `"same": true`, `"same": false`, `"packages": null`, `"copy": null`, `"reboot": []`,
-		`"error": "refused"`, `"unknown": "what the old system needs: nobody knows"`, `"nixos": "25.05.1"`, `"kernel": "6.6.31"`,
+		`"error": "refused"`, `"what the old system needs: nobody knows"`, `"nixos": "25.05.1"`, `"kernel": "6.6.31"`,
 		"\"name\": \"htop\",\n            \"old\": [],\n            \"new\": [\n              \"3.3\"\n            ],\n            \"bytes\": 200000",
 		"\"copy\": {\n        \"bytes\": 5200000,\n        \"paths\": 1", `"rebuilt": 0`,
 	} {

@@ -57,8 +57,10 @@ func diffsOfTheManual() []Diff {
 	had := pathsOf(map[string]int64{"nginx-1.26.1": 4e6, "nano-7.2": 1e6, "openssl-3.0.13": 5e6, "linux-6.6": 1.2397e9})
 	needs := pathsOf(map[string]int64{"nginx-1.26.2": 5.2e6, "htop-3.3": 2e5, "openssl-3.0.14": 5e6, "linux-6.6": 1.2397e9})
 	changed := status.Comparison{Host: status.State{Current: old, Booted: old, Next: old}, Wanted: new}
-	changed.Needs(had, needs, nil)
-	changed.Copy = &status.Copy{Paths: 31, Bytes: 52e6}
+	was, is := old, new
+	was.Sizes, is.Sizes = had, needs
+	changed.Found = closure.Pair{Old: was, New: is}.Compare(closure.Answer{})
+	changed.Copy = &closure.Copy{Paths: 31, Bytes: 52e6}
 	same := status.Comparison{Host: status.State{Current: new, Booted: new, Next: new}, Wanted: new}
 	of := func(node string, c status.Comparison) Diff {
 		return Diff{event.Result{Node: node, Status: event.Succeeded}, &c}

@@ -21,7 +21,7 @@ func system(version string) closure.System {
 // outlooks are those of a fleet.
 func outlooks() []event.Result {
 	web := &plan.Outlook{Goal: hive.Switch, Brings: system("25.05.2").Path, Runs: system("25.05.1"), Boots: system("25.05.1"), New: system("25.05.2"),
-		Copy: &plan.Copy{Paths: 12, Bytes: 52_000_000},
+		Copy: &closure.Copy{Paths: 12, Bytes: 52_000_000},
 		Packages: &closure.Diff{
 			Changed: []closure.Change{{Name: "nginx", Old: []string{"1.26.1"}, New: []string{"1.26.2"}}, {Name: "openssl", Old: []string{"3.0.13"}, New: []string{"3.0.14"}}},
 			Added:   []closure.Change{{Name: "htop", New: []string{"3.3"}}}},
@@ -34,7 +34,7 @@ func outlooks() []event.Result {
 		},
 		Due: "kernel 6.6.30 → 6.6.31",
 	}
-	db := &plan.Outlook{Goal: hive.Switch, Brings: system("25.05.2").Path, New: system("25.05.2"), Copy: &plan.Copy{},
+	db := &plan.Outlook{Goal: hive.Switch, Brings: system("25.05.2").Path, New: system("25.05.2"), Copy: &closure.Copy{},
 		Foreign: []plan.Foreign{{Path: "/nix/store/zzzz-other", Boots: true}}, Unknown: []string{"units: no answer within 30s"}}
 	same := &plan.Outlook{Goal: hive.Switch, Brings: system("25.05.2").Path, Same: true, Due: "initrd"}
 	return []event.Result{
@@ -106,7 +106,7 @@ func TestAnOutlookInJSONHoldsNoDigestAndNoEscape(t *testing.T) {
 		t.Fatal(err)
 	}
 	var document struct {
-		Nodes []struct {
+		Results []struct {
 			Node, Status string
 			Copy         *struct{ Bytes int }
 			Units        *struct{ Restart, Stop []string }
@@ -116,10 +116,10 @@ func TestAnOutlookInJSONHoldsNoDigestAndNoEscape(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, n := range document.Nodes {
+	for _, n := range document.Results {
 		got = append(got, n.Status)
 	}
-	if want := "failed changed same changed skipped"; strings.Join(got, " ") != want || document.Nodes[1].Copy.Bytes != 52_000_000 || document.Nodes[1].Units.Stop == nil {
+	if want := "failed changed same changed skipped"; strings.Join(got, " ") != want || document.Results[1].Copy.Bytes != 52_000_000 || document.Results[1].Units.Stop == nil {
 		t.Errorf("%s", out.String())
 	}
 	if strings.Contains(out.String(), secret.New([]byte("x")).Digest().Reveal()) || strings.Contains(out.String(), "\x1b") {

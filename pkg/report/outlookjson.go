@@ -17,43 +17,13 @@ type outlookJSON struct {
 	Step   string `json:"step,omitempty"`
 	Error  string `json:"error,omitempty"`
 
-	System   *systemJSON    `json:"system"`   // null: the goal is about none
-	Copy     *copyJSON      `json:"copy"`     // null: not known
-	Packages *packagesJSON  `json:"packages"` // null: not known, or the same system
-	Units    *unitsJSON     `json:"units"`    // null: not known, or the same system
-	Keys     []keyAheadJSON `json:"keys"`
-	Reboot   rebootJSON     `json:"reboot"`
-	Foreign  []foreignJSON  `json:"foreign"`
-	Unknown  []string       `json:"unknown"`
-	Seconds  float64        `json:"seconds"`
-}
-
-type systemJSON struct {
-	Runs      string `json:"runs"`
-	Boots     string `json:"boots"`
-	New       string `json:"new"`
-	OldNixOS  string `json:"oldNixos"`
-	NewNixOS  string `json:"newNixos"`
-	Unchanged bool   `json:"unchanged"`
-}
-
-type copyJSON struct {
-	Bytes int64 `json:"bytes"`
-	Paths int   `json:"paths"`
-}
-
-type packagesJSON struct {
-	Changed []packageJSON `json:"changed"`
-	Added   []packageJSON `json:"added"`
-	Removed []packageJSON `json:"removed"`
-	Rebuilt int           `json:"rebuilt"`
-}
-
-type packageJSON struct {
-	Name  string   `json:"name"`
-	Old   []string `json:"old"`
-	New   []string `json:"new"`
-	Bytes int64    `json:"bytes"`
+	Same *bool `json:"same"` // null: the goal is about no system, or the host was not asked
+	systemsJSON
+	Units   *unitsJSON     `json:"units"` // null: not known, or the same system
+	Keys    []keyAheadJSON `json:"keys"`
+	Reboots bool           `json:"reboots"` // the host is rebooted
+	Foreign []foreignJSON  `json:"foreign"`
+	Seconds float64        `json:"seconds"`
 }
 
 type unitsJSON struct {
@@ -73,11 +43,6 @@ type keyAheadJSON struct {
 	Note    string   `json:"note,omitempty"`
 }
 
-type rebootJSON struct {
-	Now bool   `json:"now"`
-	Due string `json:"due"`
-}
-
 type foreignJSON struct {
 	Path  string `json:"path"`
 	Runs  bool   `json:"runs"`
@@ -89,7 +54,7 @@ func OutlookJSON(out io.Writer, results []event.Result) error {
 	list := make([]outlookJSON, 0, len(results))
 	for _, r := range results {
 		item := outlookJSON{Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step), Seconds: seconds(r.Elapsed),
-			Keys: []keyAheadJSON{}, Foreign: []foreignJSON{}, Unknown: []string{}}
+			systemsJSON: noSystems(), Keys: []keyAheadJSON{}, Foreign: []foreignJSON{}}
 		if r.Err != nil {
 			item.Error = r.Err.Error()
 		}
@@ -100,7 +65,7 @@ func OutlookJSON(out io.Writer, results []event.Result) error {
 	}
 	return write(out, struct {
 		Version int           `json:"version"`
-		Nodes   []outlookJSON `json:"nodes"`
+		Results []outlookJSON `json:"results"`
 	}{DocumentVersion, list})
 }
 
@@ -109,14 +74,19 @@ func (item *outlookJSON) fill(o *plan.Outlook) {
 	if o.Changes() {
 		item.Status = "changed"
 	}
+	item.Current, item.Next, item.Copy = asJSON(o.Runs), asJSON(o.Boots), copyAsJSON(o.Copy)
 	if o.Brings != "" {
-		item.System = &systemJSON{o.Runs.Path, o.Boots.Path, o.Brings, o.Old().NixOS(), o.New.NixOS(), o.Same}
+		same := o.Same
+		item.Same, item.Wanted = &same, &systemJSON{Path: o.Brings, NixOS: o.New.NixOS(), Kernel: o.New.Kernel()}
 	}
-	if o.Copy != nil {
-		item.Copy = &copyJSON{o.Copy.Bytes, o.Copy.Paths}
-	}
-	if d := o.Packages; d != nil {
-		item.Packages = &packagesJSON{packageList(d.Changed), packageList(d.Added), packageList(d.Removed), d.Rebuilt}
+	switch old := item.Current; {
+	case o.Packages == nil && o.Brings != "" && o.Brings == o.Old().Path:
+		item.Packages = inJSON(closure.Diff{})
+	case o.Packages != nil:
+		if o.Old().Path == o.Boots.Path {
+			old = item.Next
+		}
+		item.compared(o.Packages, old)
 	}
 	if u := o.Units; u != nil {
 		item.Units = &unitsJSON{some(u.Stop), some(u.Restart), some(u.Reload), some(u.Start), some(u.Keep)}
@@ -124,20 +94,9 @@ func (item *outlookJSON) fill(o *plan.Outlook) {
 	for _, k := range o.Keys {
 		item.Keys = append(item.Keys, keyAheadJSON{k.Name, k.Path, string(k.Change), k.New, some(k.Differs), k.Note})
 	}
-	item.Reboot = rebootJSON{o.Reboots, o.Due}
+	item.Reboots, item.Reboot = o.Reboots, some(o.DueParts)
 	for _, f := range o.Foreign {
 		item.Foreign = append(item.Foreign, foreignJSON(f))
 	}
 	item.Unknown = append(item.Unknown, o.Unknown...)
 }
-
-func packageList(changes []closure.Change) []packageJSON {
-	list := make([]packageJSON, len(changes))
-	for i, c := range changes {
-		list[i] = packageJSON{c.Name, some(c.Old), some(c.New), c.Bytes}
-	}
-	return list
-}
-
-// some is the list, which is [] and not null where there is nothing in it.
-func some(list []string) []string { return append([]string{}, list...) }

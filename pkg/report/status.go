@@ -274,28 +274,28 @@ func statusSummary(list []Status) string {
 }
 
 type statusJSON struct {
-	Node          string        `json:"node"`
-	Status        string        `json:"status"`
-	Step          string        `json:"step,omitempty"`
-	Error         string        `json:"error,omitempty"`
-	Reachable     bool          `json:"reachable"`
-	Configuration *string       `json:"configuration"` // store path; null: not evaluated
-	AsConfigured  *bool         `json:"asConfigured"`  // it runs and boots that; null: not known
-	Current       *livingJSON   `json:"current"`
-	Booted        *livingJSON   `json:"booted"`
-	Next          *livingJSON   `json:"next"`
-	Reboot        []string      `json:"reboot"` // parts
-	State         string        `json:"state,omitempty"`
-	FailedUnits   []string      `json:"failedUnits"`
-	FailedCount   int           `json:"failedCount"`
-	Keys          []keyLookJSON `json:"keys"`
-	Time          *time.Time    `json:"time"` // of the host's clock
-	Seconds       float64       `json:"seconds"`
+	Node         string        `json:"node"`
+	Status       string        `json:"status"`
+	Step         string        `json:"step,omitempty"`
+	Error        string        `json:"error,omitempty"`
+	Reachable    bool          `json:"reachable"`
+	Wanted       *systemJSON   `json:"wanted"`       // no more than its path; null: not evaluated
+	AsConfigured *bool         `json:"asConfigured"` // it runs and boots that; null: not known
+	Current      *livingJSON   `json:"current"`
+	Booted       *livingJSON   `json:"booted"`
+	Next         *livingJSON   `json:"next"`
+	Reboot       []string      `json:"reboot"` // parts
+	State        string        `json:"state,omitempty"`
+	FailedUnits  []string      `json:"failedUnits"`
+	FailedCount  int           `json:"failedCount"`
+	Keys         []keyLookJSON `json:"keys"`
+	Time         *time.Time    `json:"time"` // of the host's clock
+	Seconds      float64       `json:"seconds"`
 }
 
 // livingJSON is a system with what a host alone knows of it.
 type livingJSON struct {
-	seenSystemJSON
+	systemJSON
 	Since      *time.Time `json:"since"`
 	Generation *int       `json:"generation"`
 	Made       *time.Time `json:"made"` // when the generation was
@@ -318,7 +318,7 @@ func statusDocument(list []Status) map[string]any {
 	for _, s := range list {
 		item := statusJSON{Node: s.Node, Status: string(s.Status), Step: string(s.Step), Reboot: []string{}, FailedUnits: []string{}, Keys: []keyLookJSON{}, Seconds: seconds(s.Elapsed)}
 		if s.Toplevel != "" {
-			item.Configuration = &s.Toplevel
+			item.Wanted = &systemJSON{Path: s.Toplevel}
 		}
 		if s.Err != nil {
 			item.Error = s.Err.Error()
@@ -343,7 +343,7 @@ func (item *statusJSON) tell(s Status) {
 		if system.Path == "" {
 			return nil
 		}
-		l := &livingJSON{seenSystemJSON: *asJSON(system), Since: instant(since)}
+		l := &livingJSON{systemJSON: *asJSON(system), Since: instant(since)}
 		if g := state.Generation(system); g.Number > 0 {
 			l.Generation, l.Made = &g.Number, instant(g.Made)
 		}

@@ -103,7 +103,7 @@ func TestHostsAsJSON(t *testing.T) {
 	}
 	text := out.String()
 	for _, want := range []string{
-		`"reachable": false`, `"asConfigured": true`, `"asConfigured": false`, `"asConfigured": null`, `"configuration": null`, `"state": "degraded"`, `"failedCount": 7`,
+		`"reachable": false`, `"asConfigured": true`, `"asConfigured": false`, `"asConfigured": null`, `"wanted": null`, `"state": "degraded"`, `"failedCount": 7`,
 		`"generation": 44`, `"generation": null`, `"since": "2033-05-18T00:33:20Z"`, `"reboot": []`, `"failedUnits": []`, `"keys": []`, `"current": null`,
 		"\"state\": \"drifted\",\n          \"note\": \"mode 0640 and not 0600\"", `"error": "refused\nand more"`, "\"reboot\": [\n        \"kernel\"\n      ]",
 	} {

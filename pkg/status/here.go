@@ -11,9 +11,15 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
-// Here is a system of this machine's store, without what it needs: as a host would tell
-// it. Where the store is elsewhere than its paths say, no more than the path is known.
-func Here(toplevel string) closure.System {
+// Here is a system without what it needs: one of those that a host has told of, or what
+// this machine's store has, as a host would tell it. Where the store is elsewhere than its
+// paths say, no more than the path is known.
+func Here(toplevel string, told ...closure.System) closure.System {
+	for _, system := range told {
+		if system.Path == toplevel {
+			return system
+		}
+	}
 	system := closure.System{Path: toplevel}
 	if _, err := os.Stat(toplevel); err != nil {
 		return system

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/nix"
 	"github.com/colmena-go/colmena-go/pkg/nixbuild"
 	"github.com/colmena-go/colmena-go/pkg/remote"
@@ -169,7 +170,7 @@ func TestAHostThatLiesOfItsClosureFailsAlone(t *testing.T) {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errors.New("enough"))
 			defer cancel()
 			bounded(t, c.says, func() error {
-				_, err := nixbuild.LookThere(ctx, host, nixbuild.Look{Closures: []string{top}})
+				_, err := nixbuild.LookThere(ctx, host, closure.Question{Closures: []string{top}})
 				if err != nil && strings.ContainsAny(err.Error(), "\x1b\x00") {
 					t.Errorf("%q", err)
 				}
@@ -179,7 +180,7 @@ func TestAHostThatLiesOfItsClosureFailsAlone(t *testing.T) {
 	}
 	// Who says that nothing is there is believed: there is nothing to compare.
 	host := dialled(t, proven(func(s *session) { s.Write(append(greeting, numbers(0)...)) }))
-	if found, err := nixbuild.LookThere(t.Context(), host, nixbuild.Look{Closures: []string{top}}); err != nil || len(found.Closures) > 0 {
+	if found, err := nixbuild.LookThere(t.Context(), host, closure.Question{Closures: []string{top}}); err != nil || len(found.Closures) > 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
 }

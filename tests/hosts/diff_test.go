@@ -63,6 +63,8 @@ type diffed struct {
 	}
 	Copy   *struct{ Paths, Bytes int64 }
 	Reboot []string
+
+	Unknown []string
 }
 
 func diffsOf(t *testing.T, o outcome) map[string]diffed {
@@ -124,7 +126,7 @@ func TestDiffTellsWhatIsOtherOnTheHostsAndChangesNothingThere(t *testing.T) {
 	}
 	// What the host is to build is not sent there to find out.
 	o = d.run("diff", "--json", "--on", "host1", "--build-on-target")
-	if one := diffsOf(t, o)["host1"]; o.code != 3 || one.Packages != nil || one.Copy != nil || *one.Same {
+	if one := diffsOf(t, o)["host1"]; o.code != 3 || one.Packages == nil || one.Copy != nil || *one.Same || len(one.Unknown) != 1 {
 		t.Errorf("exit %d: %s", o.code, o.stdout)
 	}
 	// What the host will boot, it has.

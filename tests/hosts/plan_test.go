@@ -20,10 +20,9 @@ import (
 type outlook struct {
 	Node, Status, Step, Error string
 
-	System *struct {
-		Runs, Boots, New, OldNixos, NewNixos string
-		Unchanged                            bool
-	}
+	Current, Next, Wanted *struct{ Path, NixOS string }
+	Same                  *bool
+
 	Copy *struct {
 		Bytes int64
 		Paths int
@@ -40,10 +39,8 @@ type outlook struct {
 		New                      bool
 		Differs                  []string
 	}
-	Reboot struct {
-		Now bool
-		Due string
-	}
+	Reboots bool
+	Reboot  []string
 	Foreign []struct {
 		Path        string
 		Runs, Boots bool
@@ -58,7 +55,7 @@ func (d *deployer) foresees(code int, args ...string) map[string]outlook {
 	if o.code != code {
 		d.t.Fatalf("colmena-go %s: exit %d, want %d:\n%s%s", strings.Join(args, " "), o.code, code, o.stderr, o.stdout)
 	}
-	var document struct{ Nodes []outlook }
+	var document struct{ Results []outlook }
 	if err := json.Unmarshal([]byte(o.stdout), &document); err != nil {
 		d.t.Fatal(err, o.stdout)
 	}
@@ -66,7 +63,7 @@ func (d *deployer) foresees(code int, args ...string) map[string]outlook {
 		d.t.Error(err)
 	}
 	nodes := map[string]outlook{}
-	for _, n := range document.Nodes {
+	for _, n := range document.Results {
 		nodes[n.Node] = n
 	}
 	return nodes
@@ -206,7 +203,7 @@ func (o outlook) summary() string {
 			add("not %s", k.Name)
 		}
 	}
-	if o.Reboot.Due != "" {
+	if len(o.Reboot) > 0 {
 		add("reboot")
 	}
 	if len(o.Foreign) > 0 {
@@ -285,9 +282,10 @@ func TestWhatAPlanSaysIsWhatApplyThenDoes(t *testing.T) {
 				}
 			}
 			d.didCopy(said, o)
-			if s := said.System; s != nil {
+			if said.Wanted != nil {
+				runs, boots, brings := said.Current.Path, said.Next.Path, said.Wanted.Path
 				now := strings.Fields(d.on("host1", "readlink -e /run/current-system /nix/var/nix/profiles/system"))
-				want := map[string][]string{"switch": {s.New, s.New}, "test": {s.New, s.Boots}, "boot": {s.Runs, s.New}, "push": {s.Runs, s.Boots}}[c.goal]
+				want := map[string][]string{"switch": {brings, brings}, "test": {brings, boots}, "boot": {runs, brings}, "push": {runs, boots}}[c.goal]
 				if !slices.Equal(now, want) {
 					t.Errorf("it runs and boots %v, want %v", now, want)
 				}
@@ -297,7 +295,7 @@ func TestWhatAPlanSaysIsWhatApplyThenDoes(t *testing.T) {
 				t.Errorf("the service was restarted: %v; the plan said %+v", restarted, said.Units)
 			}
 			again := d.foresees(0, "plan", c.goal)["host1"]
-			if again.Status != "same" || again.Reboot != said.Reboot {
+			if again.Status != "same" || !slices.Equal(again.Reboot, said.Reboot) {
 				t.Errorf("after it, it says %+v", again)
 			}
 		})

@@ -61,7 +61,7 @@ func TestAHostThatIsRebootedHasItsSystemAndItsKeys(t *testing.T) {
 	before := d.bootID("host1")
 	d.hive(fmt.Sprintf(text, "/bin/sh", "p1", "two", ran))
 	said := d.foresees(3, "plan", "--reboot")["host1"]
-	if !said.Reboot.Now || d.bootID("host1") != before {
+	if !said.Reboots || d.bootID("host1") != before {
 		t.Errorf("a plan of it says %+v", said)
 	}
 	begin := time.Now()

@@ -13,7 +13,7 @@ import (
 type seenHost struct {
 	Node, Status, Step, State string
 	Reachable                 bool
-	Configuration             *string
+	Wanted                    *struct{ Path string }
 	AsConfigured              *bool
 	Current, Booted, Next     *struct {
 		Path, NixOS string
@@ -80,7 +80,7 @@ rm /run/keys/gone; chmod 0444 '/srv/my keys/moved'`)
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
 	all := statusOf(t, o)
-	if h := all["host1"]; !h.Reachable || h.AsConfigured == nil || !*h.AsConfigured || *h.Configuration != one || h.Current.Path != one || h.Booted.Path != one ||
+	if h := all["host1"]; !h.Reachable || h.AsConfigured == nil || !*h.AsConfigured || h.Wanted.Path != one || h.Current.Path != one || h.Booted.Path != one ||
 		len(h.Reboot) != 0 || h.FailedCount != 0 || h.Current.Generation == nil || d.on("host1", fmt.Sprintf("readlink -f /nix/var/nix/profiles/system-%d-link", *h.Current.Generation)) != one {
 		t.Errorf("%+v", h)
 	}
@@ -100,7 +100,7 @@ rm /run/keys/gone; chmod 0444 '/srv/my keys/moved'`)
 	if h := all["host3"]; *h.AsConfigured || h.Current.Path != three || h.Next.Path != other || h.Booted != nil {
 		t.Errorf("%+v", h)
 	}
-	if h := all["host4"]; h.Reachable || h.Status != "failed" || h.Step != "connect" || *h.Configuration == "" {
+	if h := all["host4"]; h.Reachable || h.Status != "failed" || h.Step != "connect" || h.Wanted.Path == "" {
 		t.Errorf("%+v", h)
 	}
 
@@ -122,7 +122,7 @@ rm /run/keys/gone; chmod 0444 '/srv/my keys/moved'`)
 	if o.code != 0 {
 		t.Errorf("exit %d", o.code)
 	}
-	if h := statusOf(t, d.run("status", "--json", "--hosts-only", "--on", "host1"))["host1"]; !h.Reachable || h.AsConfigured != nil || h.Configuration != nil || h.Current.Path != one {
+	if h := statusOf(t, d.run("status", "--json", "--hosts-only", "--on", "host1"))["host1"]; !h.Reachable || h.AsConfigured != nil || h.Wanted != nil || h.Current.Path != one {
 		t.Errorf("%+v", h)
 	}
 }
