@@ -1,7 +1,6 @@
 package sshconfig
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +23,6 @@ func decode(text string) options {
 		}
 	}
 	return found
-}
-
-func (o options) names() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(o)), func(name string) bool { return name == warnings })
 }
 
 func (o options) one(name string) string {

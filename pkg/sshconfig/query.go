@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,21 +55,22 @@ func Prepare() { plainDefaults() }
 // time. Without an ssh program ssh's defaults are meant.
 func (q Query) Settings(ctx context.Context) (Settings, error) {
 	words, err := Arguments(q.Options)
+	installed := Installed()
 	switch {
 	case err != nil:
 		return Settings{}, fmt.Errorf("deployment.sshOptions: %w", err)
-	case !Installed() && len(words) > 0:
+	case !installed && len(words) > 0:
 		return Settings{}, errors.New("deployment.sshOptions are set, but there is no ssh in PATH, which understands them: install OpenSSH's client")
-	case !Installed():
+	case !installed:
 		return q.withoutOpenSSH()
 	}
 	asked := q.Host
-	found, err := sshG(ctx, append(q.arguments(words), "--", asked)...)
+	found, err := q.ask(ctx, words, asked)
 	// ssh itself does not reach what is in brackets, but has lines for it where
 	// ssh_config names another host. Where not, those for the address are meant.
 	if plain := unbracketed(q.Host); err == nil && plain != q.Host && strings.EqualFold(found.one("hostname"), q.Host) {
 		asked = plain
-		found, err = sshG(ctx, append(q.arguments(words), "--", asked)...)
+		found, err = q.ask(ctx, words, asked)
 	}
 	if err != nil {
 		return Settings{}, err
@@ -153,13 +155,17 @@ var sshGLimit = 10 * time.Second
 // places bounds how many ssh -G run at once: each is short, and takes a processor.
 var places = make(chan struct{}, 4)
 
-// sshG asks OpenSSH what it would do.
-func sshG(ctx context.Context, args ...string) (options, error) {
+// asks is how often sshG was called, for tests.
+var asks atomic.Int64
+
+// sshG asks OpenSSH what it would do; said is what it prints on stderr.
+func sshG(ctx context.Context, args ...string) (found options, said string, err error) {
+	asks.Add(1)
 	select {
 	case places <- struct{}{}:
 		defer func() { <-places }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, "", context.Cause(ctx)
 	}
 	limited, cancel := context.WithTimeout(ctx, sshGLimit)
 	defer cancel()
@@ -169,28 +175,28 @@ func sshG(ctx context.Context, args ...string) (options, error) {
 	cmd.WaitDelay = time.Second // a child of ssh may hold stderr open
 	mark := child.NewMark()
 	mark.Put(cmd)
-	err := child.Run(cmd, syscall.SIGKILL, nil)
+	err = child.Run(cmd, syscall.SIGKILL, nil)
 	if limited.Err() != nil {
 		mark.Kill() // what Match exec began
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return nil, "", context.Cause(ctx)
 	case limited.Err() != nil:
-		return nil, fmt.Errorf("ssh -G does not end within %s: see whether a Match exec in ssh_config hangs", sshGLimit)
+		return nil, "", fmt.Errorf("ssh -G does not end within %s: see whether a Match exec in ssh_config hangs", sshGLimit)
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // what Match exec leaves running may stay
-		if said := complaint(stderr.String()); said != "" {
-			return nil, fmt.Errorf("ssh -G: %s", said)
+		if said = complaint(stderr.String()); said != "" {
+			return nil, "", fmt.Errorf("ssh -G: %s", said)
 		}
-		return nil, fmt.Errorf("ssh -G: %w", err)
+		return nil, "", fmt.Errorf("ssh -G: %w", err)
 	}
-	found := decode(stdout.String())
+	found = decode(stdout.String())
 	for line := range strings.Lines(stderr.String()) {
 		if strings.HasPrefix(line, "Warning: ") {
 			found[warnings] = append(found[warnings], strings.TrimSpace(line))
 		}
 	}
-	return found, nil
+	return found, stderr.String(), nil
 }
 
 // complaint is what ssh says of a configuration, on one line. It numbers options of
@@ -206,7 +212,8 @@ var commandLine = regexp.MustCompile(`command-line:? line 0: `)
 
 // plainDefaults is what ssh -G says with no configuration but the probes.
 var plainDefaults = sync.OnceValues(func() (options, error) {
-	return sshG(context.Background(), append(probes(), "-F", "/dev/null", "host")...)
+	found, _, err := sshG(context.Background(), append(probes(), "-F", "/dev/null", "host")...)
+	return found, err
 })
 
 // withoutOpenSSH is used where no ssh program is installed, so that no

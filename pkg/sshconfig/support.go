@@ -42,15 +42,28 @@ var openSSHsLogins = []string{
 	"gssapiserveridentity", "hostbasedauthentication", "hostbasedacceptedalgorithms", "enablesshkeysign",
 }
 
+// isHarmless are those that change nothing, and isListed all that a list has.
+var isHarmless, isListed = set(harmless), set(slices.Concat(honoured, harmless, openSSHsLogins))
+
+func set(names []string) map[string]bool {
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
+}
+
 // onlyOpenSSH are the options that only ssh can follow, of those that are set.
 func onlyOpenSSH(found, defaults options) (names []string) {
-	for _, name := range found.names() {
-		listed := slices.Contains(honoured, name) || slices.Contains(harmless, name) || slices.Contains(openSSHsLogins, name)
-		none := slices.Equal(found[name], []string{"none"}) || slices.Equal(found[name], []string{"no"}) || slices.Equal(found[name], []string{"false"})
-		if !listed && !none && !slices.Equal(found[name], defaults[name]) {
+	for name, values := range found {
+		if name == warnings || isListed[name] || slices.Equal(values, defaults[name]) {
+			continue
+		}
+		if none := len(values) == 1 && (values[0] == "none" || values[0] == "no" || values[0] == "false"); !none {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	if found.yes("stricthostkeychecking") && found.yes("verifyhostkeydns") {
 		names = append(names, "verifyhostkeydns") // the one way to come to trust a key then
 	}
