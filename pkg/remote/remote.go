@@ -280,6 +280,9 @@ func (h *Host) keepAlive(interval time.Duration, count int) {
 	}
 }
 
+// Ended is closed when the connection is gone, however that came.
+func (h *Host) Ended() <-chan struct{} { return h.ended }
+
 // Close ends the connection and everything that runs over it.
 func (h *Host) Close() error {
 	var err error
