@@ -25,6 +25,7 @@ var examples = map[string][]example{
 	"upload-keys": {
 		{"colmena-go upload-keys --on @web", "deliver all keys of some nodes"},
 		{"colmena-go upload-keys --dry-run", "which keys differ from those on the hosts"},
+		{"colmena-go upload-keys --watch", "and again after each reboot of a host, until ^C"},
 	},
 	"plan": {
 		{"colmena-go plan --on @web", "what apply would change on some hosts"},

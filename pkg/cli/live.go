@@ -18,7 +18,7 @@ import (
 // lively reports whether a picture of the run is shown below the lines: to a person, on
 // a terminal that has nothing else to show.
 func (d *deployment) lively(c *cli.Context) bool {
-	if d.Goal == hive.Status && c.Bool("watch") { // which has a board of its own
+	if c.Bool("watch") { // which has a board of its own, or tells in lines
 		return false
 	}
 	comes := d.Goal == hive.Exec && !c.Bool("json") && !c.Bool("group") || c.Bool("json-events")
@@ -113,7 +113,7 @@ func inActions(c *cli.Context) bool {
 // keepLog keeps all that is told where the user's programs keep such things.
 func (d *deployment) keepLog(c *cli.Context) (end func()) {
 	dir := runlog.Dir(os.Getenv)
-	if dir == "" {
+	if dir == "" || keyWatching(c) {
 		return func() {}
 	}
 	log, err := runlog.Open(dir, c.Command.Name, time.Now())

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/colmena-go/colmena-go/pkg/deploy"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/keywatch"
 	"github.com/colmena-go/colmena-go/pkg/remote"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
@@ -89,3 +91,27 @@ func (d *deployment) openHost(ctx context.Context, node string, cfg remote.Confi
 
 // waitsFor is what the connection to a node's host waits for beside the host.
 func (d *deployment) waitsFor(node hive.Node) string { return d.hosts.WaitsFor(node.Name) }
+
+// openAgain connects to a node's host. What there is to note, such as a host key that is
+// recorded, is told once that went well: a host that is down is tried very often.
+func (d *deployment) openAgain(ctx context.Context, node hive.Node) (keywatch.Host, error) {
+	var mu sync.Mutex
+	var notes []string
+	cfg := d.connection(node.Name, node.Target)
+	tell := cfg.Note
+	cfg.Note = func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		notes = append(notes, text)
+	}
+	host, err := d.hosts.Open(ctx, node.Name, cfg)
+	if err != nil {
+		return nil, err // not a *remote.Host that is nil
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, text := range notes {
+		tell(text)
+	}
+	return host, nil
+}

@@ -102,7 +102,7 @@ func (w *watching) ask(ctx context.Context, c *cli.Context, nodes deploy.Nodes, 
 	watcher := &status.Watcher{
 		Every: w.every, Tell: w.tell,
 		Vain: func(err error) bool { return remote.Vain(err) || errors.Is(err, remote.ErrHostKey) },
-		Open: w.open,
+		Open: func(ctx context.Context, node hive.Node) (status.Host, error) { return w.openAgain(ctx, node) },
 	}
 	if most, err := count(c, "parallel"); err == nil && most > 0 { // it was looked at before
 		watcher.Slots = make(chan struct{}, most)
@@ -120,27 +120,6 @@ func (w *watching) ask(ctx context.Context, c *cli.Context, nodes deploy.Nodes, 
 			all.Go(crash.Guarded(func() { watcher.Watch(ctx, a.Node) }))
 		}
 	}
-}
-
-// open connects to a node's host. What there is to note, such as a host key that is recorded,
-// is told once that went well: a host that is down is tried very often.
-func (w *watching) open(ctx context.Context, node hive.Node) (status.Host, error) {
-	var mu sync.Mutex
-	var notes []string
-	host, err := w.openHost(ctx, node.Name, w.connection(node.Name, node.Target), func(text string) {
-		mu.Lock()
-		defer mu.Unlock()
-		notes = append(notes, text)
-	})
-	if err != nil {
-		return nil, err
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	for _, text := range notes {
-		w.tool.Log.Info().Str("node", node.Name).Msg(text)
-	}
-	return host, nil
 }
 
 // tell puts an answer on the board.

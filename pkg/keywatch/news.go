@@ -28,10 +28,9 @@ const (
 	GivenUp              // it is looked for no more
 )
 
-// Bad reports whether somebody should look after it.
-func (n News) Bad() bool {
-	return n.Kind == Away || n.Kind == Stranger || n.Kind == Failed || n.Kind == GivenUp
-}
+// Bad reports whether somebody should look after it. Why keys could not be brought, who
+// tried that has told.
+func (n News) Bad() bool { return n.Kind == Away || n.Kind == Stranger || n.Kind == GivenUp }
 
 // String says it for people.
 func (n News) String() string {

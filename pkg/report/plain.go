@@ -23,6 +23,7 @@ type Plain struct {
 	live    bool          // a picture says what goes on
 	style   Style
 	begin   time.Time // zero: lines do not tell when they are
+	clock   bool      // they tell it as clocks do
 }
 
 // NewPlain returns a Plain. verbose also prints what programs print.
@@ -40,8 +41,11 @@ func (p *Plain) Expect(nodes []string) {
 // End prints the text.
 func (p *Plain) End(_ []event.Result, text string, _ time.Duration) { p.t.Print(text) }
 
-// since is how long the run had lasted, as lines begin with.
+// since is how long the run had lasted, or the time of the day, as lines begin with.
 func (p *Plain) since(now time.Time) string {
+	if p.clock {
+		return p.style.paint(dim, now.Format(time.DateTime)) + " "
+	}
 	if p.begin.IsZero() || p.live {
 		return ""
 	}

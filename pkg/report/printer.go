@@ -28,7 +28,7 @@ func newPrinter(v View) printer {
 		return NewLog(v.Screen, v.Verbose || v.Told != "")
 	}
 	plain := NewPlain(v.Screen, v.Verbose, v.Style)
-	plain.live, plain.begin, plain.told = v.Live, v.Begin, v.Told
+	plain.live, plain.begin, plain.clock, plain.told = v.Live, v.Begin, v.Clock, v.Told
 	if v.Actions {
 		return NewActions(v.Screen, plain)
 	}

@@ -40,6 +40,7 @@ type View struct {
 	Dry     bool          // hosts are only asked: what came of it is told in another form
 	// Begin is when the run began, which each line is told the distance from; zero: none is.
 	Begin time.Time
+	Clock bool // lines are told the date and the time instead
 	// Again is the command line that does only these nodes again; nil leaves it out.
 	Again func(nodes []string) string
 	logOf func(node string) string // the file that has all of it; nil for none
@@ -67,6 +68,13 @@ func (r *Run) Perform() { r.now.Store(r.whole) }
 func (r *Run) Expect(names []string) {
 	r.out.Expect(names)
 	r.Now().expect(names)
+}
+
+// Telling is what only tells what it is given of these nodes, and records nothing: for what
+// has no end.
+func (r *Run) Telling(names []string) event.Sink {
+	r.out.Expect(names)
+	return r.out
 }
 
 // Emit implements [event.Sink].
