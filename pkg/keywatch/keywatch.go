@@ -41,16 +41,21 @@ type Watcher struct {
 	Tell func(node string, news News)
 }
 
-// The pauses between two attempts, at first and at most; they are doubled, and each is made
-// a bit longer or shorter by chance, so that hosts that went away together do not come
-// all at once.
-var (
-	toConnect = pauses{time.Second, 20 * time.Second}
-	toBring   = pauses{5 * time.Second, 5 * time.Minute}
+// A host that is away is looked for after a tenth of the time that it has been so, within
+// these bounds: most are back after a minute or two, and some stay away for weeks.
+const (
+	shortest = time.Second
+	longest  = time.Minute
 )
 
-// steady is how long a connection has to last for the pauses before the next ones to be
-// short again.
+// Keys that cannot be brought are tried again after these, of which each is twice the one before.
+const (
+	firstAgain = 5 * time.Second
+	mostAgain  = 5 * time.Minute
+)
+
+// steady is how long a connection has to last to be a good one. After others the pause
+// before the next is longer and longer.
 const steady = 30 * time.Second
 
 // When it is told again that a host is away: then, and each time that twice as long has
@@ -68,20 +73,20 @@ type watched struct {
 	gone     time.Time       // since when the host is away; zero: it is not
 	refused  bool            // what answers is not the host
 	reminder time.Duration   // when that is told again
-	connects wait
-	brings   wait
+	tried    bool            // to connect
+	flaps    time.Duration   // the pause after connections that did not last
+	again    time.Duration   // the pause after keys that could not be brought
 }
 
 // Watch watches one node's host until ctx is done, or the host is given up. The keys are
 // brought at once, and after each boot. A host that is not there yet is waited for.
 func (w *Watcher) Watch(ctx context.Context, node hive.Node) {
-	n := &watched{Watcher: w, node: node, connects: wait{pauses: toConnect}, brings: wait{pauses: toBring}}
+	n := &watched{Watcher: w, node: node}
 	defer n.hangUp()
 	for ctx.Err() == nil {
 		if n.line == nil && !n.connect(ctx) {
 			return
 		}
-		begin := time.Now()
 		if n.attend(ctx) && ctx.Err() == nil {
 			n.hold(ctx)
 		}
@@ -89,20 +94,17 @@ func (w *Watcher) Watch(ctx context.Context, node hive.Node) {
 			continue // the keys are not there yet
 		}
 		n.hangUp()
-		if time.Since(begin) >= steady {
-			n.connects.reset()
-		}
 	}
 }
 
 // connect tries until there is a connection. It reports false where there will be none.
 func (n *watched) connect(ctx context.Context) bool {
 	for {
-		if n.connects.used() && !sleep(ctx, n.connects.next(), nil) {
+		if n.tried && !sleep(ctx, n.pause(), nil) {
 			return false
 		}
+		n.tried = true
 		host, err := n.Open(ctx, n.node)
-		n.connects.use()
 		switch {
 		case err == nil:
 			n.line = &Line{host: host, open: func(ctx context.Context) (Host, error) { return n.Open(ctx, n.node) }}
@@ -115,6 +117,15 @@ func (n *watched) connect(ctx context.Context) bool {
 		}
 		n.away(err)
 	}
+}
+
+// pause is how long to wait before the host is looked for again.
+func (n *watched) pause() time.Duration {
+	pause := shortest
+	if !n.gone.IsZero() {
+		pause = min(max(time.Since(n.gone)/10, shortest), longest)
+	}
+	return about(max(pause, n.flaps))
 }
 
 // away tells that the host is not there: once, again when that has gone on for long, and
@@ -195,12 +206,13 @@ func (n *watched) bring(ctx context.Context, boot activation.Boot) bool {
 		return false
 	case err == nil:
 		n.kept = boot
-		n.brings.reset()
+		n.again = 0
 		return true
 	case ctx.Err() != nil:
 		return false
 	}
-	pause := n.brings.next()
+	n.again = min(max(2*n.again, firstAgain), mostAgain)
+	pause := about(n.again)
 	n.Tell(n.node.Name, News{Kind: Failed, Err: err, Next: pause})
 	sleep(ctx, pause, line.Ended())
 	return false
@@ -208,10 +220,15 @@ func (n *watched) bring(ctx context.Context, boot activation.Boot) bool {
 
 // hold waits until the connection is lost.
 func (n *watched) hold(ctx context.Context) {
+	begin := time.Now()
 	select {
 	case <-ctx.Done():
 	case <-n.line.Ended():
 		n.gone, n.reminder = time.Now(), firstReminder
+		n.flaps = min(max(2*n.flaps, shortest), longest)
+		if time.Since(begin) >= steady {
+			n.flaps = 0
+		}
 		n.Tell(n.node.Name, News{Kind: Lost})
 	}
 }
@@ -224,32 +241,9 @@ func (n *watched) hangUp() {
 	}
 }
 
-// pauses are the shortest and the longest of a kind.
-type pauses struct{ first, most time.Duration }
-
-// wait is how long is waited before something is tried again.
-type wait struct {
-	pauses
-	pause time.Duration // the next one; 0: nothing was tried yet
-}
-
-func (w *wait) used() bool { return w.pause > 0 }
-func (w *wait) reset()     { w.pause = w.first }
-
-// use says that something is tried.
-func (w *wait) use() {
-	if w.pause == 0 {
-		w.pause = w.first
-	}
-}
-
-// next is how long to wait now; the pause after it is longer.
-func (w *wait) next() time.Duration {
-	w.use()
-	pause := w.pause
-	w.pause = min(2*pause, w.most)
-	return pause/2 + rand.N(pause)
-}
+// about is a time that is a bit longer or shorter by chance: hosts that went away together
+// do not come all at once.
+func about(long time.Duration) time.Duration { return long*3/4 + rand.N(long/2) }
 
 // sleep waits so long, or until something has ended, and reports whether ctx is not done.
 func sleep(ctx context.Context, long time.Duration, ended <-chan struct{}) bool {
