@@ -260,6 +260,7 @@ func TestWhatIsNoBookCountsAsNone(t *testing.T) {
 		header + "\n" + strings.Replace(ok, `"web"`, `"`+strings.Repeat("w", 5000)+`"`, 1) + "\n",
 		header + "\n" + ok + " \"more\"\n", header + "\nowe start \"x\" \"web\"\n", header + "\nowe restart \"x\"\n", header + "\nnot \"/\"\n",
 		header + "\n" + strings.Repeat(ok+"\n", MaxSize/len(ok)),
+		header + "\n" + jobs(100_000),
 	} {
 		var m Memory
 		err := m.Read(false, []byte(text))
@@ -272,6 +273,15 @@ func TestWhatIsNoBookCountsAsNone(t *testing.T) {
 			t.Errorf("%.100q is added to", text)
 		}
 	}
+}
+
+// jobs are many.
+func jobs(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "owe restart \"%d\" \"\"\n", i)
+	}
+	return b.String()
 }
 
 func FuzzBook(f *testing.F) {

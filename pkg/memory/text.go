@@ -37,6 +37,7 @@ const (
 const (
 	MaxSize = 8 << 20
 	maxText = 6 << 20
+	maxOwed = 1000 // jobs, each of which is compared with all
 )
 
 // errUnread: the text is not that of a book, or of one that a later version has written.
@@ -69,7 +70,7 @@ func read(volatile bool, text []byte) (book, error) {
 		rest = after
 		b.lines++
 		l, err := parse(string(text))
-		if err != nil {
+		if err != nil || len(b.owed) > maxOwed {
 			return book{}, errUnread
 		}
 		l.entry.Volatile = volatile

@@ -34,7 +34,7 @@ func TestAReportThatMakesNoSenseIsRefused(t *testing.T) {
 		"dir ramfs 0:5 0 750\nfile 2 81a0 0 0 1 -\nobserved\n", "dir ramfs 0:5 0 750\nfile 1 41a0 0 0 1 -\nobserved\n",
 		"dir ramfs 0:5 0 750\nfile 1 81a0 0 0 1 -\nsums\nhunter2  ./k\nend\nobserved\n",
 		"dir ramfs 0:5 0 750\nfile 1 81a0 0 0 1 -\nsums\nend\nobserved\n",
-		"dir x 0:5 0 750\ndir x 0:6 0 750\nobserved\n", "absent tmpfs\nobserved\n", "fixed 0\n", "absent x /a b\nfixed 2\nobserved\n", "dir x 0:5 0 750\nfixed hunter2\nobserved\n", "file 1 81a0 0 0 1 -\n", "blocked 1\n", "fail\n", "fail x\n", "passwd 4294967296 x\n",
+		"dir x 0:5 0 750\ndir x 0:6 0 750\nobserved\n", "absent tmpfs\nobserved\n", "fixed 0\n", "absent x /a b\nfixed 2\nobserved\n", "dir x 0:5 0 750\nfixed hunter2\nobserved\n", "file 1 81a0 0 0 1 -\n", "blocked 1\n", "memory 1 3\nabc", "memory 1 -1\nobserved\n", "memory 2 1\nxobserved\n", "memory 1 9999999999\nx", "memory 0 100\nhunter2\n", "memory 1\n", "fail\n", "fail x\n", "passwd 4294967296 x\n",
 	} {
 		_, err := read(text, item("k", "v"))
 		if !errors.Is(err, errProtocol) || strings.Contains(err.Error(), "hunter2") {
@@ -46,6 +46,7 @@ func TestAReportThatMakesNoSenseIsRefused(t *testing.T) {
 func FuzzReport(f *testing.F) {
 	f.Add("dir ramfs 0:5 0 750\nfile 1 81a0 12 7 1 -\nsums\nend\nobserved\n")
 	f.Add("fail dir 1 x\n")
+	f.Add("memory 1 20\ncolmena-go keys 1\nxyunread 0 why\nobserved\n")
 	f.Add("busy a b\nabsent ramfs /run/keys/a b\nfixed 0\nfixed 1\nobserved\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		_, err := read(text, item("k", "v"), item("l", "w", in("/srv")))

@@ -64,6 +64,7 @@ func run() error {
 		measure []func() error
 	}{
 		{"hosts", []func() error{b.oneHost, b.manyHosts, b.unchanged, b.withUnits, b.shared}},
+		{"idle", []func() error{b.idle}},
 		{"evaluation", []func() error{b.evaluation}},
 		{"flake", []func() error{b.seenFlake}},
 		{"many", []func() error{b.applyMany}},
