@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Boot is one boot of a host.
@@ -28,9 +29,9 @@ func Booted(ctx context.Context, host hostscript.Runner) (Boot, error) {
 	}
 	lines := strings.Split(text, "\n")
 	if len(lines) < 4 || lines[2] != "." || lines[0] == "" {
-		return Boot{}, fmt.Errorf("%s: it answers %q", what, hostscript.Said(text, saidSize))
+		return Boot{}, fmt.Errorf("%s: it answers %q", what, printable.Said(text, saidSize))
 	}
-	return Boot{ID: hostscript.Said(lines[0], 64), System: systemPath(lines[1])}, nil
+	return Boot{ID: printable.Said(lines[0], 64), System: systemPath(lines[1])}, nil
 }
 
 // asking is [hostscript.Run], or [hostscript.Ask] where a script follows.
@@ -73,9 +74,9 @@ func Outdated(ctx context.Context, host hostscript.Runner, toplevel string) ([]s
 	}
 	parts, _, ended := strings.Cut("\n"+text, "\n.\n")
 	if !ended {
-		return nil, fmt.Errorf("%s: it answers %q", what, hostscript.Said(text, saidSize))
+		return nil, fmt.Errorf("%s: it answers %q", what, printable.Said(text, saidSize))
 	}
-	return strings.Fields(hostscript.Said(parts, saidSize)), nil
+	return strings.Fields(printable.Said(parts, saidSize)), nil
 }
 
 // ErrNoReboot: the host does not begin to reboot. Nothing was changed.
@@ -95,7 +96,7 @@ func Reboot(ctx context.Context, host hostscript.Runner) error {
 	case errors.As(err, &shell):
 		return fmt.Errorf("%w: %w", ErrNoReboot, err)
 	case errors.As(err, &exit) && exit.ExitStatus() > 0:
-		return fmt.Errorf("%w: %w: %s", ErrNoReboot, err, hostscript.Said(said.String(), saidSize))
+		return fmt.Errorf("%w: %w: %s", ErrNoReboot, err, printable.Said(said.String(), saidSize))
 	case errors.Is(err, errNoAnswer):
 		return fmt.Errorf("telling the host to reboot: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // dryLimit is how long a host may take to say what an activation would do: as a switch
@@ -47,7 +48,7 @@ func DryRun(ctx context.Context, host hostscript.Runner, toplevel string) (plan.
 	case !ended:
 		return plan.Units{}, errors.New("it says more than makes sense")
 	case status != "0":
-		return plan.Units{}, fmt.Errorf("switch-to-configuration dry-activate ended with %s: %s", hostscript.Said(status, 20), lastLine(text))
+		return plan.Units{}, fmt.Errorf("switch-to-configuration dry-activate ended with %s: %s", printable.Said(status, 20), lastLine(text))
 	}
 	return unitsIn(text), nil
 }
@@ -61,7 +62,7 @@ func cutLast(text, sep string) (before, after string, found bool) {
 
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return hostscript.Said(lines[len(lines)-1], saidSize)
+	return printable.Said(lines[len(lines)-1], saidSize)
 }
 
 // beginning keeps no more than makes sense of what a program prints.
@@ -120,7 +121,7 @@ func unitsIn(text string) plan.Units {
 
 func unitNames(text string) (names []string) {
 	for name := range strings.SplitSeq(strings.TrimSpace(text), ", ") {
-		if name = hostscript.Said(name, nameSize); name != "" && len(names) < mostNames {
+		if name = printable.Said(name, nameSize); name != "" && len(names) < mostNames {
 			names = append(names, name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // follower reads what the host's half says: the activation's output and reports on stdout,
@@ -107,7 +108,7 @@ func (f *follower) line(text string) {
 // overhear is told each line of stderr.
 func (f *follower) overhear(line string) {
 	f.heard += len(line) + 1
-	f.noise = append(f.noise, hostscript.Said(line, saidSize))
+	f.noise = append(f.noise, printable.Said(line, saidSize))
 	f.noise = f.noise[max(0, len(f.noise)-noiseLines):]
 }
 
@@ -138,7 +139,7 @@ func (f *follower) report(report string) {
 		}
 	case "detached":
 		if f.hooks.Note != nil && !f.detached {
-			f.hooks.Note("the activation runs without a systemd unit of its own (" + hostscript.Said(rest, saidSize) + "): nothing will tell if it is killed")
+			f.hooks.Note("the activation runs without a systemd unit of its own (" + printable.Said(rest, saidSize) + "): nothing will tell if it is killed")
 		}
 		f.detached = true
 	case "job":
@@ -176,7 +177,7 @@ func (f *follower) result(runErr error) (Outcome, error) {
 	case "exit":
 		exit, err := strconv.Atoi(rest)
 		if err != nil {
-			return Outcome{}, fmt.Errorf("the host reported an unreadable exit status %q", hostscript.Said(rest, 20))
+			return Outcome{}, fmt.Errorf("the host reported an unreadable exit status %q", printable.Said(rest, 20))
 		}
 		return f.outcome(exit), nil
 	case "gone":
@@ -185,14 +186,14 @@ func (f *follower) result(runErr error) (Outcome, error) {
 		}
 		return Outcome{}, fmt.Errorf("%w; %s", ErrForgotten, f.outcome(0).state())
 	case "busy":
-		return Outcome{}, fmt.Errorf("%w; let it end first (what it prints is in /run/colmena-go/%s/log there)", ErrBusy, hostscript.Said(rest, 40))
+		return Outcome{}, fmt.Errorf("%w; let it end first (what it prints is in /run/colmena-go/%s/log there)", ErrBusy, printable.Said(rest, 40))
 	case "profile":
-		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, hostscript.Said(rest, 20))
+		return Outcome{}, fmt.Errorf("%w: nix-env ended with %s; nothing was activated", ErrProfile, printable.Said(rest, 20))
 	case "fail":
 		if f.again && !f.begun {
 			return Outcome{}, ErrNotBegun
 		}
-		return Outcome{}, fmt.Errorf("%w: %s%s", ErrHost, hostscript.Said(rest, saidSize), f.overheard())
+		return Outcome{}, fmt.Errorf("%w: %s%s", ErrHost, printable.Said(rest, saidSize), f.overheard())
 	default:
 		o := f.outcome(0)
 		o.Killed = "journalctl -u " + f.unit()
@@ -218,7 +219,7 @@ func (f *follower) outcome(exit int) Outcome {
 		units = f.listed
 	}
 	for _, unit := range units[:min(len(units), mostUnits)] {
-		o.FailedUnits = append(o.FailedUnits, hostscript.Said(unit, 255))
+		o.FailedUnits = append(o.FailedUnits, printable.Said(unit, 255))
 	}
 	slices.Sort(o.FailedUnits)
 	if len(units) > mostUnits {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // State is which systems a host has, as store paths; "" where there is none.
@@ -35,7 +36,7 @@ func Inspect(ctx context.Context, host hostscript.Runner) (State, error) {
 	}
 	lines := strings.Split(text, "\n")
 	if len(lines) < 4 || lines[2] != "." { // a shell may say good-bye behind it
-		return State{}, fmt.Errorf("%s: it answers %q", what, hostscript.Said(text, saidSize))
+		return State{}, fmt.Errorf("%s: it answers %q", what, printable.Said(text, saidSize))
 	}
 	return State{Current: systemPath(lines[0]), Profile: systemPath(lines[1])}, nil
 }
@@ -47,9 +48,9 @@ func systemPath(text string) string {
 	case text == "-" || text == "":
 		return ""
 	case !safePath.MatchString(text):
-		return "something that is not a store path: " + hostscript.Said(text, saidSize)
+		return "something that is not a store path: " + printable.Said(text, saidSize)
 	}
-	return hostscript.Said(text, 4096)
+	return printable.Said(text, 4096)
 }
 
 // Limits of an answer to a question that takes no time.

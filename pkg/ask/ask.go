@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -261,4 +261,4 @@ func heard(q Question) string {
 	return from(q.Who) + `the host says: "` + strings.ReplaceAll(line(q.Heard), `"`, "'") + "\"\n"
 }
 
-func line(text string) string { return hostscript.Said(text, MaxText) }
+func line(text string) string { return printable.Said(text, MaxText) }

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // completionName is the command that prints a shell's half of completion.
@@ -69,7 +71,7 @@ func completeCommand() *cli.Command {
 			}
 			for _, found := range co.candidates(words) {
 				if printableLine(found.word) {
-					fmt.Fprintf(c.App.Writer, "%s\t%s\n", found.word, oneLine(found.help))
+					fmt.Fprintf(c.App.Writer, "%s\t%s\n", found.word, printable.Line(found.help, beside))
 				}
 			}
 			return nil
@@ -77,24 +79,12 @@ func completeCommand() *cli.Command {
 	}
 }
 
+// beside is how many columns can be seen beside a word.
+const beside = 60
+
 // printableLine: a terminal shows the text, and does nothing else with it.
 func printableLine(text string) bool {
 	return strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
-}
-
-// oneLine is a text without what a terminal would obey, cut to what can be seen beside a word.
-func oneLine(text string) string {
-	const most = 60
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return text
 }
 
 // bashLine is a command line up to the cursor, as bash has it: with its quotes, and with

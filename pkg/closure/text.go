@@ -4,7 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Between is what stands between two changes in a line.
@@ -46,12 +47,12 @@ func (d Diff) Line(width int) string {
 			next = Between + next
 		}
 		rest := len(all) - i - 1
-		room := width - columns - utf8.RuneCountInString(next)
-		if room < 0 || rest > 0 && room < utf8.RuneCountInString(more(rest)) {
+		room := width - columns - printable.Width(next)
+		if room < 0 || rest > 0 && room < printable.Width(more(rest)) {
 			return strings.TrimPrefix(text+more(rest+1), Between)
 		}
 		text += next
-		columns += utf8.RuneCountInString(next)
+		columns += printable.Width(next)
 	}
 	return text
 }

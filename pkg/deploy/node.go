@@ -12,8 +12,8 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // nodeRun is one node on its way to the goal. What it does next is decided by
@@ -258,7 +258,7 @@ const (
 
 func (n *nodeRun) output(line string) {
 	n.mu.Lock()
-	tail := append(n.tail, hostscript.Said(line, tailWidth))
+	tail := append(n.tail, printable.Said(line, tailWidth))
 	n.tail = tail[max(0, len(tail)-tailLines):]
 	n.mu.Unlock()
 	n.emit(event.Output, line)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // ErrShell: the host did not run our program; the error is a [*ShellError].
@@ -115,7 +117,7 @@ func (g *gate) explain(err error) error {
 	g.mu.Lock()
 	open, said := g.isOpen, string(g.out)+" "+string(g.err)
 	g.mu.Unlock()
-	if said = Said(said, 500); said == "" {
+	if said = printable.Said(said, 500); said == "" {
 		said = "nothing"
 	}
 	if open {

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // BuilderOptions are those of all builds of a deployment.
@@ -132,7 +132,7 @@ func (b *Builder) Keep(path string) {
 // if it is one of this store's folder.
 func (b *Builder) Closure(ctx context.Context, path string) (map[string]int64, error) {
 	if !storePathName.MatchString(storeBase(path)) { // Nix would end, and keep nothing any more
-		return nil, fmt.Errorf("%q is no store path", hostscript.Said(path, mostShown))
+		return nil, fmt.Errorf("%q is no store path", printable.Said(path, mostShown))
 	}
 	type answer struct {
 		sizes map[string]int64

@@ -17,6 +17,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 //go:embed look.sh
@@ -76,7 +77,7 @@ func (s *serving) sizes(top string) (map[string]int64, error) {
 	}
 	for _, p := range paths {
 		if path.Dir(p) != path.Dir(top) || !storePathName.MatchString(path.Base(p)) {
-			return nil, fmt.Errorf("%q is no path of its store", hostscript.Said(p, mostShown))
+			return nil, fmt.Errorf("%q is no path of its store", printable.Said(p, mostShown))
 		}
 	}
 	infos, err := s.infos(paths)

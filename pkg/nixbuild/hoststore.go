@@ -15,6 +15,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/nix"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 //go:embed keep.sh
@@ -182,7 +183,7 @@ const (
 )
 
 func (w *lastWords) hear(line string) (heard string) {
-	heard = hostscript.Said(nix.WithoutLogins(line), longestLine)
+	heard = printable.Said(nix.WithoutLogins(line), longestLine)
 	w.lines = append(w.lines, heard)
 	w.lines = w.lines[max(0, len(w.lines)-mostWords):]
 	return heard

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Add adds what happened. Events of one node come in the order in which they
@@ -27,7 +27,7 @@ func (r *Record) Add(e event.Event) {
 	case event.Over:
 		n.over(e)
 	case event.Output:
-		n.Last = hostscript.Said(hostscript.WithoutEscapes(e.Text), lineSize)
+		n.Last = printable.Said(printable.WithoutEscapes(e.Text), lineSize)
 	case event.Note, event.Warn:
 		n.Said = said(n.Said, e)
 		n.count(e)

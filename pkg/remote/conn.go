@@ -8,7 +8,7 @@ import (
 	"github.com/melbahja/goph"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Conn is an authenticated connection to a host, over which sessions run. Its
@@ -48,7 +48,7 @@ func (n native) Session(command string) (Session, error) {
 	var refused *ssh.OpenChannelError
 	switch {
 	case errors.As(err, &refused):
-		return nil, fmt.Errorf("%w (%s)", errRefused, hostscript.Said(err.Error(), 200))
+		return nil, fmt.Errorf("%w (%s)", errRefused, printable.Said(err.Error(), 200))
 	case err != nil:
 		return nil, inOurWords(err)
 	}
@@ -89,10 +89,10 @@ func inOurWords(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &exit):
-		return &ExitError{Status: exit.ExitStatus(), Signal: hostscript.Said(exit.Signal(), 20)}
+		return &ExitError{Status: exit.ExitStatus(), Signal: printable.Said(exit.Signal(), 20)}
 	case errors.As(err, &missing), errors.Is(err, io.EOF):
 		return ErrConnectionLost
 	}
 	// x/crypto quotes what the host says in such an error.
-	return fmt.Errorf("%w: %s", ErrConnectionLost, hostscript.Said(err.Error(), 200))
+	return fmt.Errorf("%w: %s", ErrConnectionLost, printable.Said(err.Error(), 200))
 }

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
 
@@ -86,7 +86,7 @@ func tooBusy(err error, conn *listening, tries int, limit time.Duration) error {
 	}
 	said := ""
 	if line := strings.TrimSpace(string(conn.heard)); line != "" {
-		said = fmt.Sprintf("; it says: %s", hostscript.Said(line, 160))
+		said = fmt.Sprintf("; it says: %s", printable.Said(line, 160))
 	}
 	return &unreached{no.place, fmt.Sprintf("%s%s (%d tries within %s): too many may be logging in there at once (MaxStartups of its sshd_config)", no.why, said, tries, limit), no.cause}
 }

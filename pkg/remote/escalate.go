@@ -11,6 +11,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/ask"
 	"github.com/colmena-go/colmena-go/pkg/escalation"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -87,7 +88,7 @@ func (h *Host) tryRoot(ctx context.Context, host hostscript.Runner, limit time.D
 		return "", nil
 	case err == nil:
 		return "", fmt.Errorf("%w: as %s, %s makes us %s, not root: correct it, or set deployment.targetUser to \"root\"",
-			ErrEscalation, h.login, h.escalation(), hostscript.Said(name, 40))
+			ErrEscalation, h.login, h.escalation(), printable.Said(name, 40))
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case errors.Is(err, escalation.ErrRefused):
@@ -103,7 +104,7 @@ func (h *Host) tryRoot(ctx context.Context, host hostscript.Runner, limit time.D
 		if plain := h.tryShell(limited); plain != nil {
 			return "", fmt.Errorf("%s: %w", h.login, plain)
 		}
-		err, said, heard = shell.Why, shell.Said, "; the host said: "+hostscript.Said(shell.Said, 160)
+		err, said, heard = shell.Why, shell.Said, "; the host said: "+printable.Said(shell.Said, 160)
 	}
 	switch {
 	case h.password != nil && h.program.Refuses(said): // where it asks only once (passwd_tries)

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/knownhosts"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
@@ -157,7 +157,7 @@ func (h *hostKeys) near(from net.Addr) bool {
 func (h *hostKeys) weak(key ssh.PublicKey) error {
 	if certificate, ok := key.(*ssh.Certificate); ok {
 		if with := certificate.Signature.Format; len(h.AuthorityAlgorithms) > 0 && !slices.Contains(h.AuthorityAlgorithms, with) {
-			return fmt.Errorf("%w: the certificate of %s is signed with %s, which CASignatureAlgorithms does not allow", ErrHostKey, h.HostName, hostscript.Said(with, 40))
+			return fmt.Errorf("%w: the certificate of %s is signed with %s, which CASignatureAlgorithms does not allow", ErrHostKey, h.HostName, printable.Said(with, 40))
 		}
 		key = certificate.Key
 	}
@@ -200,7 +200,7 @@ func (h *hostKeys) refuse(v knownhosts.Verdict, key ssh.PublicKey) error {
 	case knownhosts.Revoked:
 		return fmt.Errorf("%w: the key of %s is revoked by %s", ErrHostKey, h.HostName, where)
 	case knownhosts.Refused:
-		return fmt.Errorf("%w: the certificate of %s is of the authority in %s, but does not hold: %s", ErrHostKey, h.HostName, where, hostscript.Said(v.Why.Error(), 300))
+		return fmt.Errorf("%w: the certificate of %s is of the authority in %s, but does not hold: %s", ErrHostKey, h.HostName, where, printable.Said(v.Why.Error(), 300))
 	case knownhosts.Changed:
 		return fmt.Errorf("%w: the key of %s is not the one in %s (there %s, now %s): somebody may be listening in; if the host was reinstalled, remove the old key with: ssh-keygen -f '%s' -R '%s'",
 			ErrHostKey, h.HostName, where, ssh.FingerprintSHA256(v.Entry.Key), ssh.FingerprintSHA256(key), v.Entry.File, h.host)
@@ -275,5 +275,5 @@ func (h *hostKeys) noCommonKey(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s has no key of the kinds that are asked for (%s), only others (%s): see HostKeyAlgorithms in ssh_config(5)",
-		ErrHostKey, h.HostName, strings.Join(missing.SupportedAlgorithms, ", "), hostscript.Said(strings.Join(missing.RequestedAlgorithms, ", "), 200))
+		ErrHostKey, h.HostName, strings.Join(missing.SupportedAlgorithms, ", "), printable.Said(strings.Join(missing.RequestedAlgorithms, ", "), 200))
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/sshconfig"
 )
 
@@ -154,7 +154,7 @@ func (g *gate) dial(ctx context.Context, s settings) (net.Conn, error) {
 		case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
 			return nil, &noPassage{"refuses to forward the connection (AllowTcpForwarding, PermitOpen in its sshd_config)"}
 		case errors.As(err, &refused):
-			return nil, &noPassage{"says: " + hostscript.Said(refused.Message, 160)}
+			return nil, &noPassage{"says: " + printable.Said(refused.Message, 160)}
 		case errors.Is(err, context.DeadlineExceeded):
 			return nil, &noPassage{fmt.Sprintf("does not get there within %s", s.ConnectTimeout)}
 		default:

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // What an ssh that is a master (ControlMaster of ssh_config(5)) takes on its socket:
@@ -133,7 +133,7 @@ func (m *muxLink) open(command string, with forwarding, files ...*os.File) error
 		return nil
 	case kind == muxFailure || kind == muxDenied:
 		rest.number()
-		return fmt.Errorf("%w (%s)", errRefused, hostscript.Said(rest.text(), 200))
+		return fmt.Errorf("%w (%s)", errRefused, printable.Said(rest.text(), 200))
 	}
 	return fmt.Errorf("the ssh program answers with %#x", kind)
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/child"
 	"github.com/colmena-go/colmena-go/pkg/crash"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/scratch"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
@@ -268,7 +268,7 @@ func (m *master) failure() error {
 	lines := slices.DeleteFunc(m.inOurTerms(said), func(line string) bool {
 		return strings.Trim(line, "@ \r") == "" || strings.HasPrefix(line, "Warning: Permanently added")
 	})
-	return fmt.Errorf("%w: ssh says: %s", kind, hostscript.Said(strings.Join(lines, "; "), 600))
+	return fmt.Errorf("%w: ssh says: %s", kind, printable.Said(strings.Join(lines, "; "), 600))
 }
 
 // Probe has the host run a command, as ssh has no question of its own for it.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // tail keeps the last part of what a command says on stderr.
@@ -35,7 +35,7 @@ func (t *tail) String() string {
 
 // after is what was said behind some words, or nothing at all.
 func (t *tail) after(words string) string {
-	said := hostscript.Said(t.String(), 160)
+	said := printable.Said(t.String(), 160)
 	if said == "" {
 		return ""
 	}

@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/colmena-go/colmena-go/pkg/escalation"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/sshauth"
 )
 
@@ -96,7 +96,7 @@ func withoutGo(err error) string {
 	if errors.As(err, &errno) {
 		return errno.Error()
 	}
-	return hostscript.Said(err.Error(), 300) // the text may be the host's, of any length
+	return printable.Said(err.Error(), 300) // the text may be the host's, of any length
 }
 
 // explainHandshake says why the host at a place, see placeOf, gives us no connection.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Actions shows a run in the log of a workflow of GitHub: the lines of each node in a
@@ -128,9 +129,9 @@ var (
 func (p part) String() string {
 	title := ""
 	if p.title != "" {
-		title = " title=" + inTitle.Replace(printable(p.title))
+		title = " title=" + inTitle.Replace(printable.Text(p.title))
 	}
-	return "::" + p.command + title + "::" + inCommand.Replace(printable(p.text)) + "\n"
+	return "::" + p.command + title + "::" + inCommand.Replace(printable.Text(p.text)) + "\n"
 }
 
 // Stop has a runner of workflows obey nothing in the log but [Terminal.Commands], until

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/colmena-go/colmena-go/pkg/view"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // area is what stands on the screen below all that was printed, with the cursor at the
@@ -43,7 +43,7 @@ func (a *area) rows(columns int) (rows int) {
 	for _, line := range a.lines {
 		rows++
 		if columns > 0 && columns < a.columns {
-			rows += max(0, view.Width(line)-1) / columns
+			rows += max(0, printable.Width(line)-1) / columns
 		}
 	}
 	return rows
@@ -100,9 +100,9 @@ func down(lines int) string {
 func rewritten(was, line string) string {
 	text := line
 	if same := common(was, line); same > 8 {
-		text = fmt.Sprintf(toTheRight, view.Width(line[:same])) + line[same:]
+		text = fmt.Sprintf(toTheRight, printable.Width(line[:same])) + line[same:]
 	}
-	if view.Width(was) > view.Width(line) {
+	if printable.Width(was) > printable.Width(line) {
 		text += eraseLine
 	}
 	return text
@@ -132,5 +132,5 @@ func common(a, b string) (same int) {
 // takes columns.
 func joinsNothing(text string) bool {
 	r, size := utf8.DecodeRuneInString(text)
-	return size == 0 || r < 0x300 || size > 1 && view.Width(text[:size]) > 0
+	return size == 0 || r < 0x300 || size > 1 && printable.Width(text[:size]) > 0
 }

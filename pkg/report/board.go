@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
@@ -81,7 +82,7 @@ func (b *Board) Lines(window view.Size, now time.Time) []string {
 		return nil
 	}
 	list := b.List(now)
-	lines := []string{cut(fmt.Sprintf("%s · %s · %s", b.title, now.Format(time.TimeOnly), b.hint), columns), cut(statusSummary(list), columns), ""}
+	lines := []string{printable.Fit(fmt.Sprintf("%s · %s · %s", b.title, now.Format(time.TimeOnly), b.hint), columns), printable.Fit(statusSummary(list), columns), ""}
 	room := rows - len(lines) - 2 // the head of the table, and how many more there are
 	more := ""
 	if len(list) > room+1 {
@@ -96,7 +97,7 @@ func (b *Board) Lines(window view.Size, now time.Time) []string {
 	table := strings.TrimSuffix(gridWithin(b.rows(list, now), b.style, columns), "\n")
 	lines = append(lines, strings.Split(table, "\n")...)
 	if more != "" {
-		lines = append(lines, cut(more, columns))
+		lines = append(lines, printable.Fit(more, columns))
 	}
 	return lines[:min(len(lines), rows)]
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
@@ -37,8 +38,8 @@ func TestABoardStaysWithinItsWindow(t *testing.T) {
 				t.Errorf("%d nodes in %v: %d lines", n, size, len(lines))
 			}
 			for _, line := range lines {
-				if view.Width(line) >= size.Columns {
-					t.Errorf("%d nodes in %v: %q has %d columns", n, size, line, view.Width(line))
+				if printable.Width(line) >= size.Columns {
+					t.Errorf("%d nodes in %v: %q has %d columns", n, size, line, printable.Width(line))
 				}
 			}
 		}

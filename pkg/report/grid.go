@@ -4,7 +4,7 @@ import (
 	"math"
 	"strings"
 
-	"github.com/colmena-go/colmena-go/pkg/view"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // cell is one of a table.
@@ -29,11 +29,11 @@ func gridWithin(rows [][]cell, style Style, columns int) string {
 	for _, row := range rows {
 		line, room := "", columns
 		for i, c := range row {
-			text := cut(c.text, room)
+			text := printable.Fit(c.text, room)
 			line += style.paint(c.color, text)
-			room -= view.Width(text)
+			room -= printable.Width(text)
 			if i < len(row)-1 {
-				space := min(room, widths[i]-view.Width(c.text)+len(gap))
+				space := min(room, widths[i]-printable.Width(c.text)+len(gap))
 				line += strings.Repeat(" ", max(0, space))
 				room -= space
 			}
@@ -53,23 +53,9 @@ func columnWidths(rows [][]cell) (widths []int) {
 				widths = append(widths, 0)
 			}
 			if i < len(row)-1 {
-				widths[i] = max(widths[i], view.Width(c.text))
+				widths[i] = max(widths[i], printable.Width(c.text))
 			}
 		}
 	}
 	return widths
-}
-
-// cut takes off what has no room in so many columns.
-func cut(text string, columns int) string {
-	if len(text) <= columns || view.Width(text) <= columns {
-		return text
-	}
-	room := columns - 1
-	for i, r := range text {
-		if room -= view.Width(string(r)); room < 0 {
-			return text[:i] + strings.Repeat("…", min(1, max(0, columns)))
-		}
-	}
-	return text
 }

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
@@ -239,7 +240,7 @@ func body(b *strings.Builder, prefix string, t text, filter bool) {
 	for line := range strings.Lines(t.head) {
 		line = strings.TrimSuffix(line, "\n")
 		if filter {
-			line = printable(line)
+			line = printable.Text(line)
 		}
 		b.WriteString(prefix + line + "\n")
 	}

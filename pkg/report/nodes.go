@@ -1,45 +1,33 @@
 package report
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Nodes prints a hive's nodes as a table, in which those that cannot be used have
 // the reason in their row.
 func Nodes(out io.Writer, sound []hive.Node, broken []hive.Broken) {
-	rows, reasons := map[string]string{}, map[string]string{}
+	rows := map[string][]cell{}
 	for _, node := range sound {
-		rows[node.Name] = fmt.Sprintf("%s\t%s\t%d", target(node.Target), tags(node.Tags), len(node.Keys))
+		rows[node.Name] = []cell{plain(label(node.Name)), plain(target(node.Target)), plain(tags(node.Tags)), plain(strconv.Itoa(len(node.Keys)))}
 	}
 	for _, node := range broken {
-		rows[node.Name] = "\t\t" // a row without these cells would begin another table
-		reasons[node.Name] = "error: " + printable(firstReason(node))
+		rows[node.Name] = []cell{plain(label(node.Name)), plain("error: " + printable.Text(firstReason(node)))}
 	}
-	var text bytes.Buffer
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NODE\tTARGET\tTAGS\tKEYS")
-	names := slices.Sorted(maps.Keys(rows))
-	for _, name := range names {
-		fmt.Fprintf(table, "%s\t%s\n", label(name), rows[name])
+	table := [][]cell{{plain("NODE"), plain("TARGET"), plain("TAGS"), plain("KEYS")}}
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		table = append(table, rows[name])
 	}
-	table.Flush()
-	lines := strings.Split(text.String(), "\n")
-	for i, name := range names {
-		if why, ok := reasons[name]; ok {
-			second := strings.Index(lines[0], "TARGET")
-			lines[i+1] = string([]rune(lines[i+1])[:second]) + why
-		}
-	}
-	io.WriteString(out, strings.Join(lines, "\n"))
+	io.WriteString(out, grid(table, false))
 }
 
 // firstReason is the first line of an error, without the node's name.

@@ -3,11 +3,11 @@ package report
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // How wide the lines of an outlook are, and how much of one thing is shown; JSON has all.
@@ -24,11 +24,11 @@ func Outlook(results []event.Result, style Style) string {
 	var b strings.Builder
 	width := 0
 	for _, r := range results {
-		width = max(width, utf8.RuneCountInString(label(r.Node)))
+		width = max(width, printable.Width(label(r.Node)))
 	}
 	for _, r := range failuresLast(results) {
 		name := label(r.Node)
-		prefix := style.paint(cyan, name) + strings.Repeat(" ", width-utf8.RuneCountInString(name)) + "  "
+		prefix := style.paint(cyan, name) + strings.Repeat(" ", width-printable.Width(name)) + "  "
 		b.WriteString(prefix + header(r, style) + "\n")
 		if r.Outlook != nil {
 			for _, row := range rows(r.Outlook, style) {
@@ -64,9 +64,9 @@ func facts(o *plan.Outlook) (list []string) {
 		switch {
 		case is == "", was == is:
 		case was == "":
-			list = append(list, "nixos "+oneLine(is, itemLength))
+			list = append(list, "nixos "+printable.Line(is, itemLength))
 		default:
-			list = append(list, "nixos "+oneLine(was, itemLength)+" → "+oneLine(is, itemLength))
+			list = append(list, "nixos "+printable.Line(was, itemLength)+" → "+printable.Line(is, itemLength))
 		}
 		if o.Copy != nil && o.Copy.Paths > 0 {
 			list = append(list, event.Size(o.Copy.Bytes)+" to copy")
@@ -94,8 +94,8 @@ func (r row) write(b *strings.Builder, style Style) {
 	b.WriteString(column)
 	at := len(column)
 	for i, item := range r.items {
-		item = oneLine(item, itemLength)
-		length := utf8.RuneCountInString(item)
+		item = printable.Line(item, itemLength)
+		length := printable.Width(item)
 		switch {
 		case i == 0:
 		case at+len(outlookGap)+length > outlookWidth:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
@@ -152,7 +153,7 @@ func pageReasons(results []event.Result, ids map[string]string) (list []pageReas
 			reason.Of = label(g.first.Node)
 		}
 		for _, line := range unsaid(g.first.Tail, g.first.Err) {
-			reason.Output = append(reason.Output, oneLine(line, lineLength))
+			reason.Output = append(reason.Output, printable.Line(line, lineLength))
 		}
 		list = append(list, reason)
 	}
@@ -170,7 +171,7 @@ func pagePackages(r *record.Record, results []event.Result, ids map[string]strin
 			where, known := at[text]
 			if !known {
 				where = len(list)
-				at[text], list = where, append(list, pagePackage{Text: oneLine(text, itemLength)})
+				at[text], list = where, append(list, pagePackage{Text: printable.Line(text, itemLength)})
 			}
 			list[where].Nodes.add(ids[n.Name], n.Name)
 		}
@@ -195,7 +196,7 @@ func pageChanges(results []event.Result, ids map[string]string) (list []pageChan
 				same := strings.Join([]string{string(change), key.Name, key.Path}, "\x00")
 				if _, known := at[same]; !known {
 					at[same] = len(list)
-					list = append(list, pageChange{Key: label(key.Name), Path: printable(key.Path), Change: string(change)})
+					list = append(list, pageChange{Key: label(key.Name), Path: printable.Text(key.Path), Change: string(change)})
 				}
 				list[at[same]].Nodes.add(ids[r.Node], r.Node)
 			}

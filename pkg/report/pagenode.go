@@ -10,6 +10,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
@@ -53,8 +54,8 @@ type pageLine struct{ Kind, Text string }
 func newPageNode(id string, n *record.Node, result event.Result, r *record.Record) pageNode {
 	sum := n.Sum(r.End)
 	p := pageNode{
-		ID: id, Name: label(n.Name), Host: printable(result.Host), Status: string(result.Status), Outcome: outcome(result),
-		Toplevel: printable(result.Toplevel), Keys: keys(result.Keys), Took: duration(result.Elapsed), Sent: copied(sum.Bytes, sum.Paths), Builds: sum.Builds,
+		ID: id, Name: label(n.Name), Host: printable.Text(result.Host), Status: string(result.Status), Outcome: outcome(result),
+		Toplevel: printable.Text(result.Toplevel), Keys: keys(result.Keys), Took: duration(result.Elapsed), Sent: copied(sum.Bytes, sum.Paths), Builds: sum.Builds,
 		Dropped: n.Dropped, rank: slices.Index([]event.Status{event.Failed, left, event.Cancelled}, result.Status),
 	}
 	if result.Status == event.Succeeded && result.RebootNeeded {
@@ -72,7 +73,7 @@ func newPageNode(id string, n *record.Node, result event.Result, r *record.Recor
 	if result.Err != nil {
 		p.Error = firstLines(result.Err.Error())
 	}
-	if p.Before = printable(result.Before); p.Before == p.Toplevel {
+	if p.Before = printable.Text(result.Before); p.Before == p.Toplevel {
 		p.Before = ""
 	}
 	p.Ahead = ahead(n, result)
@@ -85,10 +86,10 @@ func newPageNode(id string, n *record.Node, result event.Result, r *record.Recor
 	}
 	p.Course = strings.Join(words, ", ")
 	for _, key := range result.Keys {
-		p.KeyRows = append(p.KeyRows, pageKey{label(key.Name), printable(key.Path), string(key.Change), printable(key.Note)})
+		p.KeyRows = append(p.KeyRows, pageKey{label(key.Name), printable.Text(key.Path), string(key.Change), printable.Text(key.Note)})
 	}
 	for _, line := range n.Said {
-		p.Said = append(p.Said, pageLine{kinds[line.Kind], printable(line.Text)})
+		p.Said = append(p.Said, pageLine{kinds[line.Kind], printable.Text(line.Text)})
 	}
 	return p
 }
@@ -126,7 +127,7 @@ func ahead(n *record.Node, result event.Result) (list []pageRow) {
 				shown.Items = append(shown.Items, fmt.Sprintf("… %d more", len(r.items)-i))
 				break
 			}
-			shown.Items = append(shown.Items, oneLine(item, itemLength))
+			shown.Items = append(shown.Items, printable.Line(item, itemLength))
 		}
 		list = append(list, shown)
 	}
@@ -142,7 +143,7 @@ func (p *pageNode) step(s record.Step, r *record.Record) {
 	bar := func(class string, from time.Time, took time.Duration, what string) {
 		p.Bars = append(p.Bars, pageBar{Class: class, At: percent(from.Sub(r.Begin), whole), Width: percent(took, whole), Title: what + ": " + duration(took)})
 	}
-	row := pageStep{Kind: string(s.Kind), Status: string(s.State), Text: oneLine(s.Text, lineLength),
+	row := pageStep{Kind: string(s.Kind), Status: string(s.State), Text: printable.Line(s.Text, lineLength),
 		Begin: duration(s.Began().Sub(r.Begin)), Took: duration(s.Took(r.End)), Copied: copied(s.Bytes(), s.Paths), Builds: s.Builds()}
 	if !s.Queued.IsZero() {
 		row.Waited = duration(s.Waited)
@@ -202,7 +203,7 @@ func runWarnings(r *record.Record) (list []string) {
 			continue
 		}
 		text, _ := entry["message"].(string)
-		list = append(list, printable(about(entry)+text))
+		list = append(list, printable.Text(about(entry)+text))
 	}
 	return list
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Plain prints prefixed lines, one node's name before each. It is a
@@ -34,7 +34,7 @@ func NewPlain(t *Terminal, verbose bool, style Style) *Plain {
 // Expect makes room for the names of nodes, before the first event of one.
 func (p *Plain) Expect(nodes []string) {
 	for _, node := range nodes {
-		p.width.Store(max(p.width.Load(), int64(utf8.RuneCountInString(label(node)))))
+		p.width.Store(max(p.width.Load(), int64(printable.Width(label(node)))))
 	}
 }
 
@@ -77,7 +77,7 @@ func (p *Plain) lines(e event.Event) string {
 	if e.Silent() || p.live && inPicture(e) || e.Kind == event.Output && !p.verbose && (p.told == "" || e.Step != p.told) {
 		return ""
 	}
-	text, color := printable(e.Text), none
+	text, color := printable.Text(e.Text), none
 	switch e.Kind {
 	case event.Output, event.Private:
 		color = dim
@@ -92,7 +92,7 @@ func (p *Plain) lines(e event.Event) string {
 			}
 		}
 	}
-	prefix := p.since(e.Time) + p.style.paint(cyan, fmt.Sprintf("%*s", p.width.Load(), label(e.Node)))
+	prefix := p.since(e.Time) + p.style.paint(cyan, printable.PaddedLeft(label(e.Node), int(p.width.Load())))
 	var lines strings.Builder
 	for _, line := range strings.Split(text, "\n") {
 		fmt.Fprintf(&lines, "%s | %s\n", prefix, p.style.paint(color, line))

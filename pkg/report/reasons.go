@@ -9,6 +9,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // reason is why nodes failed, all of them in the same step and with the same
@@ -51,7 +52,7 @@ func reasons(results []event.Result, view View) string {
 			fmt.Fprintf(&b, "  the last output of %s on %s:\n", g.first.Step, label(g.first.Node))
 		}
 		for _, line := range tail {
-			fmt.Fprintf(&b, "  | %s\n", view.Style.paint(dim, oneLine(line, lineLength)))
+			fmt.Fprintf(&b, "  | %s\n", view.Style.paint(dim, printable.Line(line, lineLength)))
 		}
 		if view.logOf != nil {
 			b.WriteString("  " + whereAllIs(view.logOf(g.first.Node)) + "\n")
@@ -66,7 +67,7 @@ func whereAllIs(log string) string {
 	if log == "" {
 		return "what was said is not kept: its log cannot be written (see XDG_STATE_HOME)"
 	}
-	return "full log: " + printable(log)
+	return "full log: " + printable.Text(log)
 }
 
 // unsaid is the last output without the end that the error repeats.
@@ -152,21 +153,12 @@ func withoutOwn(r event.Result) string {
 
 // firstLines bounds an error: its first lines, and how many there are more.
 func firstLines(text string) []string {
-	lines := strings.Split(strings.TrimSpace(printable(text)), "\n")
+	lines := strings.Split(strings.TrimSpace(printable.Text(text)), "\n")
 	if more := len(lines) - reasonLines; more > 1 {
 		lines = append(lines[:reasonLines:reasonLines], fmt.Sprintf("… %d more lines, above", more))
 	}
 	for i, line := range lines {
-		lines[i] = oneLine(line, reasonLength)
+		lines[i] = printable.Line(line, reasonLength)
 	}
 	return lines
-}
-
-// oneLine bounds a line.
-func oneLine(text string, most int) string {
-	text = strings.ReplaceAll(printable(text), "\n", " ")
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 	"github.com/colmena-go/colmena-go/pkg/view"
 )
@@ -114,6 +115,22 @@ func TestARunMakesRoomForTheNamesItExpects(t *testing.T) {
 	}
 }
 
+func TestWideNamesStandInTheirColumns(t *testing.T) {
+	got := printed(t, func(screen *Terminal) {
+		plain := NewPlain(screen, false, false)
+		plain.Expect([]string{"鍵鍵", "db"})
+		plain.Emit(event.Event{Node: "鍵鍵", Step: plan.Build, Kind: event.Begin, Text: "building"})
+		plain.Emit(event.Event{Node: "db", Step: plan.Build, Kind: event.Begin, Text: "building"})
+	})
+	if want := "鍵鍵 | building\n  db | building\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	list := []event.Result{{Node: "鍵鍵", Status: event.Succeeded}, {Node: "web", Status: event.Succeeded}}
+	if got, want := tabled(list), "NODE  RESULT     KEYS  TIME\n鍵鍵  succeeded  -     0s\nweb   succeeded  -     0s\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestLinesOfDifferentNodesNeverMix(t *testing.T) {
 	out := printed(t, func(screen *Terminal) {
 		plain := NewPlain(screen, true, false)
@@ -159,7 +176,7 @@ func TestAHostHasNoPowerOverTheTerminal(t *testing.T) {
 		"ünïcödé 漢字":                           "ünïcödé 漢字",
 		"two\nlines":                           "two\nlines",
 	} {
-		if got := printable(text); got != want {
+		if got := printable.Text(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/status"
-	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // Status is a node's host as it was found.
@@ -94,7 +94,7 @@ func tableWidth(rows [][]cell, cells int) (widest int) {
 		if len(row) < cells { // it says why there is nothing to see
 			continue
 		}
-		width := view.Width(row[cells-1].text)
+		width := printable.Width(row[cells-1].text)
 		for _, w := range widths[:cells-1] {
 			width += w + len(gap)
 		}
@@ -154,7 +154,7 @@ func missing(s Status) cell {
 	case s.Err == nil || s.Status == event.Cancelled:
 		return cell{"not asked", yellow}
 	}
-	why := oneLine(firstReason(hive.Broken{Name: s.Node, Err: s.Err}), mostOfReason)
+	why := printable.Line(firstReason(hive.Broken{Name: s.Node, Err: s.Err}), mostOfReason)
 	if what := silence[s.Step]; what != "" {
 		why = what + ": " + why
 	}

@@ -2,15 +2,14 @@ package report
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Streams is where goes what a user's own command prints on many hosts.
@@ -37,21 +36,21 @@ func (p *Prefixed) Expect(nodes []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, node := range nodes {
-		p.width = max(p.width, utf8.RuneCountInString(label(node)))
+		p.width = max(p.width, printable.Width(label(node)))
 	}
 }
 
 // Of implements [Streams].
 func (p *Prefixed) Of(node string) (stdout, stderr io.Writer, end func()) {
 	p.mu.Lock()
-	prefix := p.Style.paint(cyan, fmt.Sprintf("%*s", p.width, label(node))) + " | "
+	prefix := p.Style.paint(cyan, printable.PaddedLeft(label(node), p.width)) + " | "
 	p.mu.Unlock()
 	out := &lines{tell: func(whole []byte) error {
 		var text bytes.Buffer
 		for line := range bytes.Lines(whole) {
 			line = bytes.TrimSuffix(line, []byte("\n"))
 			if p.Filter {
-				line = []byte(printable(string(line)))
+				line = []byte(printable.Text(string(line)))
 			}
 			text.WriteString(prefix)
 			text.Write(line)

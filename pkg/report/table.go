@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
@@ -22,14 +21,11 @@ func table(results []event.Result, view View) string {
 
 // tabled are the results in rows, with a heading.
 func tabled(results []event.Result) string {
-	var b strings.Builder
-	columns := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(columns, "NODE\tRESULT\tKEYS\tTIME")
+	rows := [][]cell{{plain("NODE"), plain("RESULT"), plain("KEYS"), plain("TIME")}}
 	for _, r := range results {
-		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", label(r.Node), outcome(r), keys(r.Keys), r.Elapsed.Round(10*time.Millisecond))
+		rows = append(rows, []cell{plain(label(r.Node)), plain(outcome(r)), plain(keys(r.Keys)), plain(r.Elapsed.Round(10 * time.Millisecond).String())})
 	}
-	columns.Flush()
-	return b.String()
+	return grid(rows, false)
 }
 
 // ending is what stands below the table.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/event"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
@@ -83,17 +84,17 @@ func (t *trace) node(thread int, n *record.Node, now time.Time) {
 			args[name] = value
 		}
 		if s.Text != "" {
-			args["text"] = printable(s.Text)
+			args["text"] = printable.Text(s.Text)
 		}
 		if s.Err != nil {
-			args["error"] = printable(s.Err.Error())
+			args["error"] = printable.Text(s.Err.Error())
 		}
 		t.span(thread, "step", string(s.Kind), s.Begin, end, args)
 	}
 	for _, line := range n.Said {
 		if line.Kind == event.Warn {
 			t.Events = append(t.Events, traceEvent{Name: "warning", Category: "warning", Phase: phaseInstant, Scope: "t",
-				Time: line.Time.Sub(t.begin).Microseconds(), Process: 1, Thread: thread, Args: map[string]any{"text": printable(line.Text)}})
+				Time: line.Time.Sub(t.begin).Microseconds(), Process: 1, Thread: thread, Args: map[string]any{"text": printable.Text(line.Text)}})
 		}
 	}
 }

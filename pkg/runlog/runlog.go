@@ -16,8 +16,8 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
 	"github.com/colmena-go/colmena-go/pkg/event"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Bounds of a run; see also those of all runs in folder.go.
@@ -139,22 +139,9 @@ func (l *Log) Emit(e event.Event) {
 	if !ofRun {
 		fmt.Fprintf(&line, "%s %s ", e.Step, kind)
 	}
-	line.WriteString(strings.ReplaceAll(seen(e.Text), "\n", "\n  "))
+	line.WriteString(strings.ReplaceAll(printable.Text(strings.TrimRight(e.Text, "\n")), "\n", "\n  "))
 	line.WriteByte('\n')
 	l.put(fileOf(e.Node), line.String(), e.Kind == event.Output || e.Kind == event.Debug)
-}
-
-// seen is a text without what a terminal obeys.
-func seen(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case r == '\n', hostscript.Seen(r):
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(hostscript.WithoutEscapes(strings.TrimRight(text, "\n")), "?"))
 }
 
 func (l *Log) put(file, line string, mayDrop bool) {

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/colmena-go/colmena-go/pkg/closure"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // Here is a system without what it needs: one of those that a host has told of, or what
@@ -51,5 +51,5 @@ func firstLine(file string, most int) string {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return ""
 	}
-	return hostscript.Said(line, most)
+	return printable.Said(line, most)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/closure"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 )
 
 // How much is kept of what a host says, in bytes; and of units, how many.
@@ -28,7 +28,7 @@ var safePath = regexp.MustCompile(`^(/[A-Za-z0-9+._?=-]+)+$`)
 func parse(text string, files []string) (State, error) {
 	text, _, ended := strings.Cut("\n"+text, "\n.\n") // a shell may say good-bye behind it
 	if !ended {
-		return State{}, fmt.Errorf("%w: it says %q", ErrUnclear, hostscript.Said(text, mostOfPath))
+		return State{}, fmt.Errorf("%w: it says %q", ErrUnclear, printable.Said(text, mostOfPath))
 	}
 	s := State{Generations: map[string]Generation{}, Files: map[string]File{}}
 	asked := map[string]bool{}
@@ -43,14 +43,14 @@ func parse(text string, files []string) (State, error) {
 		case "since":
 			s.since(rest)
 		case "profile":
-			s.Profile = hostscript.Said(rest, mostOfWord)
+			s.Profile = printable.Said(rest, mostOfWord)
 		case "generation":
 			s.generation(rest)
 		case "state":
-			s.Running = hostscript.Said(rest, mostOfWord)
+			s.Running = printable.Said(rest, mostOfWord)
 		case "unit":
 			if len(s.Failed) < mostUnits {
-				s.Failed = append(s.Failed, hostscript.Said(rest, mostOfPath))
+				s.Failed = append(s.Failed, printable.Said(rest, mostOfPath))
 			}
 		case "failed":
 			s.Units, _ = strconv.Atoi(rest)
@@ -79,13 +79,13 @@ func (s *State) system(what, rest string) {
 	case what == "system":
 		system.Path = path(value)
 	case what == "version":
-		system.Version = hostscript.Said(value, mostOfWord)
+		system.Version = printable.Said(value, mostOfWord)
 	case slices.Contains(closure.BootParts, what):
 		if system.Boot == nil {
 			system.Boot = map[string]string{}
 		}
 		if value != system.Path+"/"+what { // where it would be if it were there
-			system.Boot[what] = hostscript.Said(value, mostOfParams)
+			system.Boot[what] = printable.Said(value, mostOfParams)
 		}
 	}
 }
@@ -100,9 +100,9 @@ func complete(system *closure.System) {
 // path is one of a store, or says that it is not.
 func path(text string) string {
 	if !safePath.MatchString(text) {
-		return "something that is not a store path: " + hostscript.Said(text, mostOfPath)
+		return "something that is not a store path: " + printable.Said(text, mostOfPath)
 	}
-	return hostscript.Said(text, mostOfParams)
+	return printable.Said(text, mostOfParams)
 }
 
 // since reads a time and the link that was made then.
@@ -148,7 +148,7 @@ func (s *State) file(rest string, asked map[string]bool) {
 	}
 	s.Files[words[6]] = File{
 		Regular: kind&0o170000 == 0o100000, Mode: uint32(mode), UID: uid, GID: gid,
-		User: hostscript.Said(words[3], mostOfWord), Group: hostscript.Said(words[4], mostOfWord),
+		User: printable.Said(words[3], mostOfWord), Group: printable.Said(words[4], mostOfWord),
 	}
 }
 

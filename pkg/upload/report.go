@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
@@ -85,7 +85,7 @@ func (l *lines) next(n int) ([]string, error) {
 			return nil, errProtocol
 		}
 		dir, _ := strconv.Atoi(all[2])
-		return nil, &refusal{code: all[1], dir: dir, text: hostscript.Said(all[3], tailSize)}
+		return nil, &refusal{code: all[1], dir: dir, text: printable.Said(all[3], tailSize)}
 	}
 	return words, nil
 }
@@ -113,17 +113,17 @@ func readLook(l *lines, dirs []directory, ways []hive.Directory, note, warn func
 		case words[0] == "wait":
 			if note != nil && !waited {
 				waited = true
-				note("waiting for another upload on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100))
+				note("waiting for another upload on this host, by " + printable.Said(strings.Join(words[1:], " "), 100))
 			}
 		case words[0] == "busy":
 			if note != nil && !waited {
 				waited = true
-				note("another upload is under way on this host, by " + hostscript.Said(strings.Join(words[1:], " "), 100) + ": its changes are not included here")
+				note("another upload is under way on this host, by " + printable.Said(strings.Join(words[1:], " "), 100) + ": its changes are not included here")
 			}
 		case words[0] == "memory" && len(words) == 3:
 			err = readMemory(l, &seen.Memory, words, warn)
 		case words[0] == "unread" && len(words) >= 3:
-			tellUnread(warn, words[1], hostscript.Said(strings.Join(words[2:], " "), 200))
+			tellUnread(warn, words[1], printable.Said(strings.Join(words[2:], " "), 200))
 		case words[0] == "recorded":
 			if warn != nil {
 				warn("sudo on the host records all that it is sent, secrets too (log_input in sudoers): turn that off for this user, or deploy as root")
@@ -227,7 +227,7 @@ func addFile(l *lines, seen plan.Observed, dir directory, words []string) error 
 	path := dir.keys[i-1].Key.Path()
 	switch {
 	case words[0] == "blocked":
-		seen.Files[path] = plan.FileState{Obstacle: hostscript.Said(strings.Join(words[2:], " "), 100)}
+		seen.Files[path] = plan.FileState{Obstacle: printable.Said(strings.Join(words[2:], " "), 100)}
 		return nil
 	case words[0] == "file" && len(words) == 7:
 		mode, err1 := strconv.ParseUint(words[2], 16, 32)
@@ -282,7 +282,7 @@ func readDone(l *lines, ways []plan.DirectoryStep, warn func(string)) (kept []pl
 		case words[0] == "done":
 			return kept, nil
 		case words[0] == "forgot" && len(words) == 2:
-			tell(warn, "the host cannot write down what it has got ("+hostscript.Said(words[1], 100)+" is full, or read-only?): it will not recognise these keys")
+			tell(warn, "the host cannot write down what it has got ("+printable.Said(words[1], 100)+" is full, or read-only?): it will not recognise these keys")
 			continue
 		case words[0] != "kept" || len(words) != 2:
 			return nil, errProtocol
@@ -309,4 +309,4 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string { return hostscript.Said(string(t.text), tailSize) }
+func (t *tail) String() string { return printable.Said(string(t.text), tailSize) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
@@ -103,7 +104,7 @@ func (p *picture) last() []string {
 
 // list names as many nodes as fit.
 func (p *picture) list(mark, text string, nodes []*record.Node, c colourCode) string {
-	line, left := mark+" "+text, p.Columns-Width(mark+" "+text)
+	line, left := mark+" "+text, p.Columns-printable.Width(mark+" "+text)
 	for i, n := range nodes {
 		name := clean(n.Name)
 		sep := " "
@@ -114,15 +115,15 @@ func (p *picture) list(mark, text string, nodes []*record.Node, c colourCode) st
 		if i < len(nodes)-1 {
 			end = 2 // for what says that there are more
 		}
-		if left -= Width(sep + name); left < end {
-			if i > 0 && left+Width(sep+name) >= 2 {
+		if left -= printable.Width(sep + name); left < end {
+			if i > 0 && left+printable.Width(sep+name) >= 2 {
 				line += " …"
 			}
 			break
 		}
 		line += sep + name
 	}
-	line = fit(line, p.Columns)
+	line = printable.Fit(line, p.Columns)
 	if strings.HasPrefix(line, mark) {
 		return p.paint(c, mark) + line[len(mark):]
 	}
@@ -150,7 +151,7 @@ func (p *picture) more(working int) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return fit("  … "+strings.Join(parts, ", "), p.Columns)
+	return printable.Fit("  … "+strings.Join(parts, ", "), p.Columns)
 }
 
 // fitNames gives the names of nodes a column, and their steps: in a wide window that of all names, so that
@@ -161,7 +162,7 @@ func (p *picture) fitNames(shown []*record.Node) {
 		p.steps = 0
 	}
 	for _, n := range shown {
-		p.names = max(p.names, Width(p.name(n)))
+		p.names = max(p.names, printable.Width(p.name(n)))
 		p.steps = max(p.steps, len(stepOf(n)))
 	}
 	if p.Columns >= wide {
@@ -170,7 +171,7 @@ func (p *picture) fitNames(shown []*record.Node) {
 			others = fmt.Sprintf(" +%d", len(p.record.Nodes)-1)
 		}
 		for _, n := range p.record.Nodes {
-			p.names = max(p.names, Width(clean(n.Name)+others))
+			p.names = max(p.names, printable.Width(clean(n.Name)+others))
 		}
 	}
 	part := 4
@@ -189,21 +190,21 @@ const (
 
 // line is one about a node: what it is at, what that does, and since when.
 func (p *picture) line(mark string, c colourCode, n *record.Node, text, time string) string {
-	line := p.paint(c, mark) + " " + padded(p.name(n), min(p.names, max(0, p.Columns-2)))
+	line := p.paint(c, mark) + " " + printable.Padded(p.name(n), min(p.names, max(0, p.Columns-2)))
 	if p.Columns < 2 {
 		return p.paint(c, mark)
 	}
-	if rest := p.Columns - Width(line) - 2; rest >= p.steps {
-		line += "  " + padded(stepOf(n), p.steps)
+	if rest := p.Columns - printable.Width(line) - 2; rest >= p.steps {
+		line += "  " + printable.Padded(stepOf(n), p.steps)
 	}
-	rest := p.Columns - Width(line) - 2
+	rest := p.Columns - printable.Width(line) - 2
 	if time != "" {
 		rest -= timeColumns + 1
 	}
 	if rest >= 4 {
-		line += "  " + padded(text, rest)
+		line += "  " + printable.Padded(text, rest)
 	}
-	if gap := p.Columns - Width(line) - timeColumns; time != "" && gap >= 1 {
+	if gap := p.Columns - printable.Width(line) - timeColumns; time != "" && gap >= 1 {
 		line += strings.Repeat(" ", gap+max(0, timeColumns-len(time))) + p.paint(dim, time)
 	}
 	return strings.TrimRight(line, " ")

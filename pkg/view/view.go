@@ -13,6 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
@@ -157,13 +158,13 @@ func (p *picture) title() string {
 
 // ends is a line with a text at each end.
 func (p *picture) ends(left, right string, c colourCode) string {
-	if Width(left)+2+Width(right) > p.Columns {
+	if printable.Width(left)+2+printable.Width(right) > p.Columns {
 		right = strings.TrimSpace(strings.Split(right, "   ")[0])
 	}
-	if Width(left)+2+Width(right) > p.Columns {
-		return p.paint(c, fit(left, p.Columns))
+	if printable.Width(left)+2+printable.Width(right) > p.Columns {
+		return p.paint(c, printable.Fit(left, p.Columns))
 	}
-	return p.paint(c, left) + strings.Repeat(" ", p.Columns-Width(left)-Width(right)) + right
+	return p.paint(c, left) + strings.Repeat(" ", p.Columns-printable.Width(left)-printable.Width(right)) + right
 }
 
 // fleet says how far evaluation, builds and copies are, as much of it as fits.
@@ -171,7 +172,7 @@ func (p *picture) fleet() string {
 	for _, detail := range []detail{{12, 8, true, true}, {8, 6, true, true}, {0, 0, true, true}, {0, 0, false, true}, {0, 0, false, false}} {
 		for _, parts := range [][]string{{p.evaluated(), p.built(detail), p.copied(detail)}, {p.unevaluated(), p.built(detail), p.copied(detail)}} {
 			parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
-			if line := "  " + strings.Join(parts, "   "); len(parts) > 0 && Width(line) <= p.Columns {
+			if line := "  " + strings.Join(parts, "   "); len(parts) > 0 && printable.Width(line) <= p.Columns {
 				return line
 			}
 		}
@@ -179,7 +180,7 @@ func (p *picture) fleet() string {
 	if p.evaluated() == "" {
 		return ""
 	}
-	return fit("  "+p.evaluated(), p.Columns)
+	return printable.Fit("  "+p.evaluated(), p.Columns)
 }
 
 // detail is how much is said of builds and copies.
@@ -211,7 +212,7 @@ func (p *picture) built(d detail) string {
 	}
 	text := "build " + p.bar(int64(b.Done), int64(b.Expected), d.buildBar) + fmt.Sprintf("%d/%d", b.Done, b.Expected)
 	if d.name && len(b.Running) > 0 {
-		text += fmt.Sprintf("  %s (%s)", fit(clean(b.Running[0].Name), 30), clock(p.now.Sub(b.Running[0].Since)))
+		text += fmt.Sprintf("  %s (%s)", printable.Fit(clean(b.Running[0].Name), 30), clock(p.now.Sub(b.Running[0].Since)))
 	}
 	return text
 }
@@ -258,7 +259,7 @@ func (p *picture) counts() string {
 	add("failed", len(p.failed), red)
 	for ; len(parts) > 0; parts = parts[1:] {
 		for _, between := range []string{" · ", " "} {
-			if line := "  " + strings.Join(parts, between); Width(line) <= p.Columns {
+			if line := "  " + strings.Join(parts, between); printable.Width(line) <= p.Columns {
 				return line
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/printable"
 	"github.com/colmena-go/colmena-go/pkg/record"
 )
 
@@ -193,7 +194,7 @@ func TestNoPictureIsLargerThanItsRoom(t *testing.T) {
 					t.Fatalf("%s in %v: %d lines", name, window, len(lines))
 				}
 				for _, line := range lines {
-					if w := Width(line); w > max(0, columns-1) {
+					if w := printable.Width(line); w > max(0, columns-1) {
 						t.Fatalf("%s in %v: %d columns: %q", name, window, w, line)
 					}
 				}

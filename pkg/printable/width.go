@@ -1,4 +1,4 @@
-package view
+package printable
 
 import (
 	"strings"
@@ -6,8 +6,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/width"
-
-	"github.com/colmena-go/colmena-go/pkg/hostscript"
 )
 
 // Width is how many columns a terminal gives a text. Colours (SGR) take none.
@@ -25,7 +23,7 @@ func Width(text string) (columns int) {
 }
 
 // columnsOf a character, as terminals agree on that: joined emoji and flags are shown
-// one by one by many, and [clean] leaves none.
+// one by one by many; pkg/view leaves none.
 func columnsOf(r rune) int {
 	switch {
 	case r < ' ', r == utf8.RuneError:
@@ -58,30 +56,6 @@ func colour(text string) int {
 	return 0
 }
 
-// clean is a text of others for one line. What terminals do not agree on the width of
-// is left out or written as its letters: skin tones, and the letters that make flags.
-func clean(text string) string {
-	ascii := true
-	for i := range len(text) {
-		ascii = ascii && ' ' <= text[i] && text[i] <= '~'
-	}
-	if !ascii {
-		text = strings.Map(func(r rune) rune {
-			switch {
-			case 0x1f3fb <= r && r <= 0x1f3ff: // skin tones
-				return -1
-			case 0x1f1e6 <= r && r <= 0x1f1ff: // of flags
-				return 'A' + r - 0x1f1e6
-			}
-			return r
-		}, hostscript.Said(text, longest))
-	}
-	return text
-}
-
-// longest is how many bytes of a text are looked at: no line is longer.
-const longest = 1000
-
 // withoutColours is a text in the colour of what is around it.
 func withoutColours(text string) string {
 	var b strings.Builder
@@ -96,8 +70,8 @@ func withoutColours(text string) string {
 	return b.String()
 }
 
-// fit cuts a text so that it takes no more than so many columns; it loses its colours then.
-func fit(text string, columns int) string {
+// Fit cuts a text so that it takes no more than so many columns; it loses its colours then.
+func Fit(text string, columns int) string {
 	if Width(text) <= columns {
 		return text
 	}
@@ -114,8 +88,13 @@ func fit(text string, columns int) string {
 	return text
 }
 
-// padded is a text that takes exactly so many columns.
-func padded(text string, columns int) string {
-	text = fit(text, columns)
+// Padded is a text that takes exactly so many columns.
+func Padded(text string, columns int) string {
+	text = Fit(text, columns)
 	return text + strings.Repeat(" ", max(0, columns-Width(text)))
+}
+
+// PaddedLeft is a text with blanks before it, so that it takes at least so many columns.
+func PaddedLeft(text string, columns int) string {
+	return strings.Repeat(" ", max(0, columns-Width(text))) + text
 }

@@ -1,4 +1,6 @@
-package hostscript
+// Package printable makes a text of others fit to be shown: without what a terminal obeys,
+// without what nobody sees, and in so many columns. It does no I/O.
+package printable
 
 import (
 	"regexp"
@@ -62,6 +64,38 @@ func Said(text string, size int) string {
 		return text
 	}
 	return whole(text[:size/2]) + cut + whole(text[len(text)-size/2:])
+}
+
+// Text takes the power over the terminal from a text of several lines that comes from a
+// host or a hive: control characters, and those that are not [Seen].
+func Text(text string) string {
+	if plainASCII(text) {
+		return text
+	}
+	text = strings.ToValidUTF8(text, "�")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r == '\n', Seen(r):
+			return r
+		}
+		return -1
+	}, WithoutEscapes(text))
+}
+
+func plainASCII(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c != '\n' && (c < ' ' || c > '~') {
+			return false
+		}
+	}
+	return true
+}
+
+// Line is [Text] in one line of at most so many columns.
+func Line(text string, columns int) string {
+	return Fit(strings.ReplaceAll(Text(text), "\n", " "), columns)
 }
 
 // whole takes off the pieces of characters that a cut left at both ends.
