@@ -170,3 +170,28 @@ func TestAKeyThatIsGoneWhenItMattersIsResolvedThen(t *testing.T) {
 		d.untouched("host1")
 	}
 }
+
+// A reboot takes away what is in memory: it is resolved again, and before, to see that it can be.
+func TestAHostHoldsNoKeyInMemoryAcrossAReboot(t *testing.T) {
+	d := deploying(t, 1)
+	d.reboots("host1")
+	t.Cleanup(func() { d.on("host1", "rm -rf /var/keys") })
+	d.marked(`"v1"`)
+	d.must("apply")
+	d.runs()
+	before := d.bootID("host1")
+	o := d.must("reboot")
+	if got := d.runs(); got != "2 2 0 2" || d.bootID("host1") == before {
+		t.Errorf("commands of early, late, lasting and plain ran %s times", got)
+	}
+	if r := o.results["host1"]; r.change("early") != "changed" || r.change("lasting") != "unchanged" {
+		t.Errorf("%+v", r)
+	}
+	d.has("host1", "/run/keys/early", "secret", "root root 600")
+	d.has("host1", "/run/keys/late", "secret", "root root 640")
+	d.must("upload-keys")
+	if got := d.runs(); got != "0 0 0 1" {
+		t.Errorf("afterwards they ran %s times", got)
+	}
+	d.untouched("host1")
+}
