@@ -165,13 +165,33 @@ func (n *nodeRun) agreed(has activation.State) error {
 }
 
 // agreedKeys looks whether keys are to be changed that were shown so. Those after the
-// activation, which may have changed theirs, are sent all the same.
+// activation, which may have changed theirs, are sent all the same: see agreedLate.
 func (n *nodeRun) agreedKeys(at hive.UploadAt) func(plan.KeyPlan) error {
 	shown := n.shown()
 	if shown == nil || at == hive.PostActivation || n.result.Rebooted {
 		return nil
 	}
 	return shown.SameKeys
+}
+
+// agreedLate looks the same of the keys after the activation, before anything on the host
+// changes.
+func (n *nodeRun) agreedLate(ctx context.Context) error {
+	shown := n.shown()
+	if shown == nil || n.result.Rebooted || !n.opts.Goal.Activates() || len(n.keys.after.items) == 0 {
+		return nil
+	}
+	late := n.keys.after
+	late.policy.AbsentOwnerIsRoot = true
+	steps, err := n.needed(ctx, late, func(p phase) (plan.KeyPlan, error) {
+		return upload.Look(ctx, n.host, upload.Request{
+			Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Who: n.opts.Who, Note: n.note,
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return shown.SameKeys(steps)
 }
 
 // agreedContents looks whether contents are still those that were shown.

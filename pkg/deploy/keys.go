@@ -110,7 +110,7 @@ func (n *nodeRun) resolve(ctx context.Context, step plan.Step) error {
 	}
 	set.before.policy = plan.PolicyFor(goal, hive.PreActivation)
 	set.after.policy = plan.PolicyFor(goal, hive.PostActivation)
-	return nil
+	return n.agreedLate(ctx)
 }
 
 // contents resolves the keys of a node, whose contents are those that were agreed to.

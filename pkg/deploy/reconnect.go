@@ -34,7 +34,7 @@ var (
 // anything.
 func repeatable(step plan.Step) bool {
 	return step.OnHost || step.Held || step.Kind == plan.Reboot && step.Look ||
-		slices.Contains([]plan.StepKind{plan.Inspect, plan.Compare, plan.Push, plan.Upload, plan.Status}, step.Kind)
+		slices.Contains([]plan.StepKind{plan.Inspect, plan.Compare, plan.Push, plan.Resolve, plan.Upload, plan.Status}, step.Kind)
 }
 
 func (n *nodeRun) lost(err error) bool    { return err != nil && n.tools.Lost != nil && n.tools.Lost(err) }

@@ -344,7 +344,7 @@ func TestAPlanTellsOfAllOtherHostsWhereOneIsDead(t *testing.T) {
 func TestPeopleAgreeToWhatIsDone(t *testing.T) {
 	d := deploying(t, 2)
 	hive := func(word string) {
-		d.hive(fmt.Sprintf(`{ host1 = { environment.etc.agreed.text = "%s"; deployment.keys.agreed.text = "%[1]s"; deployment.keys.stays.keyFile = ./stays.key; deployment.keys.comes.keyCommand = [ "sh" "-c" "sleep 1; echo v" ]; }; host2 = { }; }`, word))
+		d.hive(fmt.Sprintf(`{ host1 = { environment.etc.agreed.text = "%s"; deployment.keys.agreed.text = "%[1]s"; deployment.keys.stays.keyFile = ./stays.key; deployment.keys.late = { text = "v"; uploadAt = "post-activation"; }; deployment.keys.comes.keyCommand = [ "sh" "-c" "sleep 1; echo v" ]; }; host2 = { }; }`, word))
 	}
 	d.env = append(d.env, "XDG_STATE_HOME="+filepath.Join(d.dir, "state"))
 	d.write("stays.key", "v")
@@ -391,6 +391,7 @@ func TestPeopleAgreeToWhatIsDone(t *testing.T) {
 
 	for what, meanwhile := range map[string]func(){
 		"key stays would be mended now": func() { d.on("host1", "chmod 644 /run/keys/stays") },
+		"key late would be changed now": func() { d.on("host1", "echo other >/run/keys/late") },
 		"the content of key stays":      func() { d.write("stays.key", "w") },
 		"the host boots": func() {
 			d.on("host1", "mkdir -p /tmp/z/bin; nix-env -p /nix/var/nix/profiles/system --set $(nix-store --add /tmp/z)")
@@ -401,7 +402,7 @@ func TestPeopleAgreeToWhatIsDone(t *testing.T) {
 		}
 		unchanged(what)
 		d.write("stays.key", "v")
-		d.on("host1", "chmod 600 /run/keys/stays; nix-env -p /nix/var/nix/profiles/system --set $(readlink -e /run/current-system)")
+		d.on("host1", "chmod 600 /run/keys/stays; printf v >/run/keys/late; nix-env -p /nix/var/nix/profiles/system --set $(readlink -e /run/current-system)")
 	}
 
 	before := d.on("host2", "systemctl show -P NFailedUnits; stat -c %z /run/current-system")
