@@ -178,8 +178,8 @@ func (r *round) nodes(tell func(node, at string)) {
 	if !r.asked {
 		return // whom what concerns
 	}
-	at := map[*request][]*work{}
-	for _, w := range r.log.atWork() {
+	at, all := map[*request][]*work{}, r.log.atWork()
+	for _, w := range all {
 		concerned := r.concerned(w.path)
 		if concerned == nil {
 			concerned = r.requests
@@ -193,15 +193,13 @@ func (r *round) nodes(tell func(node, at string)) {
 			tell(request.Node, failedAlready+storeName(path)+" failed to build")
 			continue
 		}
-		tell(request.Node, doing(at[request], request.DrvPath, request.OutPath))
+		tell(request.Node, doing(at[request], all, request.DrvPath, request.OutPath))
 	}
 }
 
-// doing says what somebody is at who waits for some work, or does it himself.
-func doing(list []*work, own ...string) string {
-	if len(list) == 0 {
-		return "waits for other builds"
-	}
+// doing says what somebody is at who waits for some work, or does it himself; who waits
+// for none of it has their turn after all that goes on.
+func doing(list, all []*work, own ...string) string {
 	var names []string
 	for _, w := range list {
 		if slices.Contains(own, w.path) {
@@ -209,7 +207,13 @@ func doing(list []*work, own ...string) string {
 		}
 		names = append(names, storeName(w.path))
 	}
-	return "waits for " + hive.FirstFew(names)
+	switch {
+	case len(names) > 0:
+		return "waits for " + hive.FirstFew(names)
+	case len(all) > 0:
+		return "waits for its turn after " + storeName(all[0].path)
+	}
+	return "waits for its turn"
 }
 
 // mostTold is how many derivations of one Nix are told: people look at the oldest.
@@ -243,6 +247,6 @@ func (h *hostLog) nodes(tell func(node, at string)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if list := h.log.atWork(); len(list) > 0 {
-		tell(h.node, doing(list, h.drv))
+		tell(h.node, doing(list, nil, h.drv))
 	}
 }

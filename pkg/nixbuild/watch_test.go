@@ -104,3 +104,22 @@ func workNames(b Building) (names []string) {
 	}
 	return names
 }
+
+func TestANodeIsAtWhatItWaitsFor(t *testing.T) {
+	at := func(names ...string) (list []*work) {
+		for _, name := range names {
+			list = append(list, &work{path: "/nix/store/00000000000000000000000000000000-" + name + ".drv"})
+		}
+		return list
+	}
+	for want, got := range map[string]string{
+		"own":                        doing(at("linux", "own"), nil, at("own")[0].path),
+		"waits for linux, zlib":      doing(at("linux", "zlib"), at("linux", "zlib")),
+		"waits for its turn after x": doing(nil, at("x", "y")),
+		"waits for its turn":         doing(nil, nil),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -181,9 +181,11 @@ func (p *picture) fitNames(shown []*record.Node) {
 	p.names = min(p.names, max(4, p.Columns/part))
 }
 
-// Columns of a node's line, besides the name, and of a window that has room.
+// Columns of a node's line, besides the name, and of a window that has room: for more than
+// names, and for what a builder says besides what it builds.
 const (
 	wide        = 60
+	roomy       = 100
 	stepColumns = 8
 	timeColumns = 5
 )
@@ -248,10 +250,14 @@ func (p *picture) work(n *record.Node) string {
 func (p *picture) does(n *record.Node) string {
 	s := n.Step()
 	switch {
+	case s.Kind == plan.Push && s.Total > 0 && s.Done >= s.Total && !s.Ended():
+		return event.Size(s.Total) + " sent, the host stores it"
 	case s.Kind == plan.Push && s.Total > 0 && !s.Ended():
 		return p.bar(s.Done, s.Total, max(0, min(12, p.Columns-60))) + sizes(s.Done, s.Total)
 	case s.At != "" && s.Kind == plan.Build && p.Columns < wide:
 		return clean(strings.TrimPrefix(s.At, "waits for "))
+	case s.At != "" && s.Kind == plan.Build && p.Columns >= roomy && n.Last != "" && !s.Ended():
+		return clean(s.At) + ": " + clean(n.Last)
 	case s.At != "":
 		return clean(s.At)
 	case s.Kind == plan.Connect:

@@ -222,8 +222,11 @@ func (p *picture) copied(d detail) string {
 	if total == 0 {
 		return ""
 	}
+	if done >= total { // a bar that is full looks as if nothing went on
+		return "copied " + event.Size(total)
+	}
 	text := "copy " + p.bar(done, total, d.copyBar) + sizes(done, total)
-	if rate := p.meter.rate(p.now); d.rate && rate > 0 && done < total {
+	if rate := p.meter.rate(p.now); d.rate && rate > 0 {
 		text += "  " + event.Size(int64(rate)) + "/s"
 	}
 	return text

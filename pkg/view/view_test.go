@@ -137,6 +137,35 @@ func TestANodeWhoseBuildCannotSucceedAnyMoreIsAmongThoseThatFailed(t *testing.T)
 	}
 }
 
+func TestInAWideWindowABuilderIsHeard(t *testing.T) {
+	r := newRun("web-01")
+	r.at(1, "web-01", plan.Build, "building /nix/store/00000000000000000000000000000000-nixos-system-web-01")
+	r.tell(2, event.Event{Node: "web-01", Step: plan.Build, Kind: event.Progress, Text: "waits for linux-6.6.31"})
+	r.tell(3, event.Event{Node: "web-01", Step: plan.Build, Kind: event.Output, Text: "linux> CC fs/ext4/inode.o"})
+	for columns, want := range map[int]string{120: "waits for linux-6.6.31: linux> CC fs/ext4/inode.o", 80: "waits for linux-6.6.31"} {
+		lines := strings.Join(r.Lines(r.Record, Size{columns, 24}, Look{}, at(5)), "\n")
+		if !strings.Contains(lines, want+"  ") {
+			t.Errorf("%d columns:\n%s", columns, lines)
+		}
+	}
+}
+
+// A host takes some time for what it has got: nothing looks done before it is.
+func TestACopyThatIsSentIsNotOver(t *testing.T) {
+	r := newRun("web-01")
+	r.at(1, "web-01", plan.Push, "copying")
+	for _, c := range []struct {
+		done       int64
+		all, ofOne string
+	}{{53_000_000, "copy ███████░ 53/54 MB", "███████████░ 53/54 MB"}, {54_000_000, "copied 54 MB", "54 MB sent, the host stores it"}} {
+		r.tell(2, event.Event{Node: "web-01", Step: plan.Push, Kind: event.Progress, Done: c.done, Total: 54_000_000, Paths: 9})
+		lines := strings.Join(r.Lines(r.Record, Size{80, 24}, Look{}, at(5)), "\n")
+		if !strings.Contains(lines, c.all) || !strings.Contains(lines, "▸ web-01  copy      "+c.ofOne) {
+			t.Errorf("%d sent:\n%s", c.done, lines)
+		}
+	}
+}
+
 func TestInANarrowWindowABuildIsWhatItWaitsFor(t *testing.T) {
 	r := newRun("web-01")
 	r.at(1, "web-01", plan.Build, "building")
