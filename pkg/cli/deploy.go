@@ -247,7 +247,8 @@ func (d *deployment) view(c *cli.Context, since time.Time, events *report.Events
 	}
 	return report.View{
 		Screen: screen(c.App), Style: style(c), Verbose: verbose, Told: told, Events: events,
-		Live: d.lively(c), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Dry: d.DryRun, Begin: since, Clock: keyWatching(c), Actions: actions && !d.Goal.Asks(),
+		Live: d.lively(c), Tabled: d.Goal == hive.Status && !c.Bool("json"), ASCII: asciiOnly(os.Getenv), Quiet: c.Bool("quiet"), Dry: d.DryRun,
+		Begin: since, Clock: keyWatching(c), Actions: actions && !d.Goal.Asks(),
 		Again: func(nodes []string) string { return again(c, os.Args[0], nodes) },
 	}
 }

@@ -50,6 +50,9 @@ const (
 	atOnce      = time.Second
 )
 
+// onlyLooks: a watch goes on, of which nothing is left to be finished at its end.
+var onlyLooks atomic.Bool
+
 // interruptible is done after the first SIGINT, SIGTERM or SIGHUP; the second ends the
 // program at once. What runs on a host by then goes on by itself.
 func interruptible(app *cli.App) (context.Context, func()) {
@@ -76,7 +79,9 @@ func interruptible(app *cli.App) (context.Context, func()) {
 			}
 		}
 		cancel(errInterrupted)
-		screen.Tell(zerolog.WarnLevel, "interrupted: starting nothing new"+whatGoesOn(run.Load(), ", finishing hosts that are being changed")+"; press ^C again to quit now")
+		if !onlyLooks.Load() {
+			screen.Tell(zerolog.WarnLevel, "interrupted: starting nothing new"+whatGoesOn(run.Load(), ", finishing hosts that are being changed")+"; press ^C again to quit now")
+		}
 		first := time.NewTimer(oneSignal)
 		defer first.Stop()
 		select {

@@ -61,6 +61,8 @@ func (d *deployment) watch(c *cli.Context, nodes deploy.Nodes, every time.Durati
 	w := &watching{deployment: d, every: every, board: report.NewBoard("colmena-go status", fmt.Sprintf("every %s · q to quit", every), style(c), nodes.Names)}
 	ctx, end := context.WithCancelCause(c.Context)
 	defer end(nil)
+	onlyLooks.Store(true)
+	defer onlyLooks.Store(false)
 	var all sync.WaitGroup
 	hide := func() {}
 	if live {

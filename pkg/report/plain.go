@@ -20,7 +20,8 @@ type Plain struct {
 	width   atomic.Int64 // of the longest node name
 	verbose bool
 	told    plan.StepKind // see [View]
-	live    bool          // a picture says what goes on
+	tabled  bool
+	live    bool // a picture says what goes on
 	style   Style
 	begin   time.Time // zero: lines do not tell when they are
 	clock   bool      // they tell it as clocks do
@@ -74,7 +75,7 @@ func inPicture(e event.Event) bool {
 
 // lines is what is shown of a node's event, "" for nothing.
 func (p *Plain) lines(e event.Event) string {
-	if e.Silent() || p.live && inPicture(e) || e.Kind == event.Output && !p.verbose && (p.told == "" || e.Step != p.told) {
+	if e.Silent() || p.tabled && e.Kind == event.End || p.live && inPicture(e) || e.Kind == event.Output && !p.verbose && (p.told == "" || e.Step != p.told) {
 		return ""
 	}
 	text, color := printable.Text(e.Text), none

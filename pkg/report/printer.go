@@ -28,7 +28,7 @@ func newPrinter(v View) printer {
 		return NewLog(v.Screen, v.Verbose || v.Told != "")
 	}
 	plain := NewPlain(v.Screen, v.Verbose, v.Style)
-	plain.live, plain.begin, plain.clock, plain.told = v.Live, v.Begin, v.Clock, v.Told
+	plain.live, plain.begin, plain.clock, plain.told, plain.tabled = v.Live, v.Begin, v.Clock, v.Told, v.Tabled
 	if v.Actions {
 		return NewActions(v.Screen, plain)
 	}

@@ -37,6 +37,7 @@ type View struct {
 	ASCII   bool          // the terminal shows nothing but that
 	Actions bool          // in a log of GitHub's, whose groups and errors are used
 	Quiet   bool          // show only warnings and failures
+	Tabled  bool          // a table that follows has a line for each failure
 	Dry     bool          // hosts are only asked: what came of it is told in another form
 	// Begin is when the run began, which each line is told the distance from; zero: none is.
 	Begin time.Time
@@ -164,6 +165,8 @@ func (r *Run) closing(results []event.Result, heading string) string {
 	switch well := !slices.ContainsFunc(results, func(n event.Result) bool { return !done(n.Status) }); {
 	case r.view.Quiet && well, pass.dry && heading == "":
 		return ""
+	case r.view.Tabled && heading == "":
+		return besideTable(results, r.view)
 	case pass.record.Goal.Asks(), r.view.Quiet:
 		return heading + ending(results, r.view)
 	case r.view.Live && heading == "":

@@ -36,17 +36,31 @@ func ending(results []event.Result, view View) string {
 		fmt.Fprintln(&b, what)
 	}
 	fmt.Fprintln(&b, view.summary(results))
+	b.WriteString(theRest(results, view))
+	return b.String()
+}
+
+// besideTable is what a table that has a line for each failure does not tell.
+func besideTable(results []event.Result, view View) string {
+	long := slices.DeleteFunc(slices.Clone(results), func(r event.Result) bool {
+		return r.Err == nil || !strings.Contains(r.Err.Error(), "\n")
+	})
+	return reasons(long, view) + theRest(results, view)
+}
+
+// theRest is the command line that does again what is not done.
+func theRest(results []event.Result, view View) string {
 	var rest []string
 	for _, r := range results {
 		if !done(r.Status) && !(r.Status == left && rebooting(r.Step)) { // which would be rebooted twice
 			rest = append(rest, r.Node)
 		}
 	}
-	if len(rest) > 0 && view.Again != nil {
-		slices.Sort(rest)
-		fmt.Fprintln(&b, "again: "+view.Again(rest))
+	if len(rest) == 0 || view.Again == nil {
+		return ""
 	}
-	return b.String()
+	slices.Sort(rest)
+	return "again: " + view.Again(rest) + "\n"
 }
 
 func done(status event.Status) bool {
