@@ -228,6 +228,8 @@ let
 
   # --- checks ---------------------------------------------------------------------
   control = text: builtins.match "[^[:cntrl:]]*" text == null;
+  variable =
+    name: name != "" && !control name && builtins.match "COLMENA_GO_.*|.*=.*" name == null;
   # Names of units as systemd takes them, or without the suffix of a service.
   unitName =
     text:
@@ -330,6 +332,14 @@ let
           key.fingerprint == null
           || builtins.stringLength key.fingerprint <= 256 && key.fingerprint != "" && !control key.fingerprint;
         message = "${at}.fingerprint must be a text of 1 to 256 bytes without control characters.";
+      }
+      {
+        sound = key.keyTimeout == null || key.keyTimeout <= 30 * 24 * 60 * 60;
+        message = "${at}.keyTimeout must be at most 2592000 seconds.";
+      }
+      {
+        sound = builtins.all variable (builtins.attrNames key.environment);
+        message = "${at}.environment must have names of variables without = and control characters, and none that begins with COLMENA_GO_.";
       }
       {
         sound = builtins.all unitName (key.restartUnits ++ key.reloadUnits);

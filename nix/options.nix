@@ -58,6 +58,25 @@ let
           default = false;
           description = "Whether keyCommand may print nothing, or only white space, which otherwise is taken for a failure.";
         };
+        environment = mkOption {
+          type = types.attrsOf types.str;
+          default = { };
+          example = {
+            VAULT_ADDR = "https://vault.example.org";
+          };
+          description = "Variables added to the environment of keyCommand. Others of this machine can see them: they are no place for secrets.";
+        };
+        shared = mkOption {
+          type = types.bool;
+          default = false;
+          description = "Whether keyCommand runs once for all keys, of whatever nodes, that have the same one with the same environment and keyTimeout, and are shared, too. It is then not told for which node and key it runs.";
+        };
+        keyTimeout = mkOption {
+          type = types.nullOr types.ints.positive;
+          default = null;
+          example = 300;
+          description = "How many seconds keyCommand, or reading keyFile, may take; null leaves it to --key-timeout.";
+        };
         fingerprint = mkOption {
           type = types.nullOr types.str;
           default = null;

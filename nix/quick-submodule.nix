@@ -5,7 +5,8 @@
 # errors are the module system's own. A second declaration of the option gets the
 # real type, and documentation is made from it.
 #   module  declares the options. Each has a default, and a type that takes one
-#           string, number, boolean, path or null, or one list of strings, as it is
+#           string, number, boolean, path or null, or one list or set of strings, as
+#           it is
 #   own     name: config: the defaults that depend on either
 {
   lib,
@@ -17,6 +18,7 @@ let
     addErrorContext
     all
     attrNames
+    attrValues
     head
     isAttrs
     isList
@@ -55,7 +57,10 @@ let
   # so may what is in a list.
   isPlain =
     option: value:
-    !isAttrs value && option.type.check value && (!isList value || all isString value);
+    if isAttrs value then
+      option.type.name == "attrsOf" && !(value ? _type) && all isString (attrValues value)
+    else
+      option.type.check value && (!isList value || all isString value);
 
   isPlainly = def: isAttrs def.value && removeAttrs def.value settable == { };
 

@@ -117,12 +117,18 @@ let
         ;
       # Those that are not Colmena's.
       allowEmpty = key.allowEmpty or false;
+      # As a list: a set with an outPath would be printed as that alone.
+      environment = builtins.attrValues (
+        mapAttrs (name: value: { inherit name value; }) (key.environment or { })
+      );
+      shared = key.shared or false;
+      keyTimeout = key.keyTimeout or null;
       fingerprint = key.fingerprint or null;
       restartUnits = key.restartUnits or [ ];
       reloadUnits = key.reloadUnits or [ ];
       builds = concatMap buildsOf (
         (if key.keyFile == null then [ ] else [ key.keyFile ])
-        ++ (if key.keyCommand == null then [ ] else key.keyCommand)
+        ++ (if key.keyCommand == null then [ ] else key.keyCommand ++ builtins.attrValues (key.environment or { }))
       );
     }
     // (

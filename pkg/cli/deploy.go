@@ -39,6 +39,7 @@ type deployment struct {
 	json, keepResult bool
 	ask              bool // people before it is done
 	sshConfig        configFile
+	keyLimits        keyLimits
 	jobs             string // Nix's max-jobs, "" for what it has
 
 	passwords   *escalation.Passwords // of sudo
@@ -166,6 +167,9 @@ func (d *deployment) wanted(c *cli.Context) (err error) {
 	if d.Reboot, err = whenToReboot(c, d.Goal); err != nil {
 		return err
 	}
+	if d.keyLimits, err = newKeyLimits(c); err != nil {
+		return err
+	}
 	if d.RebootTimeout, err = duration(c, "reboot-timeout"); err != nil {
 		return err
 	}
@@ -256,7 +260,10 @@ func (d *deployment) view(c *cli.Context, since time.Time, events *report.Events
 // resolver gets the contents of keys. What keyCommands print on stderr may hold
 // secrets: a terminal shows it, and no log has it.
 func (d *deployment) resolver(c *cli.Context) *keysource.Resolver {
-	r := &keysource.Resolver{ShowErrors: c.Bool("show-key-errors"), Working: d.working}
+	r := &keysource.Resolver{
+		Limit: d.keyLimits.parallel, Timeout: d.keyLimits.timeout, KeepNothing: c.Bool("watch"),
+		ShowErrors: c.Bool("show-key-errors"), Working: d.working,
+	}
 	if asker(c.App).CanAttend() == nil {
 		r.Terminal = asker(c.App)
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/keysource"
 	"github.com/colmena-go/colmena-go/pkg/nixeval"
 	"github.com/colmena-go/colmena-go/pkg/report"
 )
@@ -178,6 +179,8 @@ func deployFlags() []cli.Flag {
 func keyFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "resolve-all", Usage: "get the content of every key, even where the host holds it, as its fingerprint says"},
+		&cli.StringFlag{Name: "key-timeout", DefaultText: fmt.Sprintf("%.0fm", keysource.DefaultTimeout.Minutes()), Usage: "give each keyCommand `TIME` (90s, 5m), and each keyFile to be read, unless the key has a keyTimeout"},
+		&cli.StringFlag{Name: "key-parallel", Value: strconv.Itoa(keysource.DefaultLimit), DefaultText: strconv.Itoa(keysource.DefaultLimit), Usage: "run at most `N` keyCommands at once; 0 means all"},
 		&cli.BoolFlag{Name: "show-key-errors", Usage: "make what a failed keyCommand printed on standard error part of its error; that may hold secrets, and errors are in logs and --json, too"},
 	}
 }

@@ -55,6 +55,28 @@ func schedule(c *cli.Context) (deploy.Schedule, error) {
 	return s, err
 }
 
+// keyLimits are for the sources of keys.
+type keyLimits struct {
+	parallel int // keyCommands at once
+	timeout  time.Duration
+}
+
+// anyNumber is more keyCommands than there will be.
+const anyNumber = 1 << 20
+
+func newKeyLimits(c *cli.Context) (limits keyLimits, err error) {
+	if c.String("key-parallel") != "" || c.IsSet("key-parallel") {
+		if limits.parallel, err = count(c, "key-parallel"); err != nil {
+			return limits, err
+		}
+		if limits.parallel == 0 || limits.parallel > anyNumber {
+			limits.parallel = anyNumber
+		}
+	}
+	limits.timeout, err = duration(c, "key-timeout")
+	return limits, err
+}
+
 // buildJobs is for Nix's max-jobs, "" to leave that alone. With 0 nothing is built
 // here but what builders elsewhere build.
 func buildJobs(c *cli.Context) (string, error) {

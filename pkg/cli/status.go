@@ -23,7 +23,9 @@ func statusCommand() *cli.Command {
 	for _, name := range []string{"verbose", "ask-sudo-password", "sudo-password-fd"} {
 		flags = append(flags, named(deployFlags(), name))
 	}
-	flags = append(flags, named(keyFlags(), "show-key-errors"))
+	for _, name := range []string{"key-timeout", "key-parallel", "show-key-errors"} {
+		flags = append(flags, named(keyFlags(), name))
+	}
 	return &cli.Command{
 		Name:  "status",
 		Usage: "show what the hosts run, and what is wrong with them",

@@ -81,6 +81,8 @@ type keyInEval struct {
 	Builds      []string `json:"builds"`
 	TextPaths   []string `json:"textPaths"` // store paths that the text names
 	AllowEmpty  bool     `json:"allowEmpty"`
+	Shared      bool     `json:"shared"`
+	KeyTimeout  *int64   `json:"keyTimeout"` // seconds
 	Fingerprint *string  `json:"fingerprint"`
 	Restart     []string `json:"restartUnits"`
 	Reload      []string `json:"reloadUnits"`
@@ -89,6 +91,13 @@ type keyInEval struct {
 	Group       string   `json:"group"`
 	Permissions string   `json:"permissions"`
 	UploadAt    UploadAt `json:"uploadAt"`
+
+	Environment []variable `json:"environment"` // sorted by name
+}
+
+type variable struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 type dirInEval struct {
@@ -257,6 +266,7 @@ func (in keyInEval) key(attr string, v *validator) Key {
 		Attr: attr, Name: in.Name, Command: in.KeyCommand, Builds: in.Builds, AllowEmpty: in.AllowEmpty,
 		DestDir: path.Clean(in.DestDir), User: in.User, Group: in.Group,
 		UploadAt: in.UploadAt, TextLater: in.TextLater,
+		Environment: v.environment(in.Environment), Shared: in.Shared, Timeout: v.timeout(in.KeyTimeout),
 	}
 	if in.Text != nil {
 		key.Text = &in.Text.Secret

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // aKey is a valid key of the evaluation's JSON, with changes.
@@ -43,13 +44,15 @@ func inEval(t *testing.T, node map[string]any) []byte {
 func TestAKeyKeepsWhatTheHiveSays(t *testing.T) {
 	node, err := DecodeNode(inEval(t, aNode(map[string]any{"attr": aKey(map[string]any{
 		"name": "file name", "destDir": "/var//lib/./x/", "user": "_app$", "group": "1000", "permissions": "640", "uploadAt": "post-activation", "fingerprint": "v3",
+		"environment": []variable{{"A", "x=y\nz"}, {"Z", ""}}, "shared": true, "keyTimeout": 300,
 	})})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := node.Keys[0]
 	if key.Path() != "/var/lib/x/file name" || key.Mode != 0o640 || key.User != "_app$" || key.Group != "1000" ||
-		key.UploadAt != PostActivation || string(key.Text.Reveal()) != "hunter2" || key.Unit() != "attr-key.service" || key.Fingerprint != "v3" {
+		key.UploadAt != PostActivation || string(key.Text.Reveal()) != "hunter2" || key.Unit() != "attr-key.service" || key.Fingerprint != "v3" ||
+		!slices.Equal(key.Environment, []string{"A=x=y\nz", "Z="}) || !key.Shared || key.Timeout != 5*time.Minute {
 		t.Errorf("%+v", key)
 	}
 }
@@ -110,6 +113,14 @@ func TestAKeyThatCannotWorkIsRefused(t *testing.T) {
 		{map[string]any{"group": "$(id)"}, "group"},
 		{map[string]any{"group": "4294967295"}, "group"},
 		{map[string]any{"uploadAt": "whenever"}, "uploadAt"},
+		{map[string]any{"environment": []variable{{"", "hunter2"}}}, "environment has a variable"},
+		{map[string]any{"environment": []variable{{"A=hunter2", ""}}}, "neither = nor"},
+		{map[string]any{"environment": []variable{{"A\nB", "hunter2"}}}, "control"},
+		{map[string]any{"environment": []variable{{"A", "hunter2\x00"}}}, "zero byte"},
+		{map[string]any{"environment": []variable{{"COLMENA_GO_NODE", "hunter2"}}}, "set by colmena-go"},
+		{map[string]any{"keyTimeout": 0}, "keyTimeout is 0"},
+		{map[string]any{"keyTimeout": -1}, "keyTimeout is -1"},
+		{map[string]any{"keyTimeout": 1 << 40}, "from 1 to 2592000"},
 		{map[string]any{"fingerprint": ""}, "fingerprint is empty"},
 		{map[string]any{"fingerprint": "a\nb"}, "control"},
 		{map[string]any{"fingerprint": "hunter2\n0123456789"}, "a text of 18 bytes"},

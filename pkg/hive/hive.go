@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
@@ -104,6 +105,12 @@ type Key struct {
 	File      string   // absolute path on the deploying machine
 	Command   []string // argv on the deploying machine
 	Builds    []string // what File or Command need in this machine's store, as DRV!OUTPUT
+	// Environment is added to a Command's, as NAME=VALUE in the order of names.
+	Environment []string
+	// Shared: keys that are, with the same Command, Environment and Timeout, have one run of it.
+	Shared bool
+	// Timeout is for a Command, or for reading a File; 0: none of its own.
+	Timeout time.Duration
 	// AllowEmpty: a Command may give nothing, or only white space.
 	AllowEmpty bool
 	// Fingerprint names what the content is made from; "" for none. It is no secret.

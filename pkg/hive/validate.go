@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/hashicorp/go-multierror"
@@ -166,6 +167,42 @@ func (v *validator) permissions(option, text string) uint32 {
 	}
 	mode, _ := strconv.ParseUint(text, 8, 16) // the pattern leaves nothing to fail
 	return uint32(mode)
+}
+
+// ourVariables is how the names of variables begin that this program sets.
+const ourVariables = "COLMENA_GO_"
+
+// environment is the variables as NAME=VALUE. Values are in no error: people do put secrets
+// there.
+func (v *validator) environment(set []variable) (list []string) {
+	for _, in := range set {
+		name, _, more := strings.Cut(in.Name, "=")
+		switch {
+		case name == "" || control(name) || more:
+			v.add("environment", "has a variable %s: a name is not empty and holds neither = nor control characters", shown(name))
+		case strings.HasPrefix(name, ourVariables):
+			v.add("environment", "has a variable %q: those that begin with %s are set by colmena-go", name, ourVariables)
+		case strings.Contains(in.Value, "\x00"):
+			v.add("environment", "has a variable %q with a zero byte, which no variable can hold", name)
+		default:
+			list = append(list, name+"="+in.Value)
+		}
+	}
+	return list
+}
+
+// longestTimeout is one that time.Duration holds, and nobody waits for.
+const longestTimeout = 30 * 24 * time.Hour
+
+func (v *validator) timeout(seconds *int64) time.Duration {
+	switch {
+	case seconds == nil:
+		return 0
+	case *seconds < 1 || *seconds > int64(longestTimeout/time.Second):
+		v.add("keyTimeout", "is %d: it must be a number of seconds from 1 to %d", *seconds, int64(longestTimeout/time.Second))
+		return 0
+	}
+	return time.Duration(*seconds) * time.Second
 }
 
 // longestFingerprint is in bytes.

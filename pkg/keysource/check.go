@@ -29,7 +29,7 @@ func (r *Resolver) Check(ctx context.Context, node hive.Node) error {
 		case key.File != "" && !stored(key.File):
 			all.Go(func() {
 				defer crash.Guard()
-				_, errs[i] = unblocked(ctx, r, key.File, func() (struct{}, error) {
+				_, errs[i] = unblocked(ctx, r, key, func() (struct{}, error) {
 					file, err := openFile(key.File)
 					if err == nil {
 						err = file.Close()

@@ -9,25 +9,26 @@ import (
 	"syscall"
 
 	"github.com/colmena-go/colmena-go/pkg/crash"
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // file reads a keyFile. A file system that does not answer (NFS, FUSE) holds a
 // thread until it does, but not the caller: for that thread a slot stays taken.
-func (r *Resolver) file(ctx context.Context, path string, tell teller) (secret.Secret, error) {
-	defer tell.slow("reading " + path)()
-	return unblocked(ctx, r, path, func() (secret.Secret, error) { return readFile(path) })
+func (r *Resolver) file(ctx context.Context, key hive.Key, tell teller) (secret.Secret, error) {
+	defer tell.slow("reading " + key.File)()
+	return unblocked(ctx, r, key, func() (secret.Secret, error) { return readFile(key.File) })
 }
 
 // unblocked runs what may block for ever, and waits for it no longer than ctx and
 // the timeout allow. It fails with the cause of ctx, with ErrTimeout or as f does.
-func unblocked[T any](ctx context.Context, r *Resolver, path string, f func() (T, error)) (T, error) {
+func unblocked[T any](ctx context.Context, r *Resolver, key hive.Key, f func() (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
 	}
 	var none T
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(), ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(key), ErrTimeout)
 	defer cancel()
 	release, err := take(ctx, r.files)
 	done := make(chan outcome, 1)
@@ -46,7 +47,7 @@ func unblocked[T any](ctx context.Context, r *Resolver, path string, f func() (T
 		}
 	}
 	if errors.Is(err, ErrTimeout) {
-		err = fmt.Errorf("%w: %s was not read within %s; does its file system answer?", ErrFile, path, r.timeout())
+		err = fmt.Errorf("%w: %s was not read within %s; does its file system answer?", ErrFile, key.File, r.timeout(key))
 	}
 	return none, err
 }

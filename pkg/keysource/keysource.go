@@ -4,6 +4,7 @@
 package keysource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ const (
 // all so that its limit holds for all of them. The zero value is ready.
 type Resolver struct {
 	Limit   int           // keyCommands at once; 0 means DefaultLimit
-	Timeout time.Duration // for each keyCommand and keyFile; 0 means DefaultTimeout
+	Timeout time.Duration // for each keyCommand and keyFile that has none of its own; 0 means DefaultTimeout
 
 	// ShowErrors makes the last lines of a failed command's stderr part of its
 	// error. They may hold secrets.
@@ -60,9 +61,14 @@ type Resolver struct {
 	// Terminal lends it to commands that ask there; nil: they have none.
 	Terminal Terminal
 
+	// KeepNothing: what a shared keyCommand printed is only for those who wait while it
+	// runs, as in a watch, which has no end.
+	KeepNothing bool
+
 	once            sync.Once
 	commands, files chan struct{} // slots
 	strays          strays
+	shared          shared
 }
 
 // Error is a key whose content could not be had.
@@ -124,7 +130,7 @@ func (r *Resolver) fetch(ctx context.Context, key hive.Key, tell teller, works *
 	case len(key.Command) > 0:
 		return r.command(ctx, key, tell, works)
 	case key.File != "":
-		return r.file(ctx, key.File, tell)
+		return r.file(ctx, key, tell)
 	}
 	return secret.Secret{}, ErrNoSource
 }
@@ -170,11 +176,9 @@ func (r *Resolver) prepare() {
 	r.commands, r.files = make(chan struct{}, limit), make(chan struct{}, limit)
 }
 
-func (r *Resolver) timeout() time.Duration {
-	if r.Timeout <= 0 {
-		return DefaultTimeout
-	}
-	return r.Timeout
+// timeout is how long a key's source may take.
+func (r *Resolver) timeout(key hive.Key) time.Duration {
+	return cmp.Or(key.Timeout, r.Timeout, DefaultTimeout)
 }
 
 // take waits for a slot and returns what gives it back.
@@ -191,7 +195,7 @@ func take(ctx context.Context, slots chan struct{}) (release func(), err error) 
 func failures(node hive.Node, errs []error) error {
 	failed := &multierror.Error{ErrorFormat: hive.ListErrors}
 	for i, key := range node.Keys {
-		if errs[i] != nil {
+		if errs[i] != nil && !repeats(errs[:i], errs[i]) {
 			failed = multierror.Append(failed, &Error{Node: node.Name, Key: key.Attr, Option: option(key), Err: errs[i]})
 		}
 	}

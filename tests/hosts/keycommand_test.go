@@ -222,3 +222,51 @@ func TestAKeyCommandAsksOnTheTerminal(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+func TestASharedKeyCommandRunsOnceForAllHosts(t *testing.T) {
+	d := deploying(t, 2)
+	count := func(name string) int {
+		text, _ := os.ReadFile(filepath.Join(d.dir, name))
+		return strings.Count(string(text), "run")
+	}
+	key := func(name, more string) string {
+		return fmt.Sprintf(`{ keyCommand = [ "sh" "-c" "echo run >>%s; printf '%%s %%s %%s' \"$GIVEN\" \"\${COLMENA_GO_NODE-none}\" \"\${COLMENA_GO_KEY-none}\"" ]; environment.GIVEN = "given by key"; %s }`,
+			filepath.Join(d.dir, name), more)
+	}
+	both := func(keys string) {
+		d.hive(`{ host1.deployment.keys = { ` + keys + ` }; host2.deployment.keys = { ` + keys + ` }; }`)
+	}
+	both(`one = ` + key("shared", "shared = true;") + `; two = ` + key("shared", "shared = true;") + `; own = ` + key("own", "") + `;`)
+	for i := 1; i <= 2; i++ {
+		d.must("upload-keys")
+		if shared, own := count("shared"), count("own"); shared != i || own != 2*i {
+			t.Errorf("after %d deployments the shared command ran %d times, the others %d", i, shared, own)
+		}
+	}
+	for _, host := range []string{"host1", "host2"} {
+		d.has(host, "/run/keys/one", "given by key none none", "root root 600")
+		d.has(host, "/run/keys/two", "given by key none none", "root root 600")
+		d.has(host, "/run/keys/own", "given by key "+host+" own", "root root 600")
+	}
+
+	both(`one = { keyCommand = [ "sh" "-c" "echo run >>` + filepath.Join(d.dir, "failing") + `; exit 7" ]; shared = true; };`)
+	o := d.run("upload-keys", "--json")
+	for _, host := range []string{"host1", "host2"} {
+		if r := o.results[host]; o.code != 1 || strings.Count(r.Error, "exit status 7") != 1 || !strings.Contains(r.Error, host) || count("failing") != 1 {
+			t.Errorf("%s: exit %d, %q, %d runs", host, o.code, r.Error, count("failing"))
+		}
+		d.has(host, "/run/keys/one", "given by key none none", "root root 600")
+	}
+}
+
+func TestTheTimeOfAKeyCommandIsTheKeysOrTheFlags(t *testing.T) {
+	d := deploying(t, 1)
+	d.hive(`{ host1.deployment.keys = { slow = { keyCommand = [ "sleep" "60" ]; keyTimeout = 1; }; patient = { keyCommand = [ "sh" "-c" "sleep 3; echo v" ]; keyTimeout = 60; }; }; }`)
+	if o := d.run("upload-keys", "--json", "--key-timeout", "2"); o.code != 1 || !strings.Contains(o.results["host1"].Error, "killed after 1s") || strings.Contains(o.results["host1"].Error, "patient") {
+		t.Errorf("exit %d: %+v", o.code, o.results)
+	}
+	d.hive(`{ host1.deployment.keys.slow.keyCommand = [ "sleep" "60" ]; }`)
+	if o := d.run("upload-keys", "--json", "--key-timeout", "1s"); o.code != 1 || !strings.Contains(o.results["host1"].Error, "killed after 1s") {
+		t.Errorf("exit %d: %+v", o.code, o.results)
+	}
+}

@@ -16,11 +16,12 @@ let
       bool = "boolean";
       unspecified = "anything";
       ints.unsigned = "whole number";
+      ints.positive = "whole number";
       nullOr = type: "null or ${type}";
       addCheck = type: _: type;
       enum = values: concatStringsSep " or " (map toJSON values);
       listOf = type: "list of ${type}s";
-      attrsOf = type: if isAttrs type then type else "set of ${type}";
+      attrsOf = type: if isAttrs type then type else "set of ${type}s";
       submodule = module: {
         name = "set of directories";
         key = "path";
