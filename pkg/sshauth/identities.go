@@ -21,65 +21,70 @@ import (
 // those that can be read. A key that the agent has needs no passphrase.
 func (l *Login) readFiles(paths []string, fromAgent []ssh.Signer) (wanted []ssh.PublicKey, signers []ssh.Signer) {
 	var absent []string
-	defer func() {
-		if len(paths) > 0 && len(absent) == len(paths) {
-			if len(absent) == 1 {
-				l.note("the key file %s does not exist", absent[0])
-			} else {
-				l.note("none of the key files %s exists", strings.Join(absent, ", "))
-			}
-		}
-	}()
 	for _, path := range paths {
-		public := PublicKey(path + ".pub")
 		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		public, signer := PublicKey(path+".pub"), ssh.Signer(nil)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			absent = append(absent, path)
-			if public != nil {
-				wanted = append(wanted, public)
-			}
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			l.note("%s cannot be read: %v", path, err)
 			continue
-		}
-		if mode, loose := unprotected(path); loose && bytes.Contains(text, []byte("PRIVATE KEY-----")) {
-			told := fmt.Sprintf("%s is ignored, as by ssh: others may read it (mode %#o): chmod 600 %[1]s", path, mode)
-			l.note("%s", told)
-			l.warnings = append(l.warnings, told)
-			continue
-		}
-		signer, err := ssh.ParsePrivateKey(text)
-		var locked *ssh.PassphraseMissingError
-		switch {
-		case err == nil:
-			l.note("%s", path)
-			wanted, signers = append(wanted, signer.PublicKey()), append(signers, signer)
-		case errors.As(err, &locked):
-			if public == nil {
-				public = locked.PublicKey
-			}
-			if public != nil {
-				wanted = append(wanted, public)
-			}
-			held := public != nil && slices.ContainsFunc(fromAgent, func(s ssh.Signer) bool { return knownhosts.Same(public, s.PublicKey()) })
-			if !held {
-				l.lock(path, public)
-			}
-		case bytes.Contains(text, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----")):
-			l.note("%s is encrypted in a form that is not read here (PKCS #8): convert it with ssh-keygen -p -f %[1]s", path)
-		case public != nil && touched(public):
-			l.note("%s is of a security key: add it to the agent with ssh-add", path)
 		default:
-			if key := PublicKey(path); key != nil { // IdentityFile may name a public key
-				wanted = append(wanted, key)
-				continue
-			}
-			l.note("%s is not a private key", path)
+			public, signer = l.readFile(path, text, public, fromAgent)
+		}
+		if public != nil {
+			wanted = append(wanted, public)
+		}
+		if signer != nil {
+			signers = append(signers, signer)
 		}
 	}
+	switch {
+	case len(paths) == 0 || len(absent) < len(paths):
+	case len(absent) == 1:
+		l.note("the key file %s does not exist", absent[0])
+	default:
+		l.note("none of the key files %s exists", strings.Join(absent, ", "))
+	}
 	return wanted, signers
+}
+
+// readFile returns the public key that a file stands for, nil if for none, and its signer
+// where it can be read; public is what the file beside it has, or nil.
+func (l *Login) readFile(path string, text []byte, public ssh.PublicKey, fromAgent []ssh.Signer) (ssh.PublicKey, ssh.Signer) {
+	if mode, loose := unprotected(path); loose && bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+		told := fmt.Sprintf("%s is ignored, as by ssh: others may read it (mode %#o): chmod 600 %[1]s", path, mode)
+		l.note("%s", told)
+		l.warnings = append(l.warnings, told)
+		return nil, nil
+	}
+	signer, err := ssh.ParsePrivateKey(text)
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case err == nil:
+		l.note("%s", path)
+		return signer.PublicKey(), signer
+	case errors.As(err, &locked):
+		if public == nil {
+			public = locked.PublicKey
+		}
+		held := public != nil && slices.ContainsFunc(fromAgent, func(s ssh.Signer) bool { return knownhosts.Same(public, s.PublicKey()) })
+		if !held {
+			l.lock(path, public)
+		}
+		return public, nil
+	case bytes.Contains(text, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----")):
+		l.note("%s is encrypted in a form that is not read here (PKCS #8): convert it with ssh-keygen -p -f %[1]s", path)
+	case public != nil && touched(public):
+		l.note("%s is of a security key: add it to the agent with ssh-add", path)
+	default:
+		if key := PublicKey(path); key != nil { // IdentityFile may name a public key
+			return key, nil
+		}
+		l.note("%s is not a private key", path)
+	}
+	return nil, nil
 }
 
 // unprotected reports whether a file of ours may be read by others, and its mode.
