@@ -3,8 +3,6 @@ package evalcache
 import (
 	"fmt"
 	"io"
-	"os"
-	"syscall"
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/ownfolder"
@@ -21,15 +19,6 @@ const (
 	largestFile = 32 << 20
 )
 
-// mine fails unless a file is this user's, and nobody else can reach into it.
-func mine(info os.FileInfo) error {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(stat.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s: %w", info.Name(), ownfolder.ErrForeign)
-	}
-	return nil
-}
-
 func (s store) read(name string) ([]byte, error) {
 	root, err := ownfolder.Open(s.dir)
 	if err != nil {
@@ -43,8 +32,8 @@ func (s store) read(name string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a file", name)
 	}
-	if err := mine(info); err != nil {
-		return nil, err
+	if !ownfolder.Private(info) {
+		return nil, fmt.Errorf("%s: %w", name, ownfolder.ErrForeign)
 	}
 	f, err := root.Open(name)
 	if err != nil {

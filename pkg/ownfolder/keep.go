@@ -48,12 +48,36 @@ func Prune(root *os.Root, most int, bytes int64) error {
 		}
 	}
 	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	kept := make([]Item, len(files))
 	for i, file := range files {
-		bytes -= file.Size()
+		kept[i] = Item{Name: file.Name(), Bytes: file.Size()}
+	}
+	excess := Excess(kept, most, bytes)
+	for _, file := range files {
 		torn := !strings.HasSuffix(file.Name(), KeptSuffix) && time.Since(file.ModTime()) > time.Hour
-		if i >= most || bytes < 0 || torn {
+		if torn || slices.Contains(excess, file.Name()) {
 			err = errors.Join(err, root.Remove(file.Name()))
 		}
 	}
 	return err
+}
+
+// Item is something that is kept.
+type Item struct {
+	Name  string
+	Kind  string // of each, so many are kept
+	Bytes int64
+}
+
+// Excess names those of the items, the newest first, that are beyond a number of each kind,
+// or a size in bytes of all.
+func Excess(items []Item, most int, bytes int64) (names []string) {
+	of := map[string]int{}
+	for _, item := range items {
+		bytes -= item.Bytes
+		if of[item.Kind]++; of[item.Kind] > most || bytes < 0 {
+			names = append(names, item.Name)
+		}
+	}
+	return names
 }

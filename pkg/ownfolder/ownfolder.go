@@ -27,7 +27,7 @@ func Open(dir string) (*os.Root, error) {
 		return nil, err
 	}
 	opened, err := root.Stat(".")
-	if err == nil && (!os.SameFile(named, opened) || !mine(opened)) {
+	if err == nil && (!os.SameFile(named, opened) || !opened.IsDir() || !Private(opened)) {
 		err = fmt.Errorf("%s: %w", dir, ErrForeign)
 	}
 	if err != nil {
@@ -58,8 +58,9 @@ func Make(dir string) (*os.Root, error) {
 	return Open(dir)
 }
 
-func mine(info fs.FileInfo) bool {
-	return info.IsDir() && ownerOf(info) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
+// Private reports whether a file or folder is this user's, and nobody else can reach into it.
+func Private(info fs.FileInfo) bool {
+	return ownerOf(info) == os.Geteuid() && info.Mode().Perm()&0o077 == 0
 }
 
 // ownerOf is whose a file is, -1 if that is not known.

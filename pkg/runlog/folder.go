@@ -102,17 +102,14 @@ func prune(above *os.Root, next string) {
 	defer dir.Close()
 	entries, _ := dir.ReadDir(-1)
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return -cmp.Compare(a.Name(), b.Name()) })
-	runs := map[string]int{nameOfRun.FindStringSubmatch(next + "-0")[1]: 1} // by command
-	var bytes int64
+	runs := []ownfolder.Item{{Kind: nameOfRun.FindStringSubmatch(next + "-0")[1]}}
 	for _, entry := range entries {
-		name := nameOfRun.FindStringSubmatch(entry.Name())
-		if !entry.IsDir() || name == nil {
-			continue
+		if name := nameOfRun.FindStringSubmatch(entry.Name()); entry.IsDir() && name != nil {
+			runs = append(runs, ownfolder.Item{Name: entry.Name(), Kind: name[1], Bytes: size(above, entry.Name())})
 		}
-		runs[name[1]]++
-		if bytes += size(above, entry.Name()); runs[name[1]] > mostRuns || bytes > mostBytes-mostPerRun {
-			remove(above, entry.Name())
-		}
+	}
+	for _, name := range ownfolder.Excess(runs, mostRuns, mostBytes-mostPerRun) {
+		remove(above, name)
 	}
 }
 
