@@ -171,9 +171,14 @@ func summary(r event.Result) string {
 		case len(r.Keys) == 0:
 			return text
 		case r.Goal == hive.Keys:
-			return text + ": " + event.CountKeys(r.Keys)
+			text += ": " + event.CountKeys(r.Keys)
+		default:
+			text += "; keys: " + event.CountKeys(r.Keys)
 		}
-		return text + "; keys: " + event.CountKeys(r.Keys)
+		if units := event.CountUnits(r.Units); units != "" {
+			text += "; units: " + units
+		}
+		return text
 	case event.Skipped:
 		return "skipped: deployment.targetHost is null"
 	case event.Cancelled:

@@ -8,6 +8,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/activation"
 	"github.com/colmena-go/colmena-go/pkg/closure"
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/memory"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/secret"
 	"github.com/colmena-go/colmena-go/pkg/status"
@@ -124,9 +125,11 @@ func (n *nodeRun) foreseeKeys(ctx context.Context) error {
 	var list []plan.KeyOutlook
 	places := plan.Places{}
 	for _, p := range phases {
+		var left plan.Jobs
 		steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
 			return upload.Look(ctx, n.host, upload.Request{
 				Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: places, Who: n.opts.Who, Note: n.note,
+				Recall: func(m *memory.Memory) { left = plan.Left(n.node, m) },
 			})
 		})
 		if err != nil {
@@ -134,6 +137,9 @@ func (n *nodeRun) foreseeKeys(ctx context.Context) error {
 		}
 		places.Add(steps)
 		list = append(list, steps.Outlook()...)
+		if n.opts.Goal != hive.Boot {
+			n.outlook.Jobs = n.outlook.Jobs.With(left).With(steps.Jobs())
+		}
 	}
 	n.outlook.Keys = list
 	return nil

@@ -253,15 +253,20 @@ func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
 // deliver uploads a phase and records what became of each key. Of two, one has
 // ended before the other begins.
 func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
+	var jobs *unitJobs
 	steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
-		return upload.Run(ctx, n.host, upload.Request{
+		request := upload.Request{
 			Node: n.node.Name, Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
 			Begin: func() { n.changing = true }, Agree: p.agree,
-		})
+		}
+		jobs = n.jobsOf(&request)
+		return upload.Run(ctx, n.host, request)
 	})
 	if err != nil {
 		return nil, err
 	}
+	n.jobs.with(jobs)
+	n.known.NoJobs = len(n.jobs.due) == 0
 	n.places.Add(steps)
 	n.record(steps)
 	return steps, nil

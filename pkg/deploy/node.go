@@ -28,6 +28,7 @@ type nodeRun struct {
 	outlook  *plan.Outlook   // of a dry run; or nil
 	booted   closure.System  // what the host booted, for it
 	keys     keySet          // empty before they are resolved
+	jobs     unitJobs        // due since keys changed
 	roots    []string        // store paths that the host keeps for us
 	places   plan.Places     // where the keys of the phases so far went
 	held     *Limit
@@ -180,6 +181,8 @@ func (n *nodeRun) begun(ctx context.Context, step plan.Step) error {
 		return n.resolve(ctx, step)
 	case step.Kind == plan.Upload:
 		return n.upload(ctx, step)
+	case step.Kind == plan.UnitJobs:
+		return n.tellUnits(ctx)
 	case step.Kind == plan.Activate:
 		return n.activate(ctx)
 	case step.Kind == plan.Reboot && step.Look:

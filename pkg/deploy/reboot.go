@@ -54,7 +54,7 @@ func (n *nodeRun) reboot(ctx context.Context) (err error) {
 	if n.boot, err = activation.Booted(ctx, n.host); err != nil {
 		return err
 	}
-	n.keys = keySet{}
+	n.keys, n.jobs = keySet{}, unitJobs{}
 	n.changing = true
 	return activation.Reboot(context.WithoutCancel(ctx), n.host)
 }

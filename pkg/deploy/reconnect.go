@@ -29,12 +29,12 @@ var (
 )
 
 // repeatable reports whether a step may be done again that a lost connection has
-// ended. An upload looks first at what the host has, and repeats no commit blindly; an
+// ended. Units that were restarted meanwhile have another run. An upload looks first at what the host has, and repeats no commit blindly; an
 // activation is not begun again, but followed (switchTo); a user's own command may be
 // anything.
 func repeatable(step plan.Step) bool {
 	return step.OnHost || step.Held || step.Kind == plan.Reboot && step.Look ||
-		slices.Contains([]plan.StepKind{plan.Inspect, plan.Compare, plan.Push, plan.Resolve, plan.Upload, plan.Status}, step.Kind)
+		slices.Contains([]plan.StepKind{plan.Inspect, plan.Compare, plan.Push, plan.Resolve, plan.Upload, plan.UnitJobs, plan.Status}, step.Kind)
 }
 
 func (n *nodeRun) lost(err error) bool    { return err != nil && n.tools.Lost != nil && n.tools.Lost(err) }
@@ -46,7 +46,7 @@ func (n *nodeRun) reconnect(ctx context.Context) error {
 	n.note("the connection was lost: connecting again")
 	n.host.Close()
 	limit := reconnectLimit
-	if n.step == plan.Activate {
+	if n.step == plan.Activate || n.step == plan.UnitJobs {
 		limit = rejoinLimit
 	}
 	seen, err := n.seek(ctx, limit, func(ctx context.Context) (Host, error) {

@@ -70,6 +70,11 @@ func (l Jobs) With(others Jobs) Jobs {
 	return list
 }
 
+// Without is these but those of some units.
+func (l Jobs) Without(units []string) Jobs {
+	return slices.DeleteFunc(slices.Clone(l), func(job Job) bool { return slices.Contains(units, job.Unit) })
+}
+
 // Units are the names.
 func (l Jobs) Units() []string {
 	names := make([]string, len(l))
@@ -144,6 +149,12 @@ const (
 	JobFailed Outcome = "failed" // or could not be done
 )
 
+// Notes that are more than a word about the state.
+const (
+	NoUnit       = "there is no such unit on the host"
+	FailedBefore = "it failed before its key changed, and is not started"
+)
+
 // UnitResult is what became of a unit's job.
 type UnitResult struct {
 	Job
@@ -158,11 +169,13 @@ func (j Job) Due(unit Unit, since string, known bool) (Call, UnitResult) {
 	later := known && unit.Run != "" && unit.Run != since
 	switch {
 	case !unit.There:
-		return None, j.result(JobFailed, "there is no such unit on the host")
+		return None, j.result(JobFailed, NoUnit)
 	case later && unit.State == "failed":
 		return None, j.result(JobFailed, "it was started with the new key, and failed"+because(unit.Bad))
 	case later:
 		return None, j.result(JobLeft, "it was started since, and so has the new key")
+	case unit.State == "failed":
+		return None, j.result(JobLeft, FailedBefore)
 	case unit.Retry:
 		return None, j.result(JobLeft, "systemd is about to start it again")
 	case !unit.runs():

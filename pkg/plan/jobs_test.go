@@ -88,7 +88,7 @@ func TestAJobIsDueToAUnitThatRunsWithOldKeys(t *testing.T) {
 		{"it had never been started before", on, "", false, "left: it was started since, and so has the new key"},
 		{"it started with the key and failed", as("failed"), "0", false, "failed: it was started with the new key, and failed"},
 		{"it does not run", as("inactive"), "1", false, "left: it does not run (inactive)"},
-		{"it has failed before", as("failed"), "1", true, "left: it does not run (failed)"},
+		{"it has failed before", as("failed"), "1", true, "left: " + FailedBefore},
 		{"it is being stopped", as("deactivating"), "1", false, "left: it does not run (deactivating)"},
 		{"it is started again and again", retry, "1", false, "left: systemd is about to start it again"},
 		{"it is not there", Unit{}, "", false, "failed: there is no such unit on the host"},

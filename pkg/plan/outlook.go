@@ -22,6 +22,7 @@ type Outlook struct {
 	Packages         *closure.Diff  // against what it runs or, with boot, boots; nil: not known, or the same system
 	Units            *Units         // nil: not known, or none are touched
 	Keys             []KeyOutlook
+	Jobs             Jobs // of units whose keys change
 	Foreign          []Foreign
 	Due              string   // why the host wants a reboot, after the deployment; "" where it does not
 	DueParts         []string // those of [closure.BootParts] for which it does
@@ -57,7 +58,7 @@ type KeyOutlook struct {
 
 // Changes reports whether anything would be done to the host that changes it.
 func (o *Outlook) Changes() bool {
-	return o.ChangesSystem() || o.Reboots || slices.ContainsFunc(o.Keys, KeyOutlook.changes)
+	return o.ChangesSystem() || o.Reboots || len(o.Jobs) > 0 || slices.ContainsFunc(o.Keys, KeyOutlook.changes)
 }
 
 // ChangesSystem reports whether the goal does something with the system that has not been done.
@@ -161,6 +162,7 @@ func (p KeyPlan) Outlook() []KeyOutlook {
 // reboot adds that the host is rebooted: keys in memory go with it, and are sent again.
 func (o *Outlook) reboot() {
 	o.Reboots = true
+	o.Jobs = nil // all units are started anew
 	for i := range o.Keys {
 		if k := &o.Keys[i]; k.InMemory {
 			k.Change, k.New, k.Differs, k.Note = Changed, true, nil, "after the reboot"

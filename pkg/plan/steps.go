@@ -22,6 +22,7 @@ const (
 	Resolve  StepKind = "keys" // getting their content on this machine
 	Upload   StepKind = "upload"
 	Activate StepKind = "activate"
+	UnitJobs StepKind = "units" // restarting and reloading those whose keys changed
 	Reboot   StepKind = "reboot"
 	Await    StepKind = "await" // the host's return
 	Exec     StepKind = "exec"  // the user's own command
@@ -29,7 +30,7 @@ const (
 )
 
 // StepKinds are all kinds, in that order.
-var StepKinds = []StepKind{Evaluate, Connect, Inspect, Build, Cache, Compare, Push, Resolve, Upload, Activate, Reboot, Await, Exec, Status}
+var StepKinds = []StepKind{Evaluate, Connect, Inspect, Build, Cache, Compare, Push, Resolve, Upload, Activate, UnitJobs, Reboot, Await, Exec, Status}
 
 // Step is one thing to do for a node.
 type Step struct {
@@ -41,7 +42,7 @@ type Step struct {
 	To      string        // of Cache: the store's URL, without a login
 	Phase   hive.UploadAt // of Upload; "" for all keys at once
 	Held    bool          // of Resolve: only see which keys the host holds by their fingerprints
-	Booted  bool          // of Resolve and Upload: once more, after a reboot
+	Booted  bool          // of Resolve, Upload and UnitJobs: once more, after a reboot
 	Changes bool          // it changes the host: an interrupt is obeyed before it, and no more after it
 }
 
@@ -103,6 +104,12 @@ func (w Want) Remembers(n hive.Node) bool {
 	return w.UploadsKeys(n) && !w.ResolveAll && slices.ContainsFunc(n.Keys, func(k hive.Key) bool { return k.Fingerprint != "" })
 }
 
+// DoesJobs reports whether units of the node may have to be restarted or reloaded since keys
+// change: on a host that is not just about to boot.
+func (w Want) DoesJobs(n hive.Node) bool {
+	return w.UploadsKeys(n) && slices.ContainsFunc(n.Keys, func(k hive.Key) bool { return len(k.RestartUnits)+len(k.ReloadUnits) > 0 })
+}
+
 // Facts is what is known of a node so far. The zero value knows nothing.
 type Facts struct {
 	Done     []Step // those that went well, and need not be done again
@@ -112,6 +119,7 @@ type Facts struct {
 	Failed   bool   // the activation ended badly: keys may follow, and no reboot
 	Current  bool   // the host runs what it would boot, and needs no reboot for it
 	NoEffect bool   // the activation ended, but the system that wants the late keys is not the host's
+	NoJobs   bool   // nothing is due to any unit, after the uploads so far
 	Same     bool   // of a dry run: what the goal does with the system has been done before
 }
 
@@ -171,6 +179,7 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(keys, Step{Kind: Resolve})
 	if !w.Goal.Activates() {
 		add(keys, Step{Kind: Upload, Changes: true})
+		add(w.DoesJobs(n) && !f.NoJobs, Step{Kind: UnitJobs, Changes: true})
 		return all
 	}
 	late := func(k hive.Key) bool { return k.UploadAt == hive.PostActivation }
@@ -179,8 +188,12 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(true, Step{Kind: Activate, Changes: true})
 	after := slices.ContainsFunc(n.Keys, late) && !f.Early || f.Owed
 	add(keys && after && !f.NoEffect, Step{Kind: Upload, Phase: hive.PostActivation, Changes: true})
+	add(w.DoesJobs(n) && w.Goal != hive.Boot && w.stays(f) && !f.NoJobs && !f.NoEffect, Step{Kind: UnitJobs, Changes: true})
 	return append(all, rebootSteps(n, w, f)...)
 }
+
+// stays reports whether no reboot follows that would restart all units, as far as is known.
+func (w Want) stays(f Facts) bool { return w.Reboot == Never || f.Failed || f.Current }
 
 // drySteps are those of a dry run, none of which changes a host. What a host itself is to
 // build is not there to be looked at, and what switch-to-configuration would do is known
@@ -228,6 +241,9 @@ func rebootSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	}
 	if keys {
 		all = append(all, Step{Kind: Resolve, Booted: true}, Step{Kind: Upload, Booted: true, Changes: true})
+	}
+	if w.DoesJobs(n) && !f.NoJobs {
+		all = append(all, Step{Kind: UnitJobs, Booted: true, Changes: true})
 	}
 	return all
 }

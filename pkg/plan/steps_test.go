@@ -28,6 +28,7 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 	none := with(func(n *hive.Node) { n.Target = nil })
 	there := with(func(n *hive.Node) { n.BuildOnTarget = true })
 	homeless := with(func(n *hive.Node) { n.BuildOnTarget, n.Target = true, nil })
+	told := with(func(n *hive.Node) { n.Keys[1].RestartUnits = []string{"x.service"} })
 	pre := Step{Kind: Upload, Phase: hive.PreActivation, Changes: true}
 	activated := []Step{{Kind: Resolve, Look: true}, {Kind: Connect}, {Kind: Inspect}, {Kind: Resolve}, pre, {Kind: Activate, Changes: true}}
 	for _, c := range []struct {
@@ -65,6 +66,16 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"how a host is", web(), Want{Goal: hive.Status}, Facts{}, "connect status"},
 		{"a command", web(), Want{Goal: hive.Exec}, Facts{}, "connect exec"},
 		{"no target", none, Want{Goal: hive.Switch}, Facts{}, ""},
+
+		{"units of keys", told, Want{Goal: hive.Keys}, Facts{}, "keys? connect keys upload! units!"},
+		{"none of which waits", told, Want{Goal: hive.Keys}, Facts{NoJobs: true}, "keys? connect keys upload!"},
+		{"units are told at the end", told, Want{Goal: hive.Switch}, Facts{Done: activated, Has: true}, "upload:post! units!"},
+		{"also of an activation that failed", told, Want{Goal: hive.Switch, Reboot: Always}, Facts{Done: activated, Has: true, Failed: true}, "upload:post! units!"},
+		{"unless the system is for the next boot", told, Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, NoEffect: true}, ""},
+		{"boot restarts none", told, Want{Goal: hive.Boot}, Facts{Done: activated, Has: true}, "upload:post!"},
+		{"a reboot restarts all, but those that did not wait for keys in memory", told, Want{Goal: hive.Switch, Reboot: Always}, Facts{Done: activated, Has: true}, "upload:post! reboot! await! keys:booted upload:booted! units:booted!"},
+		{"which may not be needed", told, Want{Goal: hive.Switch, Reboot: IfNeeded}, Facts{Done: append(slices.Clone(activated), Step{Kind: Upload, Phase: hive.PostActivation, Changes: true}, Step{Kind: Reboot, Look: true}), Has: true, Current: true}, "units!"},
+		{"without keys no unit is touched", told, Want{Goal: hive.Switch, NoKeys: true}, Facts{}, "connect inspect build push activate!"},
 
 		{"a system that is there", web(), Want{Goal: hive.Switch}, Facts{Done: activated[:3], Has: true}, "keys upload:pre! activate! upload:post!"},
 		{"is built all the same for --keep-result", web(), Want{Goal: hive.Push, AlwaysBuild: true}, Facts{Done: activated[:3], Has: true}, "build"},

@@ -8,7 +8,7 @@ import (
 )
 
 // changing are the steps in which a host is being changed.
-var changing = []plan.StepKind{plan.Upload, plan.Activate, plan.Reboot, plan.Await}
+var changing = []plan.StepKind{plan.Upload, plan.Activate, plan.UnitJobs, plan.Reboot, plan.Await}
 
 // Results is a result for every node, in their order, as it is known by now: a node that
 // has not ended is cancelled, or [Left] where its host is being changed.

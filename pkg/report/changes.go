@@ -13,7 +13,7 @@ import (
 // changes is what the nodes that succeeded changed on their hosts, "" where the goal is
 // to change none.
 func changes(results []event.Result) string {
-	var systems, changed, mended, rebooted, wanting, hosts int
+	var systems, changed, mended, rebooted, restarted, reloaded, wanting, hosts int
 	var goal hive.Goal
 	for _, r := range results {
 		if r.Status != event.Succeeded {
@@ -29,6 +29,10 @@ func changes(results []event.Result) string {
 			changed += one(key.Change == plan.Changed)
 			mended += one(key.Change == plan.Mended)
 		}
+		for _, unit := range r.Units {
+			restarted += one(unit.Outcome == plan.JobDone && !unit.Reload)
+			reloaded += one(unit.Outcome == plan.JobDone && unit.Reload)
+		}
 	}
 	if hosts == 0 {
 		return ""
@@ -43,6 +47,8 @@ func changes(results []event.Result) string {
 	add(systems, "system", switched)
 	add(changed, "key", " changed")
 	add(mended, "key", " mended")
+	add(restarted, "unit", " restarted")
+	add(reloaded, "unit", " reloaded")
 	add(rebooted, "host", " rebooted")
 	if len(parts) == 0 {
 		parts = append(parts, "nothing changed")

@@ -41,6 +41,7 @@ type resultJSON struct {
 	RebootNeeded bool          `json:"rebootNeeded"`
 	Rebooted     bool          `json:"rebooted"`
 	Keys         []keyJSON     `json:"keys"`
+	Units        []unitJSON    `json:"units,omitempty"`      // of which keys changed
 	Output       []string      `json:"output,omitempty"`     // the last lines of the step that failed
 	ExitStatus   *int          `json:"exitStatus,omitempty"` // of the command of exec
 	Seconds      float64       `json:"seconds"`
@@ -54,6 +55,15 @@ type keyJSON struct {
 	Path   string `json:"path"`
 	Change string `json:"change"` // changed, mended, unchanged or skipped
 	Note   string `json:"note,omitempty"`
+}
+
+// unitJSON is a unit of which a key changed.
+type unitJSON struct {
+	Name    string   `json:"name"`
+	Job     string   `json:"job"`     // restart or reload
+	Outcome string   `json:"outcome"` // done, left or failed
+	Keys    []string `json:"keys"`    // none: an earlier run had left it to do
+	Note    string   `json:"note,omitempty"`
 }
 
 // JSON prints the results of a run as one JSON document; the record tells of their steps.
@@ -85,6 +95,9 @@ func jsonOf(r event.Result, n *record.Node, now time.Time) resultJSON {
 	}
 	for _, key := range r.Keys {
 		item.Keys = append(item.Keys, keyJSON{key.Name, key.Path, string(key.Change), key.Note})
+	}
+	for _, unit := range r.Units {
+		item.Units = append(item.Units, unitJSON{unit.Unit, unit.What(), string(unit.Outcome), some(unit.Keys), unit.Note})
 	}
 	return item
 }

@@ -115,7 +115,7 @@ func (r row) write(b *strings.Builder, style Style) {
 func rows(o *plan.Outlook, style Style) []row {
 	list := []row{{"!", foreign(o), yellow}}
 	if o.Changes() {
-		list = append(list, row{"packages", packages(o.Packages), none}, row{"units", units(o.Units), none}, row{"keys", keysAhead(o.Keys), none})
+		list = append(list, row{"packages", packages(o.Packages), none}, row{"units", append(units(o.Units), jobs(o.Jobs)...), none}, row{"keys", keysAhead(o.Keys), none})
 	}
 	list = append(list, row{"reboot", rebootAhead(o), none})
 	if o.Changes() {
@@ -164,6 +164,21 @@ func units(u *plan.Units) (list []string) {
 		}
 	}
 	return list
+}
+
+// jobs are those of units whose keys change.
+func jobs(list plan.Jobs) (items []string) {
+	for _, job := range list {
+		why := "left to do by an earlier run"
+		if len(job.Keys) > 0 {
+			why = counted(len(job.Keys), "key")
+			if len(job.Keys) == 1 {
+				why = "key " + label(job.Keys[0])
+			}
+		}
+		items = append(items, fmt.Sprintf("%s %s (%s)", job.What(), job.Unit, why))
+	}
+	return items
 }
 
 // keysAhead are the keys of which there is something to say.

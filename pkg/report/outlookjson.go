@@ -19,11 +19,12 @@ type outlookJSON struct {
 
 	Same *bool `json:"same"` // null: the goal is about no system, or the host was not asked
 	systemsJSON
-	Units   *unitsJSON     `json:"units"` // null: not known, or the same system
-	Keys    []keyAheadJSON `json:"keys"`
-	Reboots bool           `json:"reboots"` // the host is rebooted
-	Foreign []foreignJSON  `json:"foreign"`
-	Seconds float64        `json:"seconds"`
+	Units    *unitsJSON     `json:"units"` // null: not known, or the same system
+	Keys     []keyAheadJSON `json:"keys"`
+	KeyUnits []jobJSON      `json:"keyUnits"`
+	Reboots  bool           `json:"reboots"` // the host is rebooted
+	Foreign  []foreignJSON  `json:"foreign"`
+	Seconds  float64        `json:"seconds"`
 }
 
 type unitsJSON struct {
@@ -43,6 +44,13 @@ type keyAheadJSON struct {
 	Note    string   `json:"note,omitempty"`
 }
 
+// jobJSON is what is due to a unit of which a key changes.
+type jobJSON struct {
+	Name string   `json:"name"`
+	Job  string   `json:"job"`  // restart or reload
+	Keys []string `json:"keys"` // none: an earlier run had left it to do
+}
+
 type foreignJSON struct {
 	Path  string `json:"path"`
 	Runs  bool   `json:"runs"`
@@ -54,7 +62,7 @@ func OutlookJSON(out io.Writer, results []event.Result) error {
 	list := make([]outlookJSON, 0, len(results))
 	for _, r := range results {
 		item := outlookJSON{Node: r.Node, Goal: string(r.Goal), Status: string(r.Status), Step: string(r.Step), Seconds: seconds(r.Elapsed),
-			systemsJSON: noSystems(), Keys: []keyAheadJSON{}, Foreign: []foreignJSON{}}
+			systemsJSON: noSystems(), Keys: []keyAheadJSON{}, KeyUnits: []jobJSON{}, Foreign: []foreignJSON{}}
 		if r.Err != nil {
 			item.Error = r.Err.Error()
 		}
@@ -93,6 +101,9 @@ func (item *outlookJSON) fill(o *plan.Outlook) {
 	}
 	for _, k := range o.Keys {
 		item.Keys = append(item.Keys, keyAheadJSON{k.Name, k.Path, string(k.Change), k.New, some(k.Differs), k.Note})
+	}
+	for _, job := range o.Jobs {
+		item.KeyUnits = append(item.KeyUnits, jobJSON{job.Unit, job.What(), some(job.Keys)})
 	}
 	item.Reboots, item.Reboot = o.Reboots, some(o.DueParts)
 	for _, f := range o.Foreign {

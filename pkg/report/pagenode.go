@@ -117,6 +117,7 @@ func ahead(n *record.Node, result event.Result) (list []pageRow) {
 	if o != nil {
 		all = append([]row{{"system", facts(o), none}}, rows(o, false)...)
 	}
+	all = append(all, row{"units of keys", jobsDone(result.Units), none})
 	for _, r := range all {
 		if len(r.items) == 0 {
 			continue
@@ -132,6 +133,18 @@ func ahead(n *record.Node, result event.Result) (list []pageRow) {
 		list = append(list, shown)
 	}
 	return list
+}
+
+// jobsDone is what became of units of changed keys.
+func jobsDone(units []plan.UnitResult) (items []string) {
+	for _, u := range units {
+		item := u.Unit + ": " + u.What() + " " + string(u.Outcome)
+		if u.Note != "" {
+			item += ", " + u.Note
+		}
+		items = append(items, item)
+	}
+	return items
 }
 
 // mostItems is how many of one kind a node shows.

@@ -41,7 +41,7 @@ var doing = map[plan.StepKind]string{
 	plan.Evaluate: "being evaluated", plan.Connect: "connecting", plan.Inspect: "asking the host", plan.Build: "building",
 	plan.Cache: "copying to the store", plan.Compare: "comparing", plan.Push: "copying", plan.Resolve: "getting keys", plan.Upload: "uploading keys",
 	plan.Activate: "activating", plan.Reboot: "rebooting", plan.Await: "rebooting", plan.Exec: "running the command",
-	plan.Status: "asking the host",
+	plan.Status: "asking the host", plan.UnitJobs: "restarting units",
 }
 
 // left is the status of a node that was being changed when the user left.

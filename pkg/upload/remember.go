@@ -90,7 +90,7 @@ func Settle(ctx context.Context, host hostscript.Runner, req Request, jobs []mem
 		return err
 	}
 	c.send(list...)
-	if _, err := readDone(c.out, nil, req.Warn); err != nil {
+	if _, err := readDone(c.out, nil, req.Warn, nil); err != nil {
 		return c.explain(err, nil)
 	}
 	return nil

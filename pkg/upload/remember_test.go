@@ -326,10 +326,45 @@ func TestALookCannotGoOnToAnUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.send(list...)
-	if _, err := readDone(c.out, nil, nil); err == nil {
+	if _, err := readDone(c.out, nil, nil, nil); err == nil {
 		t.Error("it did")
 	}
 	if after := inodes(t); after != before {
 		t.Errorf("something changed:\n%s", after)
+	}
+}
+
+// A unit that is started before the key is in its place reads the old one.
+func TestRunsOfUnitsAreThoseThatFoundTheKeysInPlace(t *testing.T) {
+	fresh(t)
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho InvocationID=$(cat /run/keys/k) for \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	run := func(content string, units ...string) (said string) {
+		t.Helper()
+		said = "untold"
+		_, err := Run(t.Context(), local{}, Request{
+			Node: "web", Keys: []Item{item("k", content)}, Who: "test",
+			Units: func(plan.KeyPlan) []string { return units }, Runs: func(systemctl string) { said = strings.TrimSpace(systemctl) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said
+	}
+	const asked = " for show --no-pager --property=Id,InvocationID -- a.service b.service"
+	for _, content := range []string{"1", "2", "2"} { // the last one changes nothing
+		if got := run(content, "a.service", "b.service"); got != "InvocationID="+content+asked {
+			t.Errorf("with %s it says %s", content, got)
+		}
+	}
+	if got := run("3"); got != "untold" {
+		t.Errorf("of no unit it says %s", got)
+	}
+	sh(t, "printf '#!/bin/sh\nexit 1\n' >"+bin+"/systemctl")
+	if got := run("4", "a.service"); got != "untold" {
+		t.Errorf("without an answer it says %s", got)
 	}
 }

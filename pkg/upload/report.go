@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -272,8 +273,8 @@ func addSums(l *lines, seen plan.Observed, dir directory) error {
 }
 
 // readDone waits for the end of the commit. What it returns are directories that could not
-// be given to their owners (`kept N`).
-func readDone(l *lines, ways []plan.DirectoryStep, warn func(string)) (kept []plan.DirectoryStep, err error) {
+// be given to their owners (`kept N`); runs is told what is behind `units SIZE`.
+func readDone(l *lines, ways []plan.DirectoryStep, warn, runs func(string)) (kept []plan.DirectoryStep, err error) {
 	for {
 		words, err := l.next(2)
 		switch {
@@ -284,6 +285,11 @@ func readDone(l *lines, ways []plan.DirectoryStep, warn func(string)) (kept []pl
 		case words[0] == "forgot" && len(words) == 2:
 			tell(warn, "the host cannot write down what it has got ("+printable.Said(words[1], 100)+" is full, or read-only?): it will not recognise these keys")
 			continue
+		case words[0] == "units" && len(words) == 2:
+			if err := readRuns(l, words[1], runs); err != nil {
+				return nil, err
+			}
+			continue
 		case words[0] != "kept" || len(words) != 2:
 			return nil, errProtocol
 		}
@@ -293,6 +299,24 @@ func readDone(l *lines, ways []plan.DirectoryStep, warn func(string)) (kept []pl
 		}
 		kept = append(kept, ways[i-1])
 	}
+}
+
+// runsSize is far more than systemctl says of the units that keys name, in bytes.
+const runsSize = 1 << 20
+
+func readRuns(l *lines, size string, runs func(string)) error {
+	n, err := strconv.Atoi(size)
+	if err != nil || n < 0 || n > runsSize {
+		return errProtocol
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(l, text); err != nil {
+		return errProtocol
+	}
+	if runs != nil {
+		runs(string(text))
+	}
+	return nil
 }
 
 // tail keeps the last part of the host's stderr: names of programs and files,

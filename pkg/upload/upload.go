@@ -54,6 +54,11 @@ type Request struct {
 	// change on, until [Settle] says that they are done. It may be nil.
 	Owe func(plan.KeyPlan) []memory.Job
 
+	// Units are those of which the host tells the runs once the keys are in place, as
+	// systemctl says them; Runs is told that, or "". They may be nil.
+	Units func(plan.KeyPlan) []string
+	Runs  func(systemctl string)
+
 	// Agree may refuse what is about to be done, before it is; it may be nil.
 	Agree func(plan.KeyPlan) error
 }
@@ -111,6 +116,9 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if req.Owe != nil {
 		edit.Owe = req.Owe(steps)
 	}
+	if req.Units != nil {
+		c.send(askRuns(req.Units(steps)))
+	}
 	todo, err := doList(ways, blocks(dirs, seen, steps), content, edit)
 	if err != nil {
 		return nil, err
@@ -128,7 +136,7 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	if sent == nil {
 		sent = c.send(last)
 	}
-	kept, err := readDone(c.out, ways, req.Warn)
+	kept, err := readDone(c.out, ways, req.Warn, req.Runs)
 	if err != nil {
 		err = c.explain(err, dirs)
 		var refused *refusal

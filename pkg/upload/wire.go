@@ -195,6 +195,14 @@ func doList(ways []plan.DirectoryStep, todo []block, content map[string]secret.S
 	return append([][]byte{list.bytes()}, data...), nil
 }
 
+// askRuns is the list that has the host tell of the runs of units once all is done.
+func askRuns(units []string) []byte {
+	if len(units) == 0 {
+		return nil
+	}
+	return append(words{"units"}, units...).bytes()
+}
+
 // wayWords lists how directories are to be made, or given to their owners.
 func wayWords(list *words, ways []plan.DirectoryStep) {
 	list.addInt(len(ways))

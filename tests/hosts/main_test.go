@@ -103,7 +103,8 @@ type result struct {
 		Begin        time.Time
 		Seconds      float64
 	}
-	Keys []struct{ Name, Path, Change, Note string }
+	Keys  []struct{ Name, Path, Change, Note string }
+	Units []struct{ Name, Job, Outcome, Note string }
 }
 
 // toplevel of a node that succeeded.

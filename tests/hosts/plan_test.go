@@ -39,6 +39,10 @@ type outlook struct {
 		New                      bool
 		Differs                  []string
 	}
+	KeyUnits []struct {
+		Name, Job string
+		Keys      []string
+	}
 	Reboots bool
 	Reboot  []string
 	Foreign []struct {

@@ -38,6 +38,7 @@ unlinkable='a file that cannot be linked (immutable, or a mount point)'
 undo= mended=             # blocks in which something was done
 torn=                     # some of that cannot be undone
 kept=                     # lines of directories that could not be given
+units= runs=              # those that are waited for, and what systemctl says of them
 keep=                     # all is done: directories that were made stay
 touched=                  # directories on disks into which files were renamed
 book= home= forgot=       # of what is remembered: which one, where it is, where that failed

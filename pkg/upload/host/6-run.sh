@@ -31,11 +31,20 @@ do_all() {
   remember 0 "$whole0" "$first0"
   each_block mend "$@"
   each_block place "$@"
+  see_runs
   [ -z "$touched" ] || sync -- $touched 2>/dev/null || :
   remember 1 "$whole1" "$last1"
   remember 0 "$whole0" "$last0"
   keep=yes
   give_all
+}
+
+# see_runs has systemctl tell which run of each of the units has found the keys, or an
+# earlier one. Nothing but the keys may be waited for long, and no signal ends it now.
+see_runs() {
+  [ -n "$units" ] || return 0
+  runs=$(timeout -s KILL 10 systemctl show --no-pager --property=Id,InvocationID -- $units 2>/dev/null && echo .) || runs=
+  runs=${runs%.} units=
 }
 
 # entries DATABASE NAME... prints lines like those of passwd(5) and group(5).
@@ -143,6 +152,10 @@ do
   shift 2
   case $what in
     look) each_look "$@" ;;
+    units)
+      first $(($# - 1)) "$@"
+      units=$first
+      ;;
     *)
       [ -z "$peek" ] || fail input 0 -
       do_all "$@"
@@ -151,9 +164,11 @@ do
   esac
 done
 [ -z "$peek" ] || exit 0
+see_runs
 clean
 trap - EXIT
 printf %s "$kept"
+[ -z "$runs" ] || printf 'units %s\n%s' "${#runs}" "$runs"
 [ -z "$forgot" ] || echo "forgot $forgot"
 echo 'done'
 exit 0
