@@ -120,7 +120,7 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 
 // What goes well leads through the plan as it was told, step by step.
 func TestAPlanThatGoesWellIsFollowedToItsEnd(t *testing.T) {
-	marked := with(func(n *hive.Node) { n.Keys[1].Fingerprint = "v1" })
+	marked := with(func(n *hive.Node) { n.Keys[1].Fingerprint, n.Keys[1].RestartUnits = "v1", []string{"x.service"} })
 	for _, goal := range hive.Goals {
 		for _, on := range []Where{AsSet, Here, OnHost} {
 			for _, w := range []Want{{}, {NoKeys: true}, {Reboot: Always}, {Reboot: IfNeeded}, {DryRun: true}} {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 	"github.com/colmena-go/colmena-go/pkg/printable"
@@ -132,7 +133,7 @@ func announce(jobs plan.Jobs, due map[plan.Call][]int) string {
 			}
 		}
 		if len(names) > 0 {
-			parts = append(parts, kind.does+" "+strings.Join(names, ", "))
+			parts = append(parts, kind.does+" "+hive.FirstFew(names))
 		}
 	}
 	return strings.Join(parts, "; ")

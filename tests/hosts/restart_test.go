@@ -281,3 +281,42 @@ func TestADeployerWithoutRootRestartsUnits(t *testing.T) {
 	d.must("upload-keys")
 	d.told("upload-keys", map[string]string{"web": "start"})
 }
+
+// The switch waits for a key; what else uses it is restarted when the switch is over.
+func TestUnitsOfAKeyThatTheSwitchWaitsForAreRestartedAfterIt(t *testing.T) {
+	d := deploying(t, 1)
+	d.ends("web", "other", "needs")
+	d.telling("", "")
+	d.must("apply")
+	d.on("host1", "rm -f /srv/*")
+	d.telling(`late = { text = "1"; uploadAt = "post-activation"; restartUnits = [ "web" ]; };`, `systemd.services.needs = {
+      wantedBy = [ "multi-user.target" ]; requires = [ "late-key.service" ]; after = [ "late-key.service" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; script = "echo start >>/srv/needs";
+    };`)
+	o := d.must("apply")
+	d.told("a key that comes during the switch", map[string]string{"web": "start", "needs": "start", "other": ""})
+	if r := o.results["host1"]; r.unit("web.service") != "restart done" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What waited for its key at the boot has it; what did not is told.
+func TestUnitsAreToldOfKeysThatComeAfterAReboot(t *testing.T) {
+	d := deploying(t, 1)
+	d.ends("web", "other", "needs")
+	d.telling(`a = { text = "1"; restartUnits = [ "web" "needs" ]; }; kept = { text = "1"; destDir = "/srv"; restartUnits = [ "other" ]; };`, `systemd.services.needs = {
+      wantedBy = [ "multi-user.target" ]; requires = [ "a-key.service" ]; after = [ "a-key.service" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; script = "cat /run/keys/a >>/srv/needs";
+    };`)
+	d.must("apply")
+	d.reboots("host1")
+	d.on("host1", "rm -f /srv/web /srv/other /srv/needs")
+	o := d.must("apply", "--reboot")
+	d.told("after the boot", map[string]string{"web": "start start", "other": "start"})
+	if got := d.happened("needs"); got != "1" && got != "11" { // restarted once more if it was faster than who asks
+		t.Errorf("needs has read %q", got)
+	}
+	if r := o.results["host1"]; r.unit("web.service") != "restart done" || r.unit("other.service") != "" {
+		t.Errorf("%+v", r)
+	}
+}

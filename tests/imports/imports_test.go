@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"pkg/upload":     {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/memory", "pkg/plan", "pkg/printable", "pkg/secret"},
 	"pkg/activation": {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/printable"},
 	"pkg/closure":    {"pkg/printable"},
-	"pkg/units":      {"pkg/crash", "pkg/hostscript", "pkg/plan", "pkg/printable"},
+	"pkg/units":      {"pkg/crash", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/printable"},
 	"pkg/keywatch":   {"pkg/activation", "pkg/hive", "pkg/hostscript"},
 	"pkg/status":     {"pkg/closure", "pkg/hive", "pkg/hostscript", "pkg/plan", "pkg/printable"},
 	"pkg/deploy":     {"pkg/activation", "pkg/closure", "pkg/crash", "pkg/event", "pkg/hive", "pkg/hostscript", "pkg/memory", "pkg/plan", "pkg/printable", "pkg/secret", "pkg/status", "pkg/units", "pkg/upload"},
