@@ -54,7 +54,7 @@ func start(app *cli.App, stdout *output, args []string) int {
 	if errors.As(err, &bug) {
 		tellBug(app, bug, args)
 	} else {
-		show(err, app)
+		tellError(err, app)
 	}
 	screen(app).Resume()
 	finish(ctx, screen(app))
@@ -109,9 +109,9 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 
 func onUsageError(_ *cli.Context, err error, _ bool) error { return usage("%v", err) }
 
-// show prints an error, unless the table or a note has told it already, or it is
+// tellError prints an error, unless the table or a note has told it already, or it is
 // no news: a reader that went away, as in `| head`, has seen what it wanted.
-func show(err error, app *cli.App) {
+func tellError(err error, app *cli.App) {
 	told := errors.Is(err, errNodesFailed) || errors.Is(err, errChanges) || errors.Is(err, errInterrupted) || errors.Is(err, errBug) || errors.Is(err, errUnwritten)
 	gone := errors.Is(err, errOutput) && errors.Is(err, syscall.EPIPE)
 	if err != nil && !told && !gone {

@@ -95,7 +95,7 @@ func execAction(c *cli.Context) error {
 // run runs the command on the selected nodes and shows what it prints.
 func (x *execution) run(c *cli.Context, nodes deploy.Nodes) (err error) {
 	pipe := report.NewPipe(c.Context, screen(c.App).Beside(c.App.Writer))
-	kept := x.show(c, pipe)
+	kept := x.outputs(c, pipe)
 	if x.prefixed != nil {
 		x.prefixed.Expect(nodes.Names)
 	}
@@ -114,9 +114,9 @@ func (x *execution) run(c *cli.Context, nodes deploy.Nodes) (err error) {
 	return verdict(results)
 }
 
-// show decides where outputs go; what is kept of them is nil where they are shown as
+// outputs decides where those of commands go; what is kept of them is nil where they are shown as
 // they come.
-func (x *execution) show(c *cli.Context, pipe io.Writer) *report.Kept {
+func (x *execution) outputs(c *cli.Context, pipe io.Writer) *report.Kept {
 	if c.Bool("json-events") {
 		x.streams = report.Told{Sink: x.report}
 		return nil

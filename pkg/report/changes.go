@@ -8,6 +8,7 @@ import (
 	"github.com/colmena-go/colmena-go/pkg/event"
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/plan"
+	"github.com/colmena-go/colmena-go/pkg/view"
 )
 
 // changes is what the nodes that succeeded changed on their hosts, "" where the goal is
@@ -82,7 +83,7 @@ func closing(results []event.Result, v View, took time.Duration) string {
 	if count[event.Succeeded]+count[event.Skipped] == len(results) {
 		b.WriteString(v.Style.paint(green, tick(v)) + " ")
 	}
-	b.WriteString(fmt.Sprintf("%d of %d nodes succeeded in %s", count[event.Succeeded], len(results), clock(took)))
+	b.WriteString(fmt.Sprintf("%d of %d nodes succeeded in %s", count[event.Succeeded], len(results), lasted(took)))
 	if what := changes(results); what != "" {
 		b.WriteString(": " + what)
 	}
@@ -111,10 +112,10 @@ func tick(v View) string {
 	return "✓"
 }
 
-func clock(d time.Duration) string {
+// lasted is how long a run took.
+func lasted(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
-	s := int(d / time.Second)
-	return fmt.Sprintf("%d:%02d", s/60, s%60)
+	return view.Clock(d)
 }

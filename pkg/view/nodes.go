@@ -243,7 +243,7 @@ func (p *picture) failure(n *record.Node) string {
 
 // work is the line of a node that is at work.
 func (p *picture) work(n *record.Node) string {
-	return p.line("▸", cyan, n, p.does(n), clock(p.now.Sub(since(n))))
+	return p.line("▸", cyan, n, p.does(n), Clock(p.now.Sub(since(n))))
 }
 
 // does says what a node does in its step.

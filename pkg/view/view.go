@@ -138,9 +138,9 @@ func (p *picture) header() string {
 	if n := len(p.record.Nodes); n > 0 {
 		left += " · " + count(n, "node")
 	}
-	right := clock(p.now.Sub(p.record.Begin))
+	right := Clock(p.now.Sub(p.record.Begin))
 	if rest, known := p.meter.left(p.record, p.now); known {
-		right += "   about " + clock(rest) + " left"
+		right += "   about " + Clock(rest) + " left"
 	}
 	return p.ends(left, right, bold)
 }
@@ -212,7 +212,7 @@ func (p *picture) built(d detail) string {
 	}
 	text := "build " + p.bar(int64(b.Done), int64(b.Expected), d.buildBar) + fmt.Sprintf("%d/%d", b.Done, b.Expected)
 	if d.name && len(b.Running) > 0 {
-		text += fmt.Sprintf("  %s (%s)", printable.Fit(clean(b.Running[0].Name), 30), clock(p.now.Sub(b.Running[0].Since)))
+		text += fmt.Sprintf("  %s (%s)", printable.Fit(clean(b.Running[0].Name), 30), Clock(p.now.Sub(b.Running[0].Since)))
 	}
 	return text
 }

@@ -35,8 +35,8 @@ func (p *picture) bar(done, total int64, columns int) string {
 	return p.paint(cyan, strings.Repeat("█", full)) + p.paint(dim, strings.Repeat("░", columns-full)) + " "
 }
 
-// clock is a time as clocks show it: 0:07, 12:34, 1:02:03.
-func clock(d time.Duration) string {
+// Clock is a time as clocks show it: 0:07, 12:34, 1:02:03.
+func Clock(d time.Duration) string {
 	s := int(max(0, d) / time.Second)
 	if s >= 3600 {
 		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
