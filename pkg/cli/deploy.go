@@ -48,6 +48,8 @@ type deployment struct {
 	here   *here       // of apply-local: the hosts are this machine; or nil
 	report *report.Run // as people or programs see it
 	hosts  remote.Hosts
+
+	newHosts newHosts // while a live view is shown
 }
 
 // runDeployment takes the selected nodes to a goal.
@@ -133,6 +135,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		return nil, err
 	}
 	d.evaluation, err = newEvaluation(c, log)
+	d.newHosts.tell = d.newHost
 	d.still = func(text string) {
 		if !d.report.Live() {
 			d.note(text)

@@ -52,5 +52,6 @@ func (d *deployment) drive(c *cli.Context, request nixeval.Request, do func(star
 func (d *deployment) deploy(c *cli.Context, opts deploy.Options, nodes deploy.Nodes, tools deploy.Tools) []event.Result {
 	d.report.Expect(nodes.Names)
 	current(c.App).Store(d.report)
+	defer d.newHosts.flush()
 	return deploy.Run(c.Context, nodes, opts, tools, d.report)
 }

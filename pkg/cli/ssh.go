@@ -72,11 +72,27 @@ func seeSSHOptions(node *hive.Node) error {
 // connection says how to reach a node.
 func (d *deployment) connection(node string, t *hive.Target) remote.Config {
 	log := d.tool.Log.With().Str("node", node).Logger()
-	return remote.Config{
+	cfg := remote.Config{
 		Node: node, Host: t.Host, Port: t.Port, User: t.User, Escalate: t.Escalate, Passwords: d.passwords, Credentials: d.credentials,
 		SSHOptions: t.SSHOptions, SSHConfigFile: d.sshConfig.path,
 		Note: func(text string) { log.Info().Msg(text) }, Log: log,
 	}
+	if d.report != nil && d.report.Live() {
+		cfg.Learnt = func(fingerprint, file string) {
+			log.Debug().Msgf("new host: its key %s is now in %s", fingerprint, file)
+			d.newHosts.learnt(node, fingerprint, file)
+		}
+	}
+	return cfg
+}
+
+// newHost tells of a host, or with no name of several, whose keys were recorded.
+func (d *deployment) newHost(node, text string) {
+	told := d.tool.Log.Info()
+	if node != "" {
+		told = told.Str("node", node)
+	}
+	told.Msg(text)
 }
 
 // openHost connects to a node's host; what there is to note is told as the node's.

@@ -27,6 +27,7 @@ type hostKeys struct {
 	host     knownhosts.Host
 	revoked  []knownhosts.Entry // by RevokedHostKeys
 	note     func(string)
+	learnt   func(fingerprint, file string) // or nil
 	waits    func(string) (over func())
 	query    sshconfig.Query
 	asker    *sshauth.Login // through whom people are asked; nil: nobody is
@@ -37,7 +38,7 @@ type hostKeys struct {
 
 // newHostKeys reads what is known of the host.
 func newHostKeys(ctx context.Context, s settings, cfg Config) (h *hostKeys, err error) {
-	h = &hostKeys{settings: s, ctx: ctx, note: cfg.Note, waits: cfg.Waits, host: hostOf(s)}
+	h = &hostKeys{settings: s, ctx: ctx, note: cfg.Note, learnt: cfg.Learnt, waits: cfg.Waits, host: hostOf(s)}
 	if h.known, err = cfg.met.files().Read(append(slices.Clone(s.UserKnownHosts), s.GlobalKnownHosts...)...); err != nil {
 		return nil, err
 	}
@@ -263,7 +264,11 @@ func (h *hostKeys) record(key ssh.PublicKey) error {
 	case verdict.Kind != knownhosts.Unknown: // somebody else was first
 		return h.refuse(verdict, key)
 	}
-	h.note(fmt.Sprintf("new host: its key %s is now in %s", fingerprint, h.UserKnownHosts[0]))
+	if h.learnt != nil {
+		h.learnt(fingerprint, h.UserKnownHosts[0])
+	} else {
+		h.note(fmt.Sprintf("new host: its key %s is now in %s", fingerprint, h.UserKnownHosts[0]))
+	}
 	return nil
 }
 

@@ -54,7 +54,7 @@ func awaitsCertificate(s settings) bool {
 
 // learn accepts what ssh has recorded.
 func (m *master) learn(ctx context.Context, cfg Config, s settings, recorded []byte) error {
-	h := &hostKeys{settings: s, ctx: ctx, note: cfg.Note, host: hostOf(s)}
+	h := &hostKeys{settings: s, ctx: ctx, note: cfg.Note, learnt: cfg.Learnt, host: hostOf(s)}
 	var known knownhosts.Known
 	known.Add(m.knownHosts(), string(recorded))
 	entries := known.Keys(h.host)

@@ -49,6 +49,7 @@ type Config struct {
 	SSHOptions    []string              // further options of ssh's command line, see sshconfig.Arguments
 	SSHConfigFile string                // as for ssh -F; "" for OpenSSH's usual files
 	Note          func(string)
+	Learnt        func(fingerprint, file string)  // is told of the host's key where it was recorded; nil: Note is
 	Waits         func(what string) (over func()) // is told what is waited for, beside the host; nil: nobody is
 	// Commands has what runs get the agent and the variables that ssh_config forwards
 	// (ForwardAgent, SendEnv, SetEnv): it is the user's own.
