@@ -106,7 +106,11 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		},
 		json: c.Bool("json"), sshConfig: sshConfigFile(c), keepResult: c.Bool("keep-result"),
 	}
-	if err := d.wanted(c); err != nil {
+	err := d.wanted(c)
+	if err != nil {
+		return nil, err
+	}
+	if d.KeyRoot, err = keyRoot(c); err != nil {
 		return nil, err
 	}
 	if c.Bool("json") && c.Bool("json-events") {
@@ -119,7 +123,6 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 		return nil, usage("--quiet and --verbose contradict each other")
 	}
 	log := newLog(d.report, levelFor(c))
-	var err error
 	if d.here, err = newHere(c); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ var examples = map[string][]example{
 	},
 	"upload-keys": {
 		{"colmena-go upload-keys --on @web", "deliver all keys of some nodes"},
+		{"colmena-go upload-keys --root /mnt", "those of systems before their first boot"},
 		{"colmena-go upload-keys --dry-run", "which keys differ from those on the hosts"},
 		{"colmena-go upload-keys --watch", "and again after each reboot of a host, until ^C"},
 	},

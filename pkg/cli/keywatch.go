@@ -43,6 +43,9 @@ type keyWatch struct {
 
 // runKeyWatch uploads keys now, and after each reboot.
 func runKeyWatch(c *cli.Context) error {
+	if c.IsSet("root") {
+		return usage("--root and --watch contradict each other: a system that has not booted yet is not rebooted")
+	}
 	for _, name := range withoutWatch {
 		if c.IsSet(name) {
 			return usage("--%s and --watch contradict each other: a watch has no end of which there is something to show (--log-format json makes a document of each line)", name)

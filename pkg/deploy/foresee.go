@@ -128,7 +128,7 @@ func (n *nodeRun) foreseeKeys(ctx context.Context) error {
 		var left plan.Jobs
 		steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
 			return upload.Look(ctx, n.host, upload.Request{
-				Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: places, Who: n.opts.Who, Note: n.note,
+				Root: n.opts.KeyRoot, Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: places, Who: n.opts.Who, Note: n.note,
 				Recall: func(m *memory.Memory) { left = plan.Left(n.node, m) },
 			})
 		})
@@ -137,9 +137,12 @@ func (n *nodeRun) foreseeKeys(ctx context.Context) error {
 		}
 		places.Add(steps)
 		list = append(list, steps.Outlook()...)
-		if n.opts.Goal != hive.Boot {
+		if n.opts.Goal != hive.Boot && n.opts.KeyRoot == "" {
 			n.outlook.Jobs = n.outlook.Jobs.With(left).With(steps.Jobs())
 		}
+	}
+	for i := range list {
+		list[i].Path = n.keyPath(list[i].Path)
 	}
 	n.outlook.Keys = list
 	return nil

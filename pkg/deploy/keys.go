@@ -61,7 +61,7 @@ func (n *nodeRun) lookForHeld(ctx context.Context, step plan.Step) error {
 	for _, key := range n.node.Keys {
 		items = append(items, upload.Item{Key: key})
 	}
-	held, err := upload.Holding(ctx, n.host, upload.Request{Keys: items, Who: n.opts.Who})
+	held, err := upload.Holding(ctx, n.host, upload.Request{Root: n.opts.KeyRoot, Keys: items, Who: n.opts.Who})
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,9 @@ func (n *nodeRun) resolve(ctx context.Context, step plan.Step) error {
 	}
 	set.before.policy = plan.PolicyFor(goal, hive.PreActivation)
 	set.after.policy = plan.PolicyFor(goal, hive.PostActivation)
+	if n.opts.KeyRoot != "" { // the first boot makes its users
+		set.before.policy.AbsentOwnerIsRoot = true
+	}
 	return n.agreedLate(ctx)
 }
 
@@ -256,7 +259,7 @@ func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 	var jobs *unitJobs
 	steps, err := n.needed(ctx, p, func(p phase) (plan.KeyPlan, error) {
 		request := upload.Request{
-			Node: n.node.Name, Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
+			Root: n.opts.KeyRoot, Node: n.node.Name, Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Earlier: n.places, Who: n.opts.Who, Note: n.note, Warn: n.warn,
 			Begin: func() { n.changing = true }, Agree: p.agree,
 		}
 		jobs = n.jobsOf(&request)
@@ -294,6 +297,9 @@ func (n *nodeRun) tellNotes(steps plan.KeyPlan) {
 	}
 }
 
+// keyPath is where a key is on the host that is reached, which may not run the system yet.
+func (n *nodeRun) keyPath(inSystem string) string { return n.opts.KeyRoot + inSystem }
+
 // record adds a phase's outcome to the result. A key that comes twice, since
 // its owner was absent the first time, keeps the greater change.
 func (n *nodeRun) record(steps plan.KeyPlan) {
@@ -302,7 +308,7 @@ func (n *nodeRun) record(steps plan.KeyPlan) {
 	defer n.mu.Unlock()
 next:
 	for _, step := range steps {
-		fresh := event.KeyResult{Name: step.Key.Attr, Path: step.Key.Path(), Change: step.Change, Note: step.Note}
+		fresh := event.KeyResult{Name: step.Key.Attr, Path: n.keyPath(step.Key.Path()), Change: step.Change, Note: step.Note}
 		for i, old := range n.result.Keys {
 			if old.Name == fresh.Name {
 				if old.Change.Exceeds(fresh.Change) {

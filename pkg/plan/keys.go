@@ -28,6 +28,9 @@ type Policy struct {
 	AbsentOwnerIsRoot bool
 	// SkipVolatile leaves out keys in directories that a reboot empties.
 	SkipVolatile bool
+	// Anew replaces files where changing their owner or mode would do, since they may be those
+	// of somebody else by another name.
+	Anew bool
 }
 
 // PolicyFor is the policy of a goal's phase. Before activation, owners may yet
@@ -58,6 +61,7 @@ type DirState struct {
 	ID       string // the same for two paths to one directory
 	RootOnly bool   // only root can change anything in it
 	Volatile bool   // on a file system in memory
+	Covered  bool   // of another root: a boot mounts something over it
 	Fixed    string // why nothing in it can be changed, "" if that can be tried
 }
 
@@ -147,6 +151,11 @@ func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 	key := want.Key
 	dir, file := seen.Dirs[key.DestDir], seen.Files[key.Path()]
 	step := KeyStep{WantedKey: want, Mode: key.Mode, Was: file, Volatile: dir.Volatile}
+	if dir.Covered {
+		step.Change = Skipped
+		step.Note = key.DestDir + " is not on the disk of a system that runs; run upload-keys after the boot"
+		return step, nil
+	}
 	if policy.SkipVolatile && dir.Volatile {
 		step.Change = Skipped
 		step.Note = key.DestDir + " does not survive the reboot; run upload-keys after it"
@@ -165,7 +174,7 @@ func planKey(want WantedKey, seen Observed, policy Policy) (KeyStep, error) {
 	case sameContent && sameOwner:
 		step.Change = Unchanged
 	case sameContent:
-		step.Change, step.Send = Mended, !file.rootOnly(dir)
+		step.Change, step.Send = Mended, policy.Anew || !file.rootOnly(dir)
 	default:
 		step.Change, step.Send = Changed, true
 	}

@@ -68,6 +68,10 @@ const (
 
 // Want is what the user asked for, besides the hive.
 type Want struct {
+	// KeyRoot is, for the goal keys, the directory on hosts that keys go below as if it were the
+	// root: that of a system that does not run, whose units are left alone. Or "".
+	KeyRoot string
+
 	Goal        hive.Goal
 	NoKeys      bool
 	ResolveAll  bool // even keys that the host holds by their fingerprints
@@ -107,7 +111,7 @@ func (w Want) Remembers(n hive.Node) bool {
 // DoesJobs reports whether units of the node may have to be restarted or reloaded since keys
 // change: on a host that is not just about to boot.
 func (w Want) DoesJobs(n hive.Node) bool {
-	return w.UploadsKeys(n) && slices.ContainsFunc(n.Keys, func(k hive.Key) bool { return len(k.RestartUnits)+len(k.ReloadUnits) > 0 })
+	return w.UploadsKeys(n) && w.KeyRoot == "" && slices.ContainsFunc(n.Keys, func(k hive.Key) bool { return len(k.RestartUnits)+len(k.ReloadUnits) > 0 })
 }
 
 // Facts is what is known of a node so far. The zero value knows nothing.

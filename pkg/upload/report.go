@@ -45,6 +45,8 @@ func (r *refusal) explain(dirs []directory, stderr string) error {
 		label = fmt.Sprintf("the host has no %s: an upload needs coreutils, util-linux (flock) and GNU tar, in PATH or /run/current-system/sw/bin", strings.Join(strings.Fields(r.text), ", "))
 	case "input":
 		label = "the connection was lost"
+	case "base":
+		label = "--root: " + r.text
 	case "torn":
 		kind = ErrTorn
 	}
@@ -139,6 +141,9 @@ func readLook(l *lines, dirs []directory, ways []hive.Directory, note, warn func
 		case words[0] == "absent" && len(words) >= 3 && at < len(dirs)-1:
 			at++
 			seen.Dirs[dirs[at].path] = plan.DirState{ID: strings.Join(words[2:], " "), Volatile: volatile(words[1])}
+		case words[0] == "covered" && at < len(dirs)-1:
+			at++
+			seen.Dirs[dirs[at].path] = plan.DirState{ID: dirs[at].path, Covered: true}
 		case words[0] == "way" && len(words) == 7:
 			err = addWay(seen, ways, words)
 		case words[0] == "fixed" && len(words) == 2 && at >= 0:

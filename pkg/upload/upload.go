@@ -37,6 +37,9 @@ type Item struct {
 
 // Request is one phase on one host.
 type Request struct {
+	// Root is a directory on the host that is taken for its root, "" for the root itself: that of a
+	// system that has not booted yet. Nothing outside of it is read or written but for the lock.
+	Root     string
 	Node     string // whose keys they are, to be remembered by the host
 	Keys     []Item
 	Dirs     []hive.Directory // how directories are made that are missing
@@ -164,7 +167,9 @@ func (req Request) plan(wanted []plan.WantedKey, seen plan.Observed) (plan.KeyPl
 	if err != nil {
 		return nil, nil, err
 	}
-	steps, err := plan.Keys(wanted, seen, req.Policy, req.Earlier)
+	policy := req.Policy
+	policy.Anew = policy.Anew || req.Root != ""
+	steps, err := plan.Keys(wanted, seen, policy, req.Earlier)
 	if err == nil {
 		err = steps.NeedsContent()
 	}

@@ -3,6 +3,7 @@ package upload
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -68,6 +69,7 @@ func lookList(req Request, stage string, dirs []directory) words {
 	list.add(oneLine(req.Who))
 	list.addInt(int(req.LockWait.Seconds()))
 	list.add(stage)
+	list.add(cmp.Or(req.Root, "-"))
 	var users, groups, ways []string
 	for _, item := range req.Keys {
 		users, groups = append(users, item.Key.User), append(groups, item.Key.Group)

@@ -25,6 +25,11 @@ walking=                  # the one that is being entered
 absent=                   # where that would be, if it is not there
 making=                   # what is not there is made
 here=                     # 'ID UID MODE' of where we are
+root=                     # all is done below it, as if it were /; nothing for / itself
+root_id= trail=           # its ID, and those of the directories above where we are, up to it
+foreign=                  # what is mounted below it and is from elsewhere
+ours=                     # what is our own may be entered
+covered=                  # the way leads to what a boot mounts something on
 sound=                    # nobody but root can have led us there
 owned=                    # PATH OWNER MODE ID of directories: to be made so, or if an ID is known given
 dir= at= path= own= made= # what was just taken from a variable with a number
@@ -40,7 +45,6 @@ torn=                     # some of that cannot be undone
 kept=                     # lines of directories that could not be given
 units= runs=              # those that are waited for, and what systemctl says of them
 keep=                     # all is done: directories that were made stay
-touched=                  # directories on disks into which files were renamed
 book= home= forgot=       # of what is remembered: which one, where it is, where that failed
 away=                     # lines of stages on disks that were not found
 

@@ -3,8 +3,8 @@
 # enter DIR makes DIR the working directory, whose 'ID UID MODE' is then in `here`. If
 # it is not there and not to be made, we are where it would begin.
 enter() {
-  absent= sound=+
-  if trodden "$1"; then cd -P "$1"; else walk "$1"; fi
+  absent= covered= sound=+
+  if [ -z "$root" ] && trodden "$1"; then cd -P "$1"; else walk "$1"; fi
 }
 
 # trodden DIR: it exists, without symlinks, and all the way to it is root_only.
@@ -30,7 +30,7 @@ trodden() {
 # are followed only where nobody but root can have made them.
 walk() {
   rest=${1#/} later=${1#/} asked=$1 links=0
-  cd /
+  top
   while [ -n "$rest" ]; do
     case $rest in
       # What was asked for; before it stands where links lead.
@@ -42,12 +42,16 @@ walk() {
     esac
     case $part in
       '' | .) continue ;;
-      ..) cd -P ..; continue ;;
+      ..) up; continue ;;
       .colmena-go.*) fail dir "$walking" "$(pwd -P)/$part is named like a stage of colmena-go: choose another" ;;
     esac
     here=$(stat -c '%d:%i %u %a' .)
     place_for_keys "${here%% *}"
     root_only "$here" || sound=
+    if [ -n "$root" ]; then
+      within_root
+      [ -z "$covered" ] || return 0
+    fi
     if [ -L "./$part" ]; then
       follow
       continue
@@ -64,11 +68,14 @@ walk() {
     [ -d "./$part" ] || fail dir "$walking" "$(pwd -P) holds a $part that is not a directory"
     cd -P "./$part" || fail dir "$walking" "cannot enter $(pwd -P)/$part"
     entered "${here%% *}" "$part" || fail dir "$walking" "$part was swapped while it was entered"
+    trail=${here%% *}$IFS$trail
     # Ours to remove only now that it is known to be the one that was made.
     [ -z "$new" ] || eval "made_$walking=\$part\$IFS\$made_$walking"
   done
   here=$(stat -c '%d:%i %u %a' .)
   place_for_keys "${here%% *}"
+  part=
+  [ -z "$root" ] || within_root
 }
 
 # next takes the `part` that comes first off the `rest` of the way.
@@ -117,7 +124,7 @@ follow() {
   [ $links -le 40 ] || fail dir "$walking" "too many symlinks at $part"
   target=$(readlink "./$part")
   rest=$target/$rest
-  case $target in /*) cd / ;; esac
+  case $target in /*) top ;; esac
 }
 
 # may_create: what is not there yet may all the same be this program's, or the key units', own.

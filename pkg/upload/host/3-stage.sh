@@ -23,7 +23,8 @@ in_memory() {
 # record STAGE writes down where a stage is about to be, for another run to remove it if
 # this one dies. What is on a disk is written on the disk, as the whole machine may die.
 record() {
-  if ! in_memory "$walking" && (record_on_disk "$1") 2>/dev/null; then return; fi
+  # Another root's is this machine's to remove, while it runs.
+  if [ -z "$root" ] && ! in_memory "$walking" && (record_on_disk "$1") 2>/dev/null; then return; fi
   printf '%s\n' "$1" >>$run/stages || fail dir "$walking" "cannot write $run/stages"
 }
 

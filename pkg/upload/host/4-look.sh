@@ -8,9 +8,15 @@ look() {
   shift 2
   enter "$dir"
   eval "dir_$walking=\$dir"
-  fstype=$(stat -f -c %T .)
+  # What is below another root is on a disk, or is copied to one.
+  fstype=-
+  [ -n "$root" ] || fstype=$(stat -f -c %T .)
   eval "fs_$walking=\$fstype"
-  if [ -n "$absent" ]; then
+  if [ -n "$covered" ]; then
+    echo covered
+    walking=
+    return
+  elif [ -n "$absent" ]; then
     printf 'absent %s %s\n' "$fstype" "$absent"
     [ -w . ] || echo fixed 0
     walking=
@@ -45,7 +51,7 @@ look() {
 # look_way N DIR reports a directory of `owned`, if it is there.
 look_way() {
   enter "$2"
-  [ -n "$absent" ] || printf 'way %s %s %s\n' "$1" "$(stat -c '%d:%i %u %g %a' .)" "${sound:--}"
+  [ -n "$absent$covered" ] || printf 'way %s %s %s\n' "$1" "$(stat -c '%d:%i %u %g %a' .)" "${sound:--}"
 }
 
 # peek_at tells what would stop a change. Where others may take a file away meanwhile,
@@ -173,6 +179,7 @@ stage_late() {
     making=yes
     enter "$dir"
     making=
+    [ -z "$covered" ] || fail dir "$1" 'the directory was replaced'
     at=${here%% *}
     eval "at_$1=\$at"
     open_stage "$at"

@@ -100,19 +100,20 @@ place() {
   undo="$undo$block$IFS"
   cd -P ./n
   mv -f -t ../.. -- $first || put_back 'cannot rename the new files into place'
-  in_memory "$block" || touch_way
+  in_memory "$block" || sync_way
 }
 
-# touch_way: the directory of the stage `path`, and those above it that were made for it, are
-# to be on the disk.
-touch_way() {
+# sync_way: the directory of the stage, and those above it that were made for it, are on the
+# disk. They go by no names, which others may have given to something else.
+sync_way() {
   eval "made=\$made_$block"
-  way=${path%/*}
-  touched=$touched${way:-/}$IFS
+  way=../..
+  set -- $way
   for part in $made; do
-    way=${way%/*}
-    touched=$touched${way:-/}$IFS
+    way=$way/..
+    set -- "$@" $way
   done
+  sync -- "$@" 2>/dev/null || :
 }
 
 # put_back WHY undoes all that was done, as far as the directories are still there.

@@ -9,14 +9,31 @@ home() { case $1 in 1) home=$run ;; *) home=$lib ;; esac }
 recall() {
   for book in 1 0; do
     home $book
-    if [ -e $home/keys ] || [ -L $home/keys ]; then (read_out) 2>/dev/null; fi
+    if [ -z "$root" ]; then
+      if [ -e $home/keys ] || [ -L $home/keys ]; then (read_out) 2>/dev/null; fi
+    elif [ $book = 0 ]; then
+      (go_home >/dev/null && read_out) 2>/dev/null || :
+    fi
   done
+}
+
+# go_home enters its directory; below another root there may be none, or one that others could
+# have put there.
+go_home() {
+  if [ -z "$root" ]; then
+    cd -P $home
+    return
+  fi
+  ours=yes walking=0
+  enter $home
+  [ -z "$absent$covered" ] && [ -n "$sound" ]
 }
 
 # read_out tells of one, without a trace of it.
 read_out() {
   set +e
-  cd -P $home && [ -f ./keys ] && [ ! -L ./keys ] || { echo "unread $book it is no file"; exit 0; }
+  if [ -n "$root" ] && [ ! -e ./keys ] && [ ! -L ./keys ]; then exit 0; fi
+  { [ -n "$root" ] || cd -P $home; } && [ -f ./keys ] && [ ! -L ./keys ] || { echo "unread $book it is no file"; exit 0; }
   set -- $(stat -c '%u %a %s' . - <./keys)
   size=${2##* }
   root_only "- ${1% *}" || { echo "unread $book others than root can write $home"; exit 0; }
@@ -41,12 +58,13 @@ take() {
 remember() {
   [ -n "$3" ] || return 0
   home "$1"
-  (write_down "$1" "$2" "$3") 2>/dev/null || forgot=$home
+  (write_down "$1" "$2" "$3") >/dev/null 2>&1 || forgot=$root$home
 }
 
 write_down() {
   set +e
-  enter_home "$1" || return 1
+  # What is there by that name was not put there by a run that lives.
+  enter_home "$1" && rm -f ./keys.new || return 1
   if { { [ "$2" = 1 ] || cat ./keys; } && printf %s "$3"; } >./keys.new && lasting "$1" ./keys.new && mv -f -T ./keys.new ./keys; then
     lasting "$1" .
   else
@@ -61,10 +79,22 @@ lasting() { [ "$1" = 1 ] || sync "$2"; }
 # enter_home BOOK makes it the working directory, if it is root's alone.
 enter_home() {
   home "$1"
-  [ -d $home ] || make_home || return 1
-  cd -P $home && root_only "- $(stat -c '%u %a' .)"
+  if [ -n "$root" ]; then
+    go_home || { make_home_below && go_home; } || return 1
+  else
+    [ -d $home ] || make_home || return 1
+    cd -P $home || return 1
+  fi
+  root_only "- $(stat -c '%u %a' .)"
 }
 
 make_home() {
   (umask 022 && mkdir -p "${home%/*}") && mkdir -m 0700 "$home" && sync "${home%/*}"
+}
+
+make_home_below() {
+  making=yes
+  eval 'made_0='
+  enter "${home%/*}"
+  [ -n "$sound" ] && root_only "$here" && mkdir -m 0700 "./${home##*/}" && sync .
 }

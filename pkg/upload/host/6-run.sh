@@ -32,7 +32,6 @@ do_all() {
   each_block mend "$@"
   each_block place "$@"
   see_runs
-  [ -z "$touched" ] || sync -- $touched 2>/dev/null || :
   remember 1 "$whole1" "$last1"
   remember 0 "$whole0" "$last0"
   keep=yes
@@ -113,8 +112,8 @@ length
 set -- $(head -c "$size")
 words=$#
 whole "$@"
-who=$2 wait=$3 id=$4
-shift 4
+who=$2 wait=$3 id=$4 root=${5#-}
+shift 5
 case $id in
   -) only_look ;;
   *) take_turn ;;
@@ -124,12 +123,19 @@ esac
 set +f
 closed_to_keys=$(stat -c '%d:%i %n' $run $run/*/ $run-keys $lib /nix/store 2>/dev/null || :)
 set -f
+[ -z "$root" ] || enter_root
 for database in passwd group; do
   n=$1
   shift
   first "$n" "$@"
   shift "$n"
-  [ "$n" = 0 ] || entries $database $first | while IFS=: read -r name _ id _; do
+  if [ "$n" = 0 ]; then
+    continue
+  elif [ -n "$root" ]; then
+    entries_below $database $first
+    continue
+  fi
+  entries $database $first | while IFS=: read -r name _ id _; do
     printf '%s %s %s\n' $database "$id" "$name"
   done || :
 done
