@@ -136,6 +136,7 @@ const (
 	Restart Call = "try-restart"
 	Again   Call = "restart" // of one that is being started, which try-restart would leave alone
 	Reload  Call = "try-reload-or-restart"
+	Follow  Call = "start" // of one that is being started with the new key: that is waited for
 	None    Call = ""
 )
 
@@ -170,8 +171,10 @@ func (j Job) Due(unit Unit, since string, known bool) (Call, UnitResult) {
 	switch {
 	case !unit.There:
 		return None, j.result(JobFailed, NoUnit)
-	case later && unit.State == "failed":
+	case later && (unit.State == "failed" || unit.Retry):
 		return None, j.result(JobFailed, "it was started with the new key, and failed"+because(unit.Bad))
+	case later && unit.State == "activating":
+		return Follow, UnitResult{}
 	case later:
 		return None, j.result(JobLeft, "it was started since, and so has the new key")
 	case unit.State == "failed":
@@ -188,19 +191,20 @@ func (j Job) Due(unit Unit, since string, known bool) (Call, UnitResult) {
 	return Restart, UnitResult{}
 }
 
-// Judge says what became of a job by how the unit was before and is after it. refusal is
-// what systemctl says of the unit if it did not do it; the result quotes it.
-func (j Job) Judge(before, after Unit, refusal string) UnitResult {
+// Judge says what became of a job by how the unit was before and is after the call. refusal
+// is what systemctl says of the unit if it did not do it; the result quotes it.
+func (j Job) Judge(call Call, before, after Unit, refusal string) UnitResult {
+	same := after.Run == before.Run && call != Follow
 	switch {
 	case after.Busy:
 		return j.result(JobFailed, "it takes too long, and goes on without us")
 	case after.State == "failed" || after.Retry:
 		return j.result(JobFailed, "it failed"+because(after.Bad))
-	case j.Reload && after.Run == before.Run && after.Bad != "":
+	case j.Reload && same && after.Bad != "":
 		return j.result(JobFailed, "it could not be reloaded"+because(after.Bad))
 	case refusal != "":
 		return j.result(JobFailed, refusal)
-	case !j.Reload && after.Run == before.Run:
+	case !j.Reload && same:
 		return j.result(JobFailed, "it was not restarted")
 	}
 	return j.result(JobDone, "")

@@ -87,6 +87,8 @@ func TestAJobIsDueToAUnitThatRunsWithOldKeys(t *testing.T) {
 		{"the activation restarted it", on, "0", false, "left: it was started since, and so has the new key"},
 		{"it had never been started before", on, "", false, "left: it was started since, and so has the new key"},
 		{"it started with the key and failed", as("failed"), "0", false, "failed: it was started with the new key, and failed"},
+		{"it is being started with the key", as("activating"), "0", false, "start"},
+		{"it is started with the key again and again", retry, "0", false, "failed: it was started with the new key, and failed"},
 		{"it does not run", as("inactive"), "1", false, "left: it does not run (inactive)"},
 		{"it has failed before", as("failed"), "1", true, "left: " + FailedBefore},
 		{"it is being stopped", as("deactivating"), "1", false, "left: it does not run (deactivating)"},
@@ -108,23 +110,26 @@ func TestAJobIsJudgedByWhatTheUnitIsAfterwards(t *testing.T) {
 	before := Unit{There: true, State: "active", Run: "1"}
 	for _, c := range []struct {
 		name    string
+		call    Call
 		after   Unit
 		refusal string
 		reload  bool
 		want    string
 	}{
-		{"restarted", Unit{State: "active", Run: "2"}, "", false, "done: "},
-		{"a oneshot ran to its end", Unit{State: "inactive", Run: "2"}, "", false, "done: "},
-		{"reloaded", Unit{State: "active", Run: "1"}, "", true, "done: "},
-		{"restarted for lack of a reload", Unit{State: "active", Run: "2"}, "", true, "done: "},
-		{"it does not start", Unit{State: "failed", Run: "2", Bad: "exit-code"}, "Job for x failed", false, "failed: it failed (exit-code)"},
-		{"it dies again and again", Unit{State: "activating", Run: "2", Retry: true}, "", false, "failed: it failed"},
-		{"its reload fails", Unit{State: "active", Run: "1", Bad: "exit-code"}, "", true, "failed: it could not be reloaded (exit-code)"},
-		{"it hangs", Unit{State: "deactivating", Run: "1", Busy: true}, "", false, "failed: it takes too long, and goes on without us"},
-		{"systemd refuses", Unit{State: "active", Run: "1"}, "Operation refused", true, "failed: Operation refused"},
-		{"nothing happened", Unit{State: "active", Run: "1"}, "", false, "failed: it was not restarted"},
+		{"restarted", Restart, Unit{State: "active", Run: "2"}, "", false, "done: "},
+		{"a oneshot ran to its end", Restart, Unit{State: "inactive", Run: "2"}, "", false, "done: "},
+		{"reloaded", Restart, Unit{State: "active", Run: "1"}, "", true, "done: "},
+		{"restarted for lack of a reload", Restart, Unit{State: "active", Run: "2"}, "", true, "done: "},
+		{"it does not start", Restart, Unit{State: "failed", Run: "2", Bad: "exit-code"}, "Job for x failed", false, "failed: it failed (exit-code)"},
+		{"it dies again and again", Restart, Unit{State: "activating", Run: "2", Retry: true}, "", false, "failed: it failed"},
+		{"its reload fails", Restart, Unit{State: "active", Run: "1", Bad: "exit-code"}, "", true, "failed: it could not be reloaded (exit-code)"},
+		{"it hangs", Restart, Unit{State: "deactivating", Run: "1", Busy: true}, "", false, "failed: it takes too long, and goes on without us"},
+		{"systemd refuses", Restart, Unit{State: "active", Run: "1"}, "Operation refused", true, "failed: Operation refused"},
+		{"what was being started is there", Follow, Unit{State: "active", Run: "1"}, "", false, "done: "},
+		{"or not", Follow, Unit{State: "failed", Run: "1"}, "", false, "failed: it failed"},
+		{"nothing happened", Restart, Unit{State: "active", Run: "1"}, "", false, "failed: it was not restarted"},
 	} {
-		result := Job{Unit: "x", Reload: c.reload}.Judge(before, c.after, c.refusal)
+		result := Job{Unit: "x", Reload: c.reload}.Judge(c.call, before, c.after, c.refusal)
 		if got := string(result.Outcome) + ": " + result.Note; got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}

@@ -77,7 +77,7 @@ func (t *talk) do(req Request, due map[plan.Call][]int, before []plan.Unit, resu
 		req.Begin(announce(req.Jobs, due))
 	}
 	until := time.Now().Add(limit)
-	for _, call := range []plan.Call{plan.Restart, plan.Again, plan.Reload} {
+	for _, call := range []plan.Call{plan.Restart, plan.Again, plan.Reload, plan.Follow} {
 		if len(due[call]) == 0 {
 			continue
 		}
@@ -103,9 +103,10 @@ func (t *talk) do(req Request, due map[plan.Call][]int, before []plan.Unit, resu
 		return err
 	}
 	for n, i := range places {
-		a := said[callOf(due, i)]
+		call := callOf(due, i)
+		a := said[call]
 		after[n].Busy = after[n].Busy && a.late()
-		results[i] = req.Jobs[i].Judge(before[i], after[n], a.refusal(req.Jobs[i].Unit))
+		results[i] = req.Jobs[i].Judge(call, before[i], after[n], a.refusal(req.Jobs[i].Unit))
 	}
 	return nil
 }
@@ -125,7 +126,7 @@ func announce(jobs plan.Jobs, due map[plan.Call][]int) string {
 	for _, kind := range []struct {
 		does  string
 		calls []plan.Call
-	}{{"restarting", []plan.Call{plan.Restart, plan.Again}}, {"reloading", []plan.Call{plan.Reload}}} {
+	}{{"restarting", []plan.Call{plan.Restart, plan.Again}}, {"reloading", []plan.Call{plan.Reload}}, {"waiting for", []plan.Call{plan.Follow}}} {
 		var names []string
 		for _, call := range kind.calls {
 			for _, i := range due[call] {

@@ -320,3 +320,44 @@ func TestUnitsAreToldOfKeysThatComeAfterAReboot(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+func TestARestartIsFollowedOverAnotherConnection(t *testing.T) {
+	d := deploying(t, 1)
+	d.ends("slow")
+	key := func(content string) {
+		d.telling(`a = { text = "`+content+`"; restartUnits = [ "slow" ]; };`, `systemd.services.slow = {
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; }; script = "echo start >>/srv/slow; [ ! -e /srv/wait ] || sleep 3";
+    };`)
+	}
+	key("1")
+	d.must("apply")
+	d.on("host1", "systemctl start slow; rm -f /srv/slow; touch /srv/wait")
+	key("2")
+	cmd := d.command("upload-keys", "-v")
+	said := &listener{word: "restarting slow.service", heard: make(chan struct{})}
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-said.heard:
+	case <-time.After(time.Minute):
+		t.Error("it is not restarted")
+	}
+	for range 100 {
+		if d.on("host1", "ls /srv/slow 2>/dev/null || :") != "" {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := d.host("host1").KillConnections(); err != nil {
+		t.Error(err)
+	}
+	err := cmd.Wait()
+	if text := said.said.String(); err != nil || !strings.Contains(text, "connecting again") || !strings.Contains(text, "waiting for slow.service") {
+		t.Errorf("%v: %s", err, text)
+	}
+	d.told("over two connections", map[string]string{"slow": "start"})
+	d.must("upload-keys")
+	d.told("the next run", map[string]string{"slow": ""})
+}
