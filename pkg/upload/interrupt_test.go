@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hostscript"
+	"github.com/colmena-go/colmena-go/pkg/secret"
 )
 
 // A script cut short must not run its shorter self: every prefix of it is
@@ -148,6 +149,9 @@ func TestAKilledHostProcessLeavesWholeFilesAndTheNextRunTidiesUp(t *testing.T) {
 			got, err := os.ReadFile(it.Key.Path())
 			if err != nil || len(got) != 300_000 || bytes.Count(got, got[:1]) != len(got) {
 				t.Fatalf("kill %d: %s is torn: %v", i, it.Key.Path(), err)
+			}
+			if knows(t, Item{Key: it.Key, Content: secret.New(got)}) != "placed" {
+				t.Errorf("kill %d: the host does not know %s", i, it.Key.Path())
 			}
 		}
 		// Elsewhere: the record tells the next run where to look.

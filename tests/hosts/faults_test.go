@@ -162,6 +162,9 @@ func (d *deployer) interrupt(moments int, harm func(*exec.Cmd)) (spoilt int) {
 	for i := range moments {
 		before := d.generation()
 		next := byte('c' + i%20)
+		if next == before { // since twenty of them were all spoilt
+			next = 'a'
+		}
 		d.thirty(next)
 		cmd, _ := d.uploading()
 		begin := time.Now()
