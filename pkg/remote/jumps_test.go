@@ -206,6 +206,28 @@ func TestAFullJumpHostGetsAnotherConnection(t *testing.T) {
 	}
 }
 
+// docs/scale.md tells how many connections a jump host carries.
+func TestAJumpHostIsNotStormedWhateverItRefuses(t *testing.T) {
+	host := serve(t)
+	logins, port := narrowGate(t, 1)
+	cfg := host.config(t, "Host narrow", "HostName 127.0.0.1", "Port "+port, "UserKnownHostsFile /dev/null", "Host box", "Host box\nProxyJump narrow")
+	var hosts Hosts
+	defer hosts.Close()
+	reached := 0
+	for i := range maxLinks + 2 {
+		h, err := hosts.Open(t.Context(), fmt.Sprint(i), cfg)
+		if err == nil {
+			works(t, h)
+			reached++
+		} else if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "the jump host narrow says: full") {
+			t.Error(err)
+		}
+	}
+	if n := logins(); n != maxLinks || reached != maxLinks {
+		t.Errorf("%d connections, over which %d hosts were reached, want %d", n, reached, maxLinks)
+	}
+}
+
 // narrowGate forwards so many channels per connection.
 func narrowGate(t *testing.T, channels int) (logins func() int, port string) {
 	t.Helper()

@@ -210,6 +210,9 @@ func (m *master) arguments(ctx context.Context, cfg Config, s settings, file str
 	} {
 		args = append(args, "-o", option)
 	}
+	if len(s.SetEnv) > 0 && !cfg.Commands { // the first holds, and it cannot be empty
+		args = append(args, "-o", "SetEnv=COLMENA_GO_DEPLOYS=yes")
+	}
 	command := cfg.query().Reading(file).Command()
 	if m.way != nil {
 		command = cfg.query().Direct()

@@ -219,3 +219,37 @@ func TestASilentServerIsNotTakenForASilentAgent(t *testing.T) {
 		t.Errorf("error %v, want ErrUnreachable without the agent", err)
 	}
 }
+
+// docs/ssh.md tells how long: for the key ConnectTimeout, and for the login as long again
+// and 30 seconds.
+func TestALoginHasALimitOfItsOwn(t *testing.T) {
+	if handshakeGrace != 30*time.Second {
+		t.Errorf("%s", handshakeGrace)
+	}
+	set(t, &handshakeGrace, 500*time.Millisecond)
+	s := serve(t)
+	text, err := os.ReadFile(s.path("id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.ParsePrivateKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, shown := make(chan struct{}), make(chan time.Time, 1)
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+		select {
+		case shown <- time.Now():
+		default:
+		}
+		<-end
+		return nil, errors.New("no")
+	}}
+	config.AddHostKey(signer)
+	port := listen(t, func(conn net.Conn) { ssh.NewServerConn(conn, config) })
+	t.Cleanup(func() { close(end) })
+	err = dialBriefly(t, t.Context(), s.configAt(t, port, "ConnectTimeout 1", "UserKnownHostsFile /dev/null"))
+	if took := time.Since(<-shown); err == nil || took < 1300*time.Millisecond || took > 10*time.Second {
+		t.Errorf("%v after %s, want an error after 1.5 s", err, took)
+	}
+}
