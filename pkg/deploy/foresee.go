@@ -119,7 +119,7 @@ func (n *nodeRun) foreseeKeys(ctx context.Context) error {
 	phases := []phase{n.keys.all()}
 	if n.opts.Goal.Activates() {
 		late := n.keys.after
-		late.policy.AbsentOwnerIsRoot = true
+		late.policy = late.policy.Ahead()
 		phases = []phase{n.keys.before, late}
 	}
 	var list []plan.KeyOutlook
@@ -191,7 +191,7 @@ func (n *nodeRun) agreedLate(ctx context.Context) error {
 		return nil
 	}
 	late := n.keys.after
-	late.policy.AbsentOwnerIsRoot = true
+	late.policy = late.policy.Ahead()
 	steps, err := n.needed(ctx, late, func(p phase) (plan.KeyPlan, error) {
 		return upload.Look(ctx, n.host, upload.Request{
 			Keys: p.items, Dirs: n.node.Directories, Policy: p.policy, Who: n.opts.Who, Note: n.note,

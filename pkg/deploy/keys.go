@@ -29,8 +29,6 @@ type keySet struct {
 	before phase                   // pre-activation
 	after  phase                   // post-activation
 	held   map[string]memory.Entry // those whose content the host has, by attribute name
-
-	pending []upload.Item // from before, held by root until their owner exists
 }
 
 // lookForSources sees whether the keys can be resolved at all: what is missing is
@@ -65,7 +63,7 @@ func (n *nodeRun) lookForHeld(ctx context.Context, step plan.Step) error {
 	if err != nil {
 		return err
 	}
-	if reboots := n.opts.Reboot == plan.Always || n.opts.Goal == hive.Reboot; reboots && !step.Booted {
+	if n.opts.Empties(step) {
 		maps.DeleteFunc(held, func(_ string, e memory.Entry) bool { return e.Volatile })
 	}
 	n.keys.held = held
@@ -146,9 +144,8 @@ func (n *nodeRun) needed(ctx context.Context, p phase, run func(phase) (plan.Key
 			delete(n.keys.held, key)
 		}
 		p.fill(content)
-		for _, all := range []*phase{&n.keys.before, &n.keys.after, {items: n.keys.pending}} {
-			all.fill(content)
-		}
+		n.keys.before.fill(content)
+		n.keys.after.fill(content)
 	}
 }
 
@@ -175,19 +172,6 @@ func (s *keySet) units() []string {
 	return units
 }
 
-// owe remembers the keys that root holds for an owner who is yet to be made.
-func (s *keySet) owe(steps plan.KeyPlan) {
-	absent := map[string]bool{}
-	for _, step := range steps {
-		absent[step.Key.Attr] = step.OwnerPending
-	}
-	for _, item := range s.before.items {
-		if absent[item.Key.Attr] {
-			s.pending = append(s.pending, item)
-		}
-	}
-}
-
 // keysOf is the keys that a phase has to bring, "" being all at once.
 func (n *nodeRun) keysOf(at hive.UploadAt) phase {
 	switch at {
@@ -202,9 +186,11 @@ func (n *nodeRun) keysOf(at hive.UploadAt) phase {
 // lateKeys is what is left to do after activation: the post-activation keys, and
 // those whose owner was absent before it.
 func (n *nodeRun) lateKeys() phase {
-	left := phase{policy: n.keys.after.policy, items: slices.Clone(n.keys.pending)}
-	if !n.known.Early {
-		left.items = append(left.items, n.keys.after.items...)
+	left := phase{policy: n.keys.after.policy}
+	for _, item := range n.keys.all().items {
+		if n.known.Late(item.Key) {
+			left.items = append(left.items, item)
+		}
 	}
 	return left
 }
@@ -216,20 +202,6 @@ func (n *nodeRun) sendEarly(ctx context.Context) (err error) {
 	_, err = n.deliver(ctx, n.keys.after)
 	n.known.Early = err == nil // or else they are still due
 	return err
-}
-
-// skipLateKeys records the post-activation keys of a system that takes effect only
-// with the next boot.
-func (n *nodeRun) skipLateKeys() {
-	if n.known.Early {
-		return
-	}
-	var steps plan.KeyPlan
-	for _, item := range n.keys.after.items {
-		steps = append(steps, plan.KeyStep{WantedKey: plan.WantedKey{Key: item.Key}, Change: plan.Skipped,
-			Note: "its system takes effect with the next boot; run upload-keys after it"})
-	}
-	n.record(steps)
 }
 
 func count[T any](keys []T) string {
@@ -245,11 +217,7 @@ func (n *nodeRun) upload(ctx context.Context, step plan.Step) error {
 	n.begin("bringing " + count(p.items) + " up to date")
 	p.agree = n.agreedKeys(step.Phase)
 	steps, err := n.deliver(ctx, p)
-	// With boot, owners come with the reboot.
-	if err == nil && step.Phase == hive.PreActivation && n.opts.Goal != hive.Boot {
-		n.keys.owe(steps)
-		n.known.Owed = len(n.keys.pending) > 0
-	}
+	n.known.Owed = append(n.known.Owed, n.opts.Owes(step, steps)...)
 	return err
 }
 

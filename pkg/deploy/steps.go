@@ -123,7 +123,7 @@ func (n *nodeRun) activate(ctx context.Context) error {
 	n.result.RebootNeeded = outcome.RebootNeeded()
 	n.known.NoEffect = !outcome.TookEffect()
 	if outcome.RebootNeeded() && n.opts.Reboot == plan.Never {
-		n.skipLateKeys()
+		n.record(n.known.Postponed(n.node.Keys))
 	}
 	if err := outcome.Err(); err != nil {
 		n.known.Failed = true

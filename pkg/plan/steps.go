@@ -116,15 +116,15 @@ func (w Want) DoesJobs(n hive.Node) bool {
 
 // Facts is what is known of a node so far. The zero value knows nothing.
 type Facts struct {
-	Done     []Step // those that went well, and need not be done again
-	Has      bool   // the host has the system with its closure: it runs or boots it
-	Owed     bool   // root holds early keys for owners that the activation makes
-	Early    bool   // late keys were sent while the activation waited for one of them
-	Failed   bool   // the activation ended badly: keys may follow, and no reboot
-	Current  bool   // the host runs what it would boot, and needs no reboot for it
-	NoEffect bool   // the activation ended, but the system that wants the late keys is not the host's
-	NoJobs   bool   // nothing is due to any unit, after the uploads so far
-	Same     bool   // of a dry run: what the goal does with the system has been done before
+	Done     []Step   // those that went well, and need not be done again
+	Has      bool     // the host has the system with its closure: it runs or boots it
+	Owed     []string // keys, by attribute name, that root holds for owners that the activation makes
+	Early    bool     // late keys were sent while the activation waited for one of them
+	Failed   bool     // the activation ended badly: keys may follow, and no reboot
+	Current  bool     // the host runs what it would boot, and needs no reboot for it
+	NoEffect bool     // the activation ended, but the system that wants the late keys is not the host's
+	NoJobs   bool     // nothing is due to any unit, after the uploads so far
+	Same     bool     // of a dry run: what the goal does with the system has been done before
 }
 
 // Learn records that a step went well.
@@ -190,7 +190,7 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	early := func(k hive.Key) bool { return !late(k) }
 	add(keys && slices.ContainsFunc(n.Keys, early), Step{Kind: Upload, Phase: hive.PreActivation, Changes: true})
 	add(true, Step{Kind: Activate, Changes: true})
-	after := slices.ContainsFunc(n.Keys, late) && !f.Early || f.Owed
+	after := slices.ContainsFunc(n.Keys, f.Late)
 	add(keys && after && !f.NoEffect, Step{Kind: Upload, Phase: hive.PostActivation, Changes: true})
 	add(w.DoesJobs(n) && w.Goal != hive.Boot && w.stays(f) && !f.NoJobs && !f.NoEffect, Step{Kind: UnitJobs, Changes: true})
 	return append(all, rebootSteps(n, w, f)...)

@@ -81,8 +81,8 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"is built all the same for --keep-result", web(), Want{Goal: hive.Push, AlwaysBuild: true}, Facts{Done: activated[:3], Has: true}, "build"},
 		{"a switch without effect gets no late key", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, NoEffect: true}, ""},
 		{"late keys that the switch waited for", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, Early: true}, ""},
-		{"but not those of an owner that the activation made", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, Early: true, Owed: true}, "upload:post!"},
-		{"an owner that the activation makes", early, Want{Goal: hive.Switch}, Facts{Done: activated[:5], Has: true, Owed: true}, "activate! upload:post!"},
+		{"but not those of an owner that the activation made", web(), Want{Goal: hive.Switch}, Facts{Done: activated, Has: true, Early: true, Owed: []string{"a"}}, "upload:post!"},
+		{"an owner that the activation makes", early, Want{Goal: hive.Switch}, Facts{Done: activated[:5], Has: true, Owed: []string{"a"}}, "activate! upload:post!"},
 
 		{"what the host holds is not resolved", marked, Want{Goal: hive.Switch}, Facts{}, "keys? connect held? inspect build push keys upload:pre! activate! upload:post!"},
 		{"unless all is to be", marked, Want{Goal: hive.Switch, ResolveAll: true}, Facts{}, "keys? connect inspect build push keys upload:pre! activate! upload:post!"},
