@@ -70,48 +70,73 @@ func run(t *testing.T, p Program, password, first string, stdin io.Reader) (stdo
 	return out.String(), errs.String(), refused, err
 }
 
+// asked are the ways in which programs ask for a password.
+var asked = map[string]struct {
+	program           func(t *testing.T, before string) (Program, string)
+	password, refused string
+}{
+	"from its input": {program, "open sesame", "Sorry, try again."},
+	"on a terminal that the command does not have": {typedProgram, `open "sesame"`, "Authentication failed"},
+}
+
 func TestAPasswordGoesAheadOfTheInputAndIsInNoOutput(t *testing.T) {
-	data := strings.Repeat("all the bytes\x00\n", 100000)
-	for name, first := range map[string]string{
-		"plain": "", "noise": "echo welcome; echo warning >&2", "one stream": "exec 2>&1",
-		"a trace": "set -v; set -x", "a trace in one stream": "exec 2>&1; set -xv",
-	} {
-		p, typed := program(t, "echo 'We trust you have received the usual lecture.' >&2")
-		out, errs, refused, err := run(t, p, "open sesame", first, strings.NewReader(data))
-		if err != nil || refused || !strings.HasSuffix(strings.TrimSuffix(out, "end\n"), data) || !strings.HasSuffix(out+errs, "end\n") {
-			t.Errorf("%s: %v, refused %v, %d bytes: %.300s", name, err, refused, len(out), errs)
-		}
-		if strings.Contains(out+errs, "sesame") || name == "plain" && (out != data || strings.Contains(errs, "colmena-go")) {
-			t.Errorf("%s: %.300s %.300s", name, out, errs)
-		}
-		if got, _ := os.ReadFile(typed); string(got) != "open sesame\n" {
-			t.Errorf("%s: asked %q", name, got)
+	data := strings.Repeat("all the bytes\x00\x03\x04\n", 100000)
+	for way, w := range asked {
+		for name, first := range map[string]string{
+			"plain": "", "noise": "echo welcome; echo who are you: >&2", "one stream": "exec 2>&1",
+			"a trace": "set -v; set -x", "a trace in one stream": "exec 2>&1; set -xv",
+		} {
+			t.Run(way+"/"+name, func(t *testing.T) {
+				p, typed := w.program(t, "echo 'We trust you have received the usual lecture:' >&2")
+				out, errs, refused, err := run(t, p, w.password, first, strings.NewReader(data))
+				if err != nil || refused || !strings.HasSuffix(strings.TrimSuffix(out, "end\n"), data) || !strings.HasSuffix(strings.TrimSpace(out+errs), "end") {
+					t.Errorf("%v, refused %v, %d bytes: %.300s", err, refused, len(out), errs)
+				}
+				if strings.Contains(out+errs, "sesame") || name == "plain" && (out != data || strings.Contains(errs, "colmena-go")) {
+					t.Errorf("%.300s %.300s", out, errs)
+				}
+				if got, _ := os.ReadFile(typed); string(got) != w.password+"\n" {
+					t.Errorf("asked %q", got)
+				}
+			})
 		}
 	}
 }
 
+// The first line of the input is not taken for an answer.
 func TestWhoAsksForNothingGetsTheInputAlone(t *testing.T) {
-	p, typed := program(t, `exec "$@"`)
-	for _, input := range []io.Reader{nil, strings.NewReader("data")} {
-		out, errs, refused, err := run(t, p, "open sesame", "", input)
-		if want := map[bool]string{true: "data"}[input != nil]; err != nil || refused || out != want || errs != "end\n" {
-			t.Errorf("%q %q %v %v", out, errs, refused, err)
-		}
-	}
-	if _, err := os.Stat(typed); err == nil {
-		t.Error("it was told a password")
+	for way, w := range asked {
+		t.Run(way, func(t *testing.T) {
+			p, typed := w.program(t, `exec "$@"`)
+			for _, input := range []string{"", "data\nand more"} {
+				out, errs, refused, err := run(t, p, w.password, "", strings.NewReader(input))
+				if err != nil || refused || out != input || errs != "end\n" {
+					t.Errorf("%q %q %v %v", out, errs, refused, err)
+				}
+			}
+			if out, errs, refused, err := run(t, p, w.password, "", nil); err != nil || refused || out != "" || errs != "end\n" {
+				t.Errorf("without input: %q %q %v %v", out, errs, refused, err)
+			}
+			if _, err := os.Stat(typed); err == nil {
+				t.Error("it was told a password")
+			}
+		})
 	}
 }
 
 func TestAWrongPasswordIsSaidOnceAndNothingElse(t *testing.T) {
-	p, typed := program(t, "")
-	out, errs, refused, err := run(t, p, "mistyped", "", strings.NewReader("data"))
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || !refused || out != "" || !strings.Contains(errs, "Sorry, try again.") {
-		t.Errorf("%q %q %v %v", out, errs, refused, err)
-	}
-	if got, _ := os.ReadFile(typed); string(got) != "mistyped\n" {
-		t.Errorf("asked %q", got)
+	for way, w := range asked {
+		t.Run(way, func(t *testing.T) {
+			p, typed := w.program(t, "")
+			out, errs, refused, err := run(t, p, "mistyped", "", strings.NewReader("data"))
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !refused || out != "" || !strings.Contains(errs, w.refused) {
+				t.Errorf("%q %q %v %v", out, errs, refused, err)
+			}
+			if got, _ := os.ReadFile(typed); string(got) != "mistyped\n" {
+				t.Errorf("asked %q", got)
+			}
+		})
 	}
 }
 

@@ -2,7 +2,6 @@ package escalation
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,50 +37,6 @@ func typedProgram(t *testing.T, before string) (Program, string) {
 		t.Fatal(err)
 	}
 	return Of([]string{path}), path + ".typed"
-}
-
-func TestAPasswordIsTypedOnATerminalThatTheCommandDoesNotHave(t *testing.T) {
-	data := strings.Repeat("all the bytes\x00\x03\x04\n", 100000)
-	for name, first := range map[string]string{
-		"plain": "", "noise": "echo welcome; echo who are you: >&2", "one stream": "exec 2>&1",
-		"a trace": "set -v; set -x", "a trace in one stream": "exec 2>&1; set -xv",
-	} {
-		p, typed := typedProgram(t, "echo 'What was your lecture:' >&2")
-		out, errs, refused, err := run(t, p, `open "sesame"`, first, strings.NewReader(data))
-		if err != nil || refused || !strings.HasSuffix(strings.TrimSuffix(out, "end\n"), data) || !strings.HasSuffix(strings.TrimSpace(out+errs), "end") {
-			t.Errorf("%s: %v, refused %v, %d bytes: %.300s", name, err, refused, len(out), errs)
-		}
-		if strings.Contains(out+errs, "sesame") || name == "plain" && (out != data || strings.Contains(errs, "colmena-go")) {
-			t.Errorf("%s: %.300s %.300s", name, out, errs)
-		}
-		if got, _ := os.ReadFile(typed); string(got) != "open \"sesame\"\n" {
-			t.Errorf("%s: asked %q", name, got)
-		}
-	}
-}
-
-func TestAWrongPasswordOnATerminalIsRefusedAtOnce(t *testing.T) {
-	p, typed := typedProgram(t, "")
-	out, errs, refused, err := run(t, p, "mistyped", "", strings.NewReader("data"))
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !refused || out != "" || !strings.Contains(errs, "Authentication failed") {
-		t.Errorf("%q %q %v %v", out, errs, refused, err)
-	}
-	if got, _ := os.ReadFile(typed); string(got) != "mistyped\n" {
-		t.Errorf("asked %q", got)
-	}
-}
-
-// The first line of the input is not taken for an answer.
-func TestWhoAsksForNothingOnATerminalGetsTheInputAlone(t *testing.T) {
-	p, typed := typedProgram(t, `exec "$@"`)
-	out, errs, refused, err := run(t, p, `open "sesame"`, "", strings.NewReader("data\nand more"))
-	if err != nil || refused || out != "data\nand more" || errs != "end\n" {
-		t.Errorf("%q %q %v %v", out, errs, refused, err)
-	}
-	if _, err := os.Stat(typed); err == nil {
-		t.Error("it was told a password")
-	}
 }
 
 func TestQuestionsOfATerminalAreFoundHoweverTheyArrive(t *testing.T) {
