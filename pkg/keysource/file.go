@@ -1,6 +1,7 @@
 package keysource
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // thread until it does, but not the caller: for that thread a slot stays taken.
 func (r *Resolver) file(ctx context.Context, key hive.Key, tell teller) (secret.Secret, error) {
 	defer tell.slow("reading " + key.File)()
-	return unblocked(ctx, r, key, func() (secret.Secret, error) { return readFile(key.File) })
+	return unblocked(ctx, r, key, func() (secret.Secret, error) { return r.readFile(key) })
 }
 
 // unblocked runs what may block for ever, and waits for it no longer than ctx and
@@ -52,21 +53,36 @@ func unblocked[T any](ctx context.Context, r *Resolver, key hive.Key, f func() (
 	return none, err
 }
 
+// inMemory is how many bytes of a file are kept. What is larger is read again for each
+// host, so that the memory taken does not grow with it.
+const inMemory = 16 << 10
+
 // readFile reads a regular file, or what a symlink to one leads to.
-func readFile(path string) (secret.Secret, error) {
-	file, err := openFile(path)
+func (r *Resolver) readFile(key hive.Key) (secret.Secret, error) {
+	file, err := openFile(key.File)
 	if err != nil {
 		return secret.Secret{}, err
 	}
 	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, MaxSize+1))
+	begin, err := io.ReadAll(io.LimitReader(file, inMemory+1))
 	if err != nil {
 		return secret.Secret{}, fmt.Errorf("%w: %w", ErrFile, err)
 	}
-	if len(content) > MaxSize {
-		return secret.Secret{}, fmt.Errorf("%s is %w: at most %d bytes are sent", path, ErrTooLarge, int64(MaxSize))
+	if len(begin) <= inMemory {
+		return secret.New(begin), nil
 	}
-	return secret.New(content), nil
+	rest := io.LimitReader(file, MaxSize+1-int64(len(begin)))
+	size, digest, err := secret.Measure(io.MultiReader(bytes.NewReader(begin), rest))
+	clear(begin)
+	if err != nil {
+		return secret.Secret{}, fmt.Errorf("%w: %w", ErrFile, err)
+	}
+	if size > MaxSize {
+		return secret.Secret{}, fmt.Errorf("%s is %w: at most %d bytes are sent", key.File, ErrTooLarge, int64(MaxSize))
+	}
+	return secret.Elsewhere(size, digest, func(ctx context.Context) (io.ReadCloser, error) {
+		return r.openAgain(ctx, key)
+	}), nil
 }
 
 // openFile opens a regular file that is not too large. It waits for no writer: a

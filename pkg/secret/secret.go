@@ -14,23 +14,28 @@ const redacted = "[secret]"
 // ErrMarshal is returned by every attempt to serialise a [Secret].
 var ErrMarshal = errors.New("a secret cannot be marshalled")
 
-// Secret is the content of a key. Its only way out is [Secret.Reveal]; String,
+// Secret is the content of a key. Its only ways out are [Secret.Reveal] and [Secret.Send]; String,
 // every fmt verb, JSON and text encoders show a placeholder or fail. The zero
 // value is an empty secret. Digests of a secret count as secret as well.
 type Secret struct {
 	// A function: fmt does not ask an unexported field of a surrounding struct
 	// how it wants to be printed, but looks through its pointers for some verbs.
 	content func() []byte
+	away    func() *elsewhere // where the content is not in memory
 }
 
 // New takes ownership of content: the caller must not modify it afterwards.
 func New(content []byte) Secret {
-	return Secret{func() []byte { return content }}
+	return Secret{content: func() []byte { return content }}
 }
 
 // Reveal returns the content in clear. It is not a copy: do not modify it, and
-// hand it to nothing but the wire.
+// hand it to nothing but the wire. It panics for one of [Elsewhere], which can only be
+// sent.
 func (s Secret) Reveal() []byte {
+	if s.away != nil {
+		panic("a secret that lies elsewhere cannot be revealed")
+	}
 	if s.content == nil {
 		return nil
 	}
@@ -38,13 +43,27 @@ func (s Secret) Reveal() []byte {
 }
 
 // Len is the size of the content in bytes.
-func (s Secret) Len() int { return len(s.Reveal()) }
+func (s Secret) Len() int {
+	if s.away != nil {
+		return int(s.away().size)
+	}
+	return len(s.Reveal())
+}
 
 // Equal reports whether both secrets hold the same bytes.
-func (s Secret) Equal(other Secret) bool { return bytes.Equal(s.Reveal(), other.Reveal()) }
+func (s Secret) Equal(other Secret) bool {
+	if s.away != nil || other.away != nil {
+		return s.Digest().Equal(other.Digest())
+	}
+	return bytes.Equal(s.Reveal(), other.Reveal())
+}
 
-// Wipe overwrites the content, also that of every copy of the Secret.
-func (s Secret) Wipe() { clear(s.Reveal()) }
+// Wipe overwrites the content, also that of every copy of the Secret, if it is in memory.
+func (s Secret) Wipe() {
+	if s.away == nil {
+		clear(s.Reveal())
+	}
+}
 
 // String returns a placeholder.
 func (Secret) String() string { return redacted }

@@ -89,7 +89,7 @@ func Settle(ctx context.Context, host hostscript.Runner, req Request, jobs []mem
 	if err != nil {
 		return err
 	}
-	c.send(list...)
+	c.sendParts(ctx, list)
 	if _, err := readDone(c.out, nil, req.Warn, nil); err != nil {
 		return c.explain(err, nil)
 	}

@@ -325,7 +325,7 @@ func TestALookCannotGoOnToAnUpload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.send(list...)
+	c.sendParts(t.Context(), list)
 	if _, err := readDone(c.out, nil, nil, nil); err == nil {
 		t.Error("it did")
 	}

@@ -128,9 +128,12 @@ func Run(ctx context.Context, host hostscript.Runner, req Request) (plan.KeyPlan
 	}
 	// The host does nothing without the last byte: until then it can be stopped.
 	rest, last := withoutLast(todo)
-	sent := c.send(rest...)
+	sent := c.sendParts(running, rest)
 	if !stopObeying() {
 		return nil, context.Cause(ctx)
+	}
+	if err := c.noSource(sent); err != nil {
+		return nil, err
 	}
 	idle := steps.Idle() && !slices.ContainsFunc(ways, plan.DirectoryStep.Given)
 	if req.Begin != nil && !idle {
@@ -225,7 +228,7 @@ func (c *channel) notGiven(kept []plan.DirectoryStep) error {
 }
 
 // contents splits items into what the plan may know and what travels.
-func contents(items []Item) (wanted []plan.WantedKey, content map[string]secret.Secret, size int) {
+func contents(items []Item) (wanted []plan.WantedKey, content map[string]secret.Secret, size int64) {
 	content = make(map[string]secret.Secret, len(items))
 	for _, item := range items {
 		if item.Held != nil {
@@ -236,14 +239,14 @@ func contents(items []Item) (wanted []plan.WantedKey, content map[string]secret.
 			Key: item.Key, Size: int64(item.Content.Len()), Digest: item.Content.Digest(),
 		})
 		content[item.Key.Attr] = item.Content
-		size += item.Content.Len()
+		size += int64(item.Content.Len())
 	}
 	return wanted, content, size
 }
 
 // deadline bounds the host's process, which learns of a cut cable in no other
 // way: two minutes, the wait for the lock, and a slow line's time for the bytes.
-func deadline(req Request, size int) time.Duration {
+func deadline(req Request, size int64) time.Duration {
 	return 2*time.Minute + req.LockWait + time.Duration(size/50_000)*time.Second
 }
 
@@ -296,17 +299,6 @@ func (c *channel) send(parts ...[]byte) error {
 		}
 	}
 	return nil
-}
-
-// withoutLast takes the last byte off what is to be sent.
-func withoutLast(parts [][]byte) (rest [][]byte, last []byte) {
-	for i := len(parts) - 1; i >= 0; i-- {
-		if n := len(parts[i]); n > 0 {
-			rest = append(slices.Clone(parts[:i]), parts[i][:n-1])
-			return rest, parts[i][n-1:]
-		}
-	}
-	return nil, nil
 }
 
 // finish ends the input, which makes the host clean up, and returns how its

@@ -164,9 +164,9 @@ func rank(dir plan.DirState) int {
 
 // doList writes the last list and the data behind it, in parts. Where nothing is to be
 // done or remembered, it is empty.
-func doList(ways []plan.DirectoryStep, todo []block, content map[string]secret.Secret, edit *memory.Edit) ([][]byte, error) {
+func doList(ways []plan.DirectoryStep, todo []block, content map[string]secret.Secret, edit *memory.Edit) ([]part, error) {
 	var list words
-	var data [][]byte
+	var data []part
 	list.add("do")
 	texts := bookWords(&list, edit)
 	wayWords(&list, ways)
@@ -174,7 +174,8 @@ func doList(ways []plan.DirectoryStep, todo []block, content map[string]secret.S
 		list = nil
 	}
 	for _, b := range todo {
-		var archive, sums, stats []byte
+		var sums, stats []byte
+		var archive []part
 		if len(b.send) > 0 {
 			var err error
 			if archive, err = tarOf(b.send, content); err != nil {
@@ -183,7 +184,7 @@ func doList(ways []plan.DirectoryStep, todo []block, content map[string]secret.S
 			sums, stats = sumsOf(b.send), statsOf(b.send)
 		}
 		list.addInt(b.index)
-		list.addInt(len(archive))
+		list.add(strconv.FormatInt(sizeOf(archive), 10))
 		list.addInt(len(sums))
 		list.addInt(len(stats))
 		list.addInt(len(b.send))
@@ -191,10 +192,12 @@ func doList(ways []plan.DirectoryStep, todo []block, content map[string]secret.S
 			list.add(step.Key.Name)
 		}
 		mendWords(&list, b.mend)
-		data = append(data, archive, sums, stats)
+		data = append(append(data, archive...), part{text: sums}, part{text: stats})
 	}
-	data = append(data, texts...)
-	return append([][]byte{list.bytes()}, data...), nil
+	for _, text := range texts {
+		data = append(data, part{text: text})
+	}
+	return append([]part{{text: list.bytes()}}, data...), nil
 }
 
 // askRuns is the list that has the host tell of the runs of units once all is done.
@@ -217,33 +220,32 @@ func wayWords(list *words, ways []plan.DirectoryStep) {
 	}
 }
 
-// tarOf packs the files with their final owner and mode.
-func tarOf(steps []plan.KeyStep, content map[string]secret.Secret) ([]byte, error) {
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
+// tarOf packs the files with their final owner and mode. Contents stay where they are.
+func tarOf(steps []plan.KeyStep, content map[string]secret.Secret) (parts []part, err error) {
 	for _, step := range steps {
-		body := content[step.Key.Attr].Reveal()
+		body := content[step.Key.Attr]
 		header := &tar.Header{
 			Typeflag: tar.TypeReg,
 			Name:     "./" + step.Key.Name,
 			Mode:     int64(step.Mode),
 			Uid:      step.UID,
 			Gid:      step.GID,
-			Size:     int64(len(body)),
+			Size:     int64(body.Len()),
 			Format:   tar.FormatGNU, // names of any bytes and any length
 		}
-		if err := w.WriteHeader(header); err != nil {
+		// A writer for each, since it would want the content through itself.
+		var buf bytes.Buffer
+		if err := tar.NewWriter(&buf).WriteHeader(header); err != nil {
 			return nil, fmt.Errorf("key %q: cannot be packed: %w", step.Key.Attr, err)
 		}
-		if _, err := w.Write(body); err != nil {
-			return nil, fmt.Errorf("key %q: cannot be packed: %w", step.Key.Attr, err)
-		}
+		padding := make([]byte, -header.Size&(tarBlock-1))
+		parts = append(parts, part{text: buf.Bytes()}, part{attr: step.Key.Attr, content: body}, part{text: padding})
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
+	return append(parts, part{text: make([]byte, 2*tarBlock)}), nil
 }
+
+// tarBlock is what a tar stream consists of; two empty ones are its end.
+const tarBlock = 512
 
 // sumsOf is a check list for sha256sum -c. A name with a backslash is escaped
 // and its line marked, as sha256sum itself does (coreutils manual, md5sum).
