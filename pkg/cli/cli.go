@@ -93,7 +93,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:   stderr,
 		Flags:       globalFlags(),
 		Commands: []*cli.Command{
-			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), statusCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), completionCommand(), manCommand(), versionCommand(), completeCommand(),
+			applyCommand(), applyLocalCommand(), buildCommand(), uploadKeysCommand(), planCommand(), diffCommand(), statusCommand(), keysCommand(), listCommand(), rebootCommand(), execCommand(), evalCommand(), replCommand(), nixInfoCommand(), completionCommand(), manCommand(), versionCommand(), completeCommand(),
 		},
 		Before:         prepare,
 		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },

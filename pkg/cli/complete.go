@@ -198,6 +198,8 @@ func positionals(at place, commands []candidate, word string) []candidate {
 		return commands
 	case at.command.Name == completionName:
 		return plain(shells())
+	case at.command.Name == "keys":
+		return plain(keysQuestions())
 	}
 	return nil
 }

@@ -42,6 +42,11 @@ var examples = map[string][]example{
 		{"colmena-go status --hosts-only --on @web", "the same without an evaluation of systems"},
 		{"colmena-go status --watch", "refreshed every few seconds, until q"},
 	},
+	"keys": {
+		{"colmena-go keys list --on db", "which keys a node declares, and where they go"},
+		{"colmena-go keys status", "whether all hosts have their keys; no source is read"},
+		{"colmena-go keys diff --on @web", "what upload-keys would change"},
+	},
 	"list": {
 		{"colmena-go list --on '@web,!@old'", "see which nodes a selection takes"},
 		{"colmena-go list --json", "names, targets, tags and keys for a program"},

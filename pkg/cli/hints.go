@@ -24,7 +24,7 @@ var elsewhere = map[string]string{
 	"--user": "deployment.targetUser", "--port": "deployment.targetPort", "--ssh-config-file": "--ssh-config", "--ssh-option": "deployment.sshOptions",
 	"--use-remote-sudo": "deployment.privilegeEscalationCommand", "--ask-become-pass": "--ask-sudo-password", "--interactive-sudo": "--ask-sudo-password",
 
-	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys", "keys": "upload-keys",
+	"deploy": "apply", "secrets": "upload-keys", "upload": "upload-keys",
 	"ls": "list", "nodes": "list", "show": "list",
 }
 

@@ -51,6 +51,9 @@ func runKeyWatch(c *cli.Context) error {
 			return usage("--%s and --watch contradict each other: a watch has no end of which there is something to show (--log-format json makes a document of each line)", name)
 		}
 	}
+	if c.IsSet("root") {
+		return usage("--root and --watch contradict each other: a system that is being installed does not boot meanwhile")
+	}
 	d, err := newDeployment(c, hive.Keys)
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func dryFlags() []cli.Flag {
 
 // dryRun reads whether hosts are only to be asked, and whether people are.
 func (d *deployment) dryRun(c *cli.Context) error {
-	d.DryRun = c.Command.Name == "plan" || c.Bool("dry-run")
+	d.DryRun = c.Command.Name == "plan" || c.Command.Name == "keys" && d.Goal == hive.Keys || c.Bool("dry-run")
 	d.ask = c.Bool("ask")
 	switch {
 	case !d.DryRun && !d.ask:

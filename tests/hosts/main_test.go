@@ -177,6 +177,9 @@ func schemaOf(args []string) string {
 	case slices.Contains(args, "--dry-run"):
 		return "plan"
 	}
+	if args[0] == "keys" {
+		return map[string]string{"list": "keys-list", "status": "keys-status", "diff": "plan"}[args[1]]
+	}
 	for _, word := range args {
 		switch word {
 		case "apply", "apply-local", "build", "upload-keys", "reboot":
