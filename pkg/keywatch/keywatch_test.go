@@ -192,7 +192,7 @@ func TestAHostThatIsAwayIsWaitedFor(t *testing.T) {
 		}
 		m.told = nil
 		m.set(func() { m.down = nil })
-		passes(time.Minute)
+		passes(2 * time.Minute)
 		m.wants(t, "when it is there", 1, true)
 		if len(m.told) != 1 || !strings.HasPrefix(m.told[0], "the host is there after 1h") {
 			t.Errorf("%q", m.told)
