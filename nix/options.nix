@@ -212,6 +212,11 @@ in
           default = { };
           description = "Directories on the way to keys, by their paths as they stand in destDir, with the owner and permissions that they get when an upload makes them. Others are root's, with 0755.";
         };
+        removeStaleKeys = mkOption {
+          type = types.bool;
+          default = false;
+          description = "Whether files that uploads put on the host for this node are removed when they belong to none of its keys any more, as with --prune-keys. Nothing else is ever removed.";
+        };
         replaceUnknownProfiles = mkOption {
           type = types.bool;
           default = true;

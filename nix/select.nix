@@ -230,7 +230,8 @@ let
             replaceUnknownProfiles
             ;
           allowLocalDeployment = d.allowLocalDeployment or false;
-          # Neither one of Colmena's.
+          # None of Colmena's.
+          removeStaleKeys = d.removeStaleKeys or false;
           keyDirectories = mapAttrs (_: dir: { inherit (dir) user group permissions; }) (d.keyDirectories or { });
           keys = mapAttrs (keyData later (options.deployment.keys.definitions or null)) d.keys;
         };

@@ -100,7 +100,7 @@ func newDeployment(c *cli.Context, goal hive.Goal) (*deployment, error) {
 	d := &deployment{
 		Options: deploy.Options{
 			Compare:                     c.IsSet("report"),
-			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), ResolveAll: c.Bool("resolve-all"), AlwaysBuild: c.Bool("keep-result")},
+			Want:                        plan.Want{Goal: goal, NoKeys: c.Bool("no-keys"), ResolveAll: c.Bool("resolve-all"), PruneKeys: c.Bool("prune-keys"), AlwaysBuild: c.Bool("keep-result")},
 			ForceReplaceUnknownProfiles: c.Bool("force-replace-unknown-profiles"), Who: whoAmI(),
 			Substitute: !c.Bool("no-substitute"),
 		},

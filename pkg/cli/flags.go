@@ -179,6 +179,7 @@ func deployFlags() []cli.Flag {
 func keyFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "resolve-all", Usage: "get the content of every key, even where the host holds it, as its fingerprint says"},
+		&cli.BoolFlag{Name: "prune-keys", Usage: "remove what uploads put on the hosts for keys that are no more, as deployment.removeStaleKeys does"},
 		&cli.StringFlag{Name: "key-timeout", DefaultText: fmt.Sprintf("%.0fm", keysource.DefaultTimeout.Minutes()), Usage: "give each keyCommand `TIME` (90s, 5m), and each keyFile to be read, unless the key has a keyTimeout"},
 		&cli.StringFlag{Name: "key-parallel", Value: strconv.Itoa(keysource.DefaultLimit), DefaultText: strconv.Itoa(keysource.DefaultLimit), Usage: "run at most `N` keyCommands at once; 0 means all"},
 		&cli.BoolFlag{Name: "show-key-errors", Usage: "make what a failed keyCommand printed on standard error part of its error; that may hold secrets, and errors are in logs and --json, too"},

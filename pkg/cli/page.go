@@ -51,7 +51,7 @@ var flagGroups = []struct {
 	{"The hive", []string{"config", "impure", "nix-option", "show-trace"}},
 	{"Which nodes", []string{"on", "exclude", "node"}},
 	{"What is done", []string{"dry-run", "ask", "fail-fast", "expr", "instantiate", "argv", "stdin", "tty", "timeout", "no-escalation", "hosts-only", "watch", "every", "if-needed"}},
-	{"Keys", []string{"no-keys", "keys", "resolve", "resolve-all", "key-timeout", "key-parallel", "root", "show-key-errors"}},
+	{"Keys", []string{"no-keys", "keys", "resolve", "resolve-all", "prune-keys", "key-timeout", "key-parallel", "root", "show-key-errors"}},
 	{"Builds and copies", []string{"build-jobs", "build-on-target", "no-build-on-target", "keep-result", "no-substitute", "via", "via-from"}},
 	{"On the hosts", []string{"parallel", "push-parallel", "force-replace-unknown-profiles", "reboot", "reboot-if-needed", "reboot-timeout"}},
 	{"SSH and root", []string{"ssh-config", "sudo", "ask-sudo-password", "sudo-password-fd"}},

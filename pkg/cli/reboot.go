@@ -20,7 +20,7 @@ func rebootCommand() *cli.Command {
 		Name:        "reboot",
 		Usage:       "reboot the nodes' hosts, wait for them, and bring their keys again",
 		Description: `A node is done when its host has booted the system that it was to boot and has its keys.`,
-		Flags: append(append(append(selectionFlags(), flags...), keyFlags()...),
+		Flags: append(append(append(selectionFlags(), flags...), hide(keyFlags(), "prune-keys")...),
 			&cli.BoolFlag{Name: "if-needed", Usage: "only hosts that would boot another kernel, or with another initrd, modules or parameters"},
 			sshConfigFlag(),
 		),

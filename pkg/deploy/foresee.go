@@ -52,6 +52,9 @@ func (n *nodeRun) seeForeign(ctx context.Context) error {
 func (n *nodeRun) compare(ctx context.Context, step plan.Step) error {
 	switch step.Of {
 	case plan.Upload:
+		if step.Stale {
+			return n.foreseeStale(ctx)
+		}
 		return n.foreseeKeys(ctx)
 	case plan.Activate:
 		return n.foreseeUnits(ctx)

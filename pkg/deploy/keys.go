@@ -231,6 +231,13 @@ func (n *nodeRun) deliver(ctx context.Context, p phase) (plan.KeyPlan, error) {
 			Begin: func() { n.changing = true }, Agree: p.agree,
 		}
 		jobs = n.jobsOf(&request)
+		jobsLeft := request.Recall
+		request.Recall = func(m *memory.Memory) {
+			n.recall(m)
+			if jobsLeft != nil {
+				jobsLeft(m)
+			}
+		}
 		return upload.Run(ctx, n.host, request)
 	})
 	if err != nil {
@@ -278,7 +285,7 @@ next:
 	for _, step := range steps {
 		fresh := event.KeyResult{Name: step.Key.Attr, Path: n.keyPath(step.Key.Path()), Change: step.Change, Note: step.Note}
 		for i, old := range n.result.Keys {
-			if old.Name == fresh.Name {
+			if old.Name == fresh.Name && old.Change != plan.Removed {
 				if old.Change.Exceeds(fresh.Change) {
 					fresh.Change = old.Change
 				}

@@ -179,6 +179,8 @@ func (n *nodeRun) begun(ctx context.Context, step plan.Step) error {
 		return n.push(ctx, step)
 	case step.Kind == plan.Resolve:
 		return n.resolve(ctx, step)
+	case step.Stale:
+		return n.prune(ctx)
 	case step.Kind == plan.Upload:
 		return n.upload(ctx, step)
 	case step.Kind == plan.UnitJobs:

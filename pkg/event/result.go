@@ -52,7 +52,7 @@ type KeyResult struct {
 }
 
 // Changes are what can become of a key, in the order in which they are told.
-var Changes = []plan.Change{plan.Changed, plan.Mended, plan.Unchanged, plan.Skipped}
+var Changes = []plan.Change{plan.Changed, plan.Mended, plan.Unchanged, plan.Removed, plan.Skipped}
 
 // KeyChanges is of how many keys what became.
 func KeyChanges(keys []KeyResult) map[plan.Change]int {

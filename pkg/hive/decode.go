@@ -61,7 +61,8 @@ type nodeInEval struct {
 		SSHOptions                 []string             `json:"sshOptions"`
 		Keys                       map[string]keyInEval `json:"keys"`
 
-		KeyDirectories map[string]dirInEval `json:"keyDirectories"`
+		KeyDirectories  map[string]dirInEval `json:"keyDirectories"`
+		RemoveStaleKeys bool                 `json:"removeStaleKeys"`
 	} `json:"deployment"`
 	Toplevel *struct {
 		DrvPath string `json:"drvPath"`
@@ -227,7 +228,8 @@ func (in nodeInEval) node() (Node, error) {
 	node := Node{
 		Name: in.Name, Tags: d.Tags, BuildOnTarget: d.BuildOnTarget,
 		ReplaceUnknownProfiles: d.ReplaceUnknownProfiles, AllowLocalDeployment: d.AllowLocalDeployment,
-		Escalate: d.PrivilegeEscalationCommand,
+		RemoveStaleKeys: d.RemoveStaleKeys,
+		Escalate:        d.PrivilegeEscalationCommand,
 	}
 	if in.Toplevel != nil {
 		node.Toplevel = &Toplevel{DrvPath: in.Toplevel.DrvPath, OutPath: in.Toplevel.OutPath}

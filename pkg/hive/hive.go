@@ -50,6 +50,8 @@ type Node struct {
 	Keys        []Key       // sorted by attribute name
 	Directories []Directory // sorted by path
 
+	RemoveStaleKeys bool // files that uploads put on the host for keys that it no longer has go away
+
 	Toplevel *Toplevel // nil when the evaluation was asked for none
 	Warnings []string  // what the evaluation or validation wants the user to see
 }

@@ -13,10 +13,11 @@ const (
 	Mended    Change = "mended"    // same content; owner, group or mode set right
 	Unchanged Change = "unchanged" // nothing touched
 	Skipped   Change = "skipped"   // not sent, with a note saying why
+	Removed   Change = "removed"   // it is no key any more
 )
 
 // Exceeds reports whether c does more to a key than other.
 func (c Change) Exceeds(other Change) bool {
-	order := []Change{Skipped, Unchanged, Mended, Changed}
+	order := []Change{Skipped, Unchanged, Mended, Changed, Removed}
 	return slices.Index(order, c) > slices.Index(order, other)
 }

@@ -64,7 +64,14 @@ func (o *Outlook) Changes() bool {
 // ChangesSystem reports whether the goal does something with the system that has not been done.
 func (o *Outlook) ChangesSystem() bool { return o.Brings != "" && !o.Same }
 
-func (k KeyOutlook) changes() bool { return k.Change == Changed || k.Change == Mended }
+func (k KeyOutlook) changes() bool {
+	return k.Change == Changed || k.Change == Mended || k.Change == Removed
+}
+
+// Removes reports whether it was shown that a file is removed.
+func (o *Outlook) Removes(f StaleFile) bool {
+	return slices.ContainsFunc(o.Keys, func(k KeyOutlook) bool { return k.Change == Removed && k.Path == f.Path })
+}
 
 // WantsReboot reports whether the host is to be rebooted, or waits for that then.
 func (o *Outlook) WantsReboot() bool { return o.Reboots || o.ChangesSystem() && o.Due != "" }
@@ -164,7 +171,7 @@ func (o *Outlook) reboot() {
 	o.Reboots = true
 	o.Jobs = nil // all units are started anew
 	for i := range o.Keys {
-		if k := &o.Keys[i]; k.InMemory {
+		if k := &o.Keys[i]; k.InMemory && k.Change != Removed {
 			k.Change, k.New, k.Differs, k.Note = Changed, true, nil, "after the reboot"
 		}
 	}
@@ -219,7 +226,7 @@ func (o *Outlook) SameContent(key string, digest secret.Digest) error {
 }
 
 func (o *Outlook) key(name string) int {
-	return slices.IndexFunc(o.Keys, func(k KeyOutlook) bool { return k.Name == name })
+	return slices.IndexFunc(o.Keys, func(k KeyOutlook) bool { return k.Name == name && k.Change != Removed })
 }
 
 // SameSystems looks whether the host runs and boots what was shown.

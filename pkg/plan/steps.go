@@ -42,6 +42,7 @@ type Step struct {
 	To      string        // of Cache: the store's URL, without a login
 	Phase   hive.UploadAt // of Upload; "" for all keys at once
 	Held    bool          // of Resolve: only see which keys the host holds by their fingerprints
+	Stale   bool          // of Upload: remove what no key of the node is any more
 	Booted  bool          // of Resolve, Upload and UnitJobs: once more, after a reboot
 	Changes bool          // it changes the host: an interrupt is obeyed before it, and no more after it
 }
@@ -74,6 +75,7 @@ type Want struct {
 
 	Goal        hive.Goal
 	NoKeys      bool
+	PruneKeys   bool // remove stale keys, whatever deployment.removeStaleKeys says
 	ResolveAll  bool // even keys that the host holds by their fingerprints
 	DryRun      bool // only find out what would be done to hosts: they are asked, and not changed
 	AlwaysBuild bool // even what the host has already, for --keep-result
@@ -124,6 +126,7 @@ type Facts struct {
 	Current  bool     // the host runs what it would boot, and needs no reboot for it
 	NoEffect bool     // the activation ended, but the system that wants the late keys is not the host's
 	NoJobs   bool     // nothing is due to any unit, after the uploads so far
+	Tidy     bool     // the host has nothing from us that no key of the node is any more
 	Same     bool     // of a dry run: what the goal does with the system has been done before
 }
 
@@ -180,10 +183,12 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	if w.Goal == hive.Reboot {
 		return append(all, rebootSteps(n, w, f)...)
 	}
+	stale := w.Prunes(n) && !f.Tidy && !f.Failed && !f.NoEffect
 	add(keys, Step{Kind: Resolve})
 	if !w.Goal.Activates() {
 		add(keys, Step{Kind: Upload, Changes: true})
 		add(w.DoesJobs(n) && !f.NoJobs, Step{Kind: UnitJobs, Changes: true})
+		add(stale, Step{Kind: Upload, Stale: true, Changes: true})
 		return all
 	}
 	late := func(k hive.Key) bool { return k.UploadAt == hive.PostActivation }
@@ -193,7 +198,9 @@ func allSteps(n hive.Node, w Want, f Facts) (all []Step) {
 	after := slices.ContainsFunc(n.Keys, f.Late)
 	add(keys && after && !f.NoEffect, Step{Kind: Upload, Phase: hive.PostActivation, Changes: true})
 	add(w.DoesJobs(n) && w.Goal != hive.Boot && w.stays(f) && !f.NoJobs && !f.NoEffect, Step{Kind: UnitJobs, Changes: true})
-	return append(all, rebootSteps(n, w, f)...)
+	all = append(all, rebootSteps(n, w, f)...)
+	add(stale, Step{Kind: Upload, Stale: true, Changes: true})
+	return all
 }
 
 // stays reports whether no reboot follows that would restart all units, as far as is known.
@@ -217,6 +224,7 @@ func drySteps(n hive.Node, w Want, f Facts) (all []Step) {
 	add(system && !f.Same, Step{Kind: Compare, Of: Push})
 	add(keys, Step{Kind: Resolve})
 	add(keys, Step{Kind: Compare, Of: Upload})
+	add(w.Prunes(n), Step{Kind: Compare, Of: Upload, Stale: true})
 	add(w.Goal.Activates() && f.Has && !f.Same, Step{Kind: Compare, Of: Activate})
 	add(w.Goal.SetsProfile() || w.Reboot != Never, Step{Kind: Compare, Of: Reboot})
 	return all
@@ -257,6 +265,10 @@ func rebootSteps(n hive.Node, w Want, f Facts) (all []Step) {
 func (s Step) String() string {
 	word := string(s.Kind)
 	switch {
+	case s.Stale && s.Of != "":
+		word = "stale?"
+	case s.Stale:
+		word = "stale"
 	case s.Of != "":
 		word = string(s.Of) + "?"
 	case s.Held && s.Booted:

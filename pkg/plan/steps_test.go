@@ -91,6 +91,14 @@ func TestStepsReadAsWhatWillHappen(t *testing.T) {
 		{"a reboot may take it away", marked, Want{Goal: hive.Reboot, Reboot: Always}, Facts{}, "keys? connect held? inspect keys reboot! await! held:booted? keys:booted upload:booted!"},
 		{"a dry run asks as well", marked, Want{Goal: hive.Keys, DryRun: true}, Facts{}, "keys? connect held? keys upload?"},
 
+		{"what is no key any more goes at the end", web(), Want{Goal: hive.Switch, PruneKeys: true}, Facts{Done: activated, Has: true}, "upload:post! stale!"},
+		{"after a reboot, too", web(), Want{Goal: hive.Boot, Reboot: Always, PruneKeys: true}, Facts{Done: activated, Has: true, Early: true}, "reboot! await! keys:booted upload:booted! stale!"},
+		{"the system before may want it", web(), Want{Goal: hive.Boot, PruneKeys: true}, Facts{Done: activated, Has: true, Early: true}, ""},
+		{"or be gone back to", web(), Want{Goal: hive.Switch, PruneKeys: true}, Facts{Done: activated, Has: true, Early: true, Failed: true}, ""},
+		{"nothing is looked for that is known not to be", web(), Want{Goal: hive.Keys, PruneKeys: true}, Facts{Tidy: true}, "keys? connect keys upload!"},
+		{"of a node without keys", keyless, Want{Goal: hive.Keys, PruneKeys: true}, Facts{}, "connect stale!"},
+		{"a dry run tells of it", keyless, Want{Goal: hive.Keys, PruneKeys: true, DryRun: true}, Facts{}, "connect stale?"},
+
 		{"this machine needs no copy", web(), Want{Goal: hive.Switch, Local: true}, Facts{}, "keys? connect inspect build keys upload:pre! activate! upload:post!"},
 		{"nor a push more than a build", web(), Want{Goal: hive.Push, Local: true}, Facts{}, "connect inspect build"},
 		{"nor does it copy to itself", there, Want{Goal: hive.Push, Local: true}, Facts{}, "connect inspect build"},

@@ -14,7 +14,7 @@ import (
 // changes is what the nodes that succeeded changed on their hosts, "" where the goal is
 // to change none.
 func changes(results []event.Result) string {
-	var systems, changed, mended, rebooted, restarted, reloaded, wanting, hosts int
+	var systems, changed, mended, removed, rebooted, restarted, reloaded, wanting, hosts int
 	var goal hive.Goal
 	for _, r := range results {
 		if r.Status != event.Succeeded {
@@ -29,6 +29,7 @@ func changes(results []event.Result) string {
 		for _, key := range r.Keys {
 			changed += one(key.Change == plan.Changed)
 			mended += one(key.Change == plan.Mended)
+			removed += one(key.Change == plan.Removed)
 		}
 		for _, unit := range r.Units {
 			restarted += one(unit.Outcome == plan.JobDone && !unit.Reload)
@@ -48,6 +49,7 @@ func changes(results []event.Result) string {
 	add(systems, "system", switched)
 	add(changed, "key", " changed")
 	add(mended, "key", " mended")
+	add(removed, "key", " removed")
 	add(restarted, "unit", " restarted")
 	add(reloaded, "unit", " reloaded")
 	add(rebooted, "host", " rebooted")

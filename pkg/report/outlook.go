@@ -191,6 +191,8 @@ func keysAhead(keys []plan.KeyOutlook) (list []string) {
 		switch {
 		case k.Change == plan.Skipped:
 			list = append(list, "not "+name+note)
+		case k.Change == plan.Removed:
+			list = append(list, "- "+name+" ("+k.Path+")")
 		case k.New:
 			list = append(list, "+ "+name+note)
 		case k.Change == plan.Changed:

@@ -45,6 +45,7 @@ torn=                     # some of that cannot be undone
 kept=                     # lines of directories that could not be given
 units= runs=              # those that are waited for, and what systemctl says of them
 keep=                     # all is done: directories that were made stay
+number= beside= sure=     # of removed files: how many so far, where they are linked, whether we are where they are
 book= home= forgot=       # of what is remembered: which one, where it is, where that failed
 away=                     # lines of stages on disks that were not found
 

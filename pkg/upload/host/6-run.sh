@@ -162,6 +162,10 @@ do
       first $(($# - 1)) "$@"
       units=$first
       ;;
+    remove)
+      [ -z "$peek" ] || fail input 0 -
+      remove_all "$@"
+      ;;
     *)
       [ -z "$peek" ] || fail input 0 -
       do_all "$@"
