@@ -228,7 +228,7 @@ func (f *staleFound) remove(c *channel, p pruning, m *memory.Memory) error {
 		return err
 	}
 	c.send(todo...)
-	if _, err := readDone(c.out, nil, p.req.Warn); err != nil {
+	if _, err := readDone(c.out, nil, p.req.Warn, nil); err != nil {
 		return c.explain(err, f.dirs)
 	}
 	return nil
