@@ -73,7 +73,7 @@ func (p pruning) converse(ctx context.Context, open func(context.Context) (*chan
 	if err != nil || stage == noStage {
 		return found.files, refused, err
 	}
-	if err := found.remove(c, p, &seen.Memory); err != nil {
+	if err := found.remove(ctx, c, p, &seen.Memory); err != nil {
 		return nil, nil, err
 	}
 	return slices.DeleteFunc(found.files, func(f plan.StaleFile) bool { return f.Gone }), nil, nil
@@ -186,7 +186,7 @@ func whichDir(err error, dirs []directory) *closedDir {
 }
 
 // remove has the host remove the files, and then forget them and those that are gone.
-func (f *staleFound) remove(c *channel, p pruning, m *memory.Memory) error {
+func (f *staleFound) remove(ctx context.Context, c *channel, p pruning, m *memory.Memory) error {
 	list, order := words{"remove"}, []int(nil)
 	byDir := make([][]int, len(f.dirs))
 	for i, file := range f.files {
@@ -227,7 +227,7 @@ func (f *staleFound) remove(c *channel, p pruning, m *memory.Memory) error {
 	if err != nil {
 		return err
 	}
-	c.send(todo...)
+	c.sendParts(ctx, todo)
 	if _, err := readDone(c.out, nil, p.req.Warn, nil); err != nil {
 		return c.explain(err, f.dirs)
 	}
