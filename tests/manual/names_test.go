@@ -22,7 +22,7 @@ var elsewhere = []string{
 	"help",
 	"decrypt", "extract", "identity", // sops, age, gpg
 	"raw", "extra-experimental-features", "to", "update", "serve", "verify", "check-contents", "repair", // nix
-	"rm", "flake", "target-host", "add", // docker, nixos-rebuild, nix-channel
+	"rm", "flake", "target-host", "add", "bind", // docker, nixos-rebuild, nix-channel, mount
 }
 
 // others are pages whose first column has the words of other tools.
