@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
+	"github.com/colmena-go/colmena-go/pkg/hostscript"
 	"github.com/colmena-go/colmena-go/pkg/plan"
 )
 
@@ -161,7 +162,8 @@ func TestThousandsOfStaleKeysAreRemovedAtOnce(t *testing.T) {
 func TestAPruningThatIsCutIsFinishedByTheNext(t *testing.T) {
 	fresh(t)
 	items := []Item{item("a", "secret a"), item("b", "secret b", in("/run/other"))}
-	for cut := int64(0); ; cut += 40 {
+	script := int64(len(hostscript.Proving("0123456789abcdef", hostScript)))
+	for cut := script; ; cut += 19 {
 		warned(t, local{shell: "dash"}, items...)
 		got := prune(t, local{shell: "dash", stdin: cutAfter(cut)}, "web")
 		if !strings.Contains(got, "error: ") {
