@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"maps"
 	"path"
+	"slices"
 
 	"github.com/colmena-go/colmena-go/pkg/hive"
 	"github.com/colmena-go/colmena-go/pkg/memory"
@@ -113,20 +115,11 @@ func wrong(key hive.Key, file FileState, seen Observed) (list []string) {
 // StaleKeys stand for what uploads placed for the node at paths that it no longer declares,
 // to be looked for.
 func StaleKeys(node string, keys []hive.Key, m *memory.Memory) []WantedKey {
-	declared := map[string]bool{}
-	for _, key := range keys {
-		declared[key.Path()] = true
-	}
+	candidates := Candidates(m, node, keys)
 	var list []WantedKey
-	at := map[string]int{}
-	for _, e := range m.Stale(node, func(path string) bool { return declared[path] }) {
-		want := WantedKey{Key: hive.Key{Attr: e.Attr, Name: path.Base(e.Path), DestDir: path.Dir(e.Path)}, Size: e.Size}
-		if i, ok := at[e.Path]; ok { // the newest of a place is the likely one
-			list[i] = want
-			continue
-		}
-		at[e.Path] = len(list)
-		list = append(list, want)
+	for _, at := range slices.Sorted(maps.Keys(candidates)) {
+		newest := candidates[at][len(candidates[at])-1] // of a place, the likely one
+		list = append(list, WantedKey{Key: hive.Key{Attr: newest.Attr, Name: path.Base(at), DestDir: path.Dir(at)}, Size: newest.Size})
 	}
 	return list
 }
