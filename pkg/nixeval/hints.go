@@ -33,7 +33,7 @@ var foreign = map[string]string{
 
 var (
 	keyOptions        = []string{"name", "text", "keyFile", "keyCommand", "destDir", "user", "group", "permissions", "uploadAt", "allowEmpty", "environment", "shared", "keyTimeout", "fingerprint", "restartUnits", "reloadUnits"}
-	deploymentOptions = []string{"targetHost", "targetPort", "targetUser", "allowLocalDeployment", "buildOnTarget", "tags", "keys", "replaceUnknownProfiles", "privilegeEscalationCommand", "sshOptions"}
+	deploymentOptions = []string{"targetHost", "targetPort", "targetUser", "allowLocalDeployment", "buildOnTarget", "tags", "keys", "keyDirectories", "removeStaleKeys", "replaceUnknownProfiles", "privilegeEscalationCommand", "sshOptions"}
 	metaOptions       = []string{"name", "description", "nixpkgs", "nodeNixpkgs", "specialArgs", "nodeSpecialArgs", "machinesFile", "binaryCache", "binaryCacheFrom", "allowApplyAll"}
 )
 
