@@ -44,15 +44,12 @@ type keyWatch struct {
 // runKeyWatch uploads keys now, and after each reboot.
 func runKeyWatch(c *cli.Context) error {
 	if c.IsSet("root") {
-		return usage("--root and --watch contradict each other: a system that has not booted yet is not rebooted")
+		return usage("--root and --watch contradict each other: a system that is being installed does not reboot")
 	}
 	for _, name := range withoutWatch {
 		if c.IsSet(name) {
-			return usage("--%s and --watch contradict each other: a watch has no end of which there is something to show (--log-format json makes a document of each line)", name)
+			return usage("--%s and --watch contradict each other: a watch never ends, so there are no results to show (with --log-format json each line is a JSON object)", name)
 		}
-	}
-	if c.IsSet("root") {
-		return usage("--root and --watch contradict each other: a system that is being installed does not boot meanwhile")
 	}
 	d, err := newDeployment(c, hive.Keys)
 	if err != nil {

@@ -42,9 +42,9 @@ func keyRoot(c *cli.Context) (string, error) {
 	case !c.IsSet("root"):
 		return "", nil
 	case !path.IsAbs(root):
-		return "", usage("--root is %q: it must be an absolute path, as it is of the hosts", root)
+		return "", usage("--root is %q: it must be an absolute path on the hosts", root)
 	case path.Clean(root) == "/":
-		return "", usage("--root / is what uploads are to anyway: leave it out")
+		return "", usage("--root / is where uploads go anyway: leave it out")
 	case strings.Contains(root+"/", "/../"):
 		return "", usage("--root is %q: \"..\" is not allowed in it", root)
 	case strings.ContainsFunc(root, odd), len(root) > 1000:
