@@ -75,6 +75,11 @@ func keysQuestion(c *cli.Context) (string, error) {
 	if args[0] != keysStatus && c.Bool("resolve") {
 		return "", usage("--resolve goes with keys status")
 	}
+	for _, name := range []string{"prune-keys", "resolve-all"} {
+		if args[0] != keysDiff && c.Bool(name) {
+			return "", usage("--%s goes with keys diff", name)
+		}
+	}
 	return args[0], nil
 }
 
