@@ -133,6 +133,9 @@ func TestAFlakeUsesMakeHiveAndDeployApp(t *testing.T) {
 	if err != nil || !strings.Contains(out, `"goal": "keys"`) {
 		t.Errorf("deploy does not apply: %v\n%s", err, out)
 	}
+	if out, err := nix(t, dir, "run", ".#deploy", "--", "keys", "list"); err != nil || !strings.Contains(out, "token") {
+		t.Errorf("the command keys is taken for the goal: %v\n%s", err, out)
+	}
 }
 
 func TestAConfigurationOfAFlakeUsesTheModule(t *testing.T) {
