@@ -193,3 +193,33 @@ func TestNothingIsRemovedThatWasNotAgreedTo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestBelowAnotherRootOnlyWhatIsThereIsRemoved(t *testing.T) {
+	fresh(t)
+	sh(t, "mkdir -p /srv/root/etc; echo root:x:0:0::/: >/srv/root/etc/passwd; echo root:x:0: >/srv/root/etc/group")
+	host, old := local{shell: "dash"}, item("old", "secret", in("/var/keys"))
+	below := Request{Root: "/srv/root", Node: "web", Keys: []Item{old}, Who: "test", LockWait: 5 * time.Second}
+	if _, err := Run(t.Context(), host, below); err != nil {
+		t.Fatal(err)
+	}
+	if got := prune(t, host, "web"); got != "" || sh(t, "cat /srv/root/var/keys/old") != "secret" {
+		t.Errorf("above the root: %q", got)
+	}
+	below.Keys = nil
+	if got := pruned(Prune(t.Context(), host, below, nil, nil)); got != "removed /var/keys/old\n" {
+		t.Error(got)
+	}
+	if left := sh(t, "ls -A /srv/root/var/keys"); left != "" {
+		t.Error(left)
+	}
+	// A way out of the root leads to a file that is alike.
+	below.Keys = []Item{old}
+	if _, err := Run(t.Context(), host, below); err != nil {
+		t.Fatal(err)
+	}
+	sh(t, "mkdir -p /srv/keys; printf secret >/srv/keys/old; mv /srv/root/var/keys /srv/root/var/moved; ln -s /srv/keys /srv/root/var/keys")
+	below.Keys = nil
+	if got := pruned(Prune(t.Context(), host, below, nil, nil)); strings.Contains(got, "removed") || sh(t, "cat /srv/keys/old /srv/root/var/moved/old") != "secretsecret" {
+		t.Error(got)
+	}
+}
