@@ -1,6 +1,6 @@
 // Package keysource turns the source of a key (text, keyFile or keyCommand)
-// into its content. Contents stay in memory: they reach no argument, no
-// environment, no file and no error.
+// into its content, or what reads it anew for each host where it is a large file.
+// Contents reach no argument, no environment, no file and no error.
 package keysource
 
 import (
