@@ -157,7 +157,9 @@ func TestExecTellsProgramsAndPeopleWhatWasPrinted(t *testing.T) {
 func TestExecTellsProgramsEachLine(t *testing.T) {
 	d := deploying(t, 2)
 	d.hive(`{ host1 = {}; host2 = {}; }`)
-	stdout, stderr, code := d.fed("", "exec", "--json-events", "--", `echo out; echo err >&2; [ $(hostname) = host1 ] || exit 4`)
+	d.on("host1", "touch /run/here")
+	t.Cleanup(func() { d.on("host1", "rm /run/here") })
+	stdout, stderr, code := d.fed("", "exec", "--json-events", "--", `echo out; echo err >&2; [ -e /run/here ] || exit 4`)
 	said, status := map[string]bool{}, map[string]int{}
 	for line := range strings.Lines(stdout) {
 		if err := schemas.Validate("events", []byte(line)); err != nil {
