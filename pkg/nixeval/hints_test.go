@@ -97,7 +97,7 @@ func TestHintsKnowEveryOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := slices.Concat(keyOptions, deploymentOptions, metaOptions, []string{"path"}) // path is internal
-	found := map[string]bool{} // those of keys and of directories have names in common
+	found := map[string]bool{}                                                           // those of keys and of directories have names in common
 	for _, option := range regexp.MustCompile(`(?m)^ +(\w+) = mkOption`).FindAllStringSubmatch(string(text), -1) {
 		found[option[1]] = true
 		if !slices.Contains(known, option[1]) {
